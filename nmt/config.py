@@ -1,0 +1,279 @@
+"""The recipe: one TOML file, five flat tables, read into frozen dataclasses that check themselves."""
+
+import json
+import math
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from nmt.errors import NmtError
+
+KINDS = ("unigram", "bpe", "char")
+CELLS = ("lstm", "gru", "peephole", "tanh")
+ATTENTIONS = ("multiplicative", "additive")
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "fp32", "bf16")
+SCHEDULES = ("cosine", "inverse-sqrt", "constant")
+SELECTIONS = ("bleu", "loss")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    train: tuple[str, ...]  # corpora to learn from: PREFIX, FILE.tsv, FILE.jsonl, FILE.parquet, hf://name or a corpus folder
+    dev: str  # corpus that chooses the best checkpoint; in the same formats
+    source: str  # language code translated from, as in the file names
+    target: str  # language code translated into
+    max_length: int = 200  # pieces a side; longer pairs are left out of training; at least 1
+    max_ratio: float = 9.0  # longer side / shorter side in pieces; more unequal pairs are left out; at least 1
+
+    def __post_init__(self) -> None:
+        if not self.train:
+            raise NmtError("data.train is empty; name at least one corpus")
+        for key, text in (*(("train", text) for text in self.train), ("dev", self.dev), ("source", self.source), ("target", self.target)):
+            _check_text(f"data.{key}", text)
+        if self.source == self.target:
+            raise NmtError(f"data.source and data.target are both {self.source!r}; name two different languages")
+        _check_number("data.max_length", self.max_length, 1)
+        _check_number("data.max_ratio", self.max_ratio, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubwordsConfig:
+    kind: str = "unigram"  # unigram, bpe or char
+    vocab_size: int = 0  # pieces, special ones included; 0: chosen from the size of the corpus
+    joint: bool = True  # one subword model for both languages
+    byte_fallback: bool = True  # characters never seen in training are spelt in bytes instead of becoming unknown
+    character_coverage: float = 1.0  # share of the corpus's characters with a piece of their own; above 0, up to 1
+    sampling: float = 0.0  # unigram: sampling alpha, bpe: dropout probability, in training only; 0 (off) to 1
+
+    def __post_init__(self) -> None:
+        _check_choice("subwords.kind", self.kind, KINDS)
+        _check_number("subwords.vocab_size", self.vocab_size, 0)
+        _check_number("subwords.character_coverage", self.character_coverage, 0, 1, above=True)
+        _check_number("subwords.sampling", self.sampling, 0, 1)
+        if self.sampling and self.kind == "char":
+            raise NmtError(f"subwords.sampling has no meaning for single characters, got {self.sampling} with kind 'char'; set it to 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    cell: str = "lstm"  # lstm, gru, peephole (LSTM whose gates see the cell) or tanh
+    embedding_size: int = 512  # numbers per piece; at least 1
+    hidden_size: int = 512  # units of a decoder layer; each direction of the encoder has half of them; even
+    encoder_layers: int = 2  # bidirectional layers; at least 1
+    decoder_layers: int = 2  # layers; at least 1
+    attention: str = "multiplicative"  # multiplicative (Luong et al. 2015) or additive (Bahdanau et al. 2015)
+    heads: int = 1  # attention heads; a divisor of hidden_size
+    input_feeding: bool = False  # feed the context back into the first decoder layer: a serial loop in training (Luong et al. 2015)
+    tie_embeddings: bool = True  # the output layer reads the rows of the embedding table
+    dropout: float = 0.3  # probability; at least 0, below 1
+
+    def __post_init__(self) -> None:
+        _check_choice("model.cell", self.cell, CELLS)
+        _check_choice("model.attention", self.attention, ATTENTIONS)
+        for key in ("embedding_size", "hidden_size", "encoder_layers", "decoder_layers", "heads"):
+            _check_number(f"model.{key}", getattr(self, key), 1)
+        _check_number("model.dropout", self.dropout, 0, 1, below=True)
+        if self.hidden_size % 2:
+            raise NmtError(f"model.hidden_size must be even (half for each direction of the encoder), got {self.hidden_size}")
+        if self.hidden_size % self.heads:
+            raise NmtError(f"model.heads must divide model.hidden_size ({self.hidden_size}), got {self.heads}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    seed: int = 1  # of initial weights, batch order, dropout and subword sampling; at least 0
+    device: str = "auto"  # auto (a GPU if there is one), cpu or cuda
+    precision: str = "auto"  # auto (bf16 where the hardware is fast at it), fp32 or bf16
+    threads: int = 0  # processor threads; 0: all cores
+    batch_pieces: int = 4096  # padded pieces a side in one update; at least 1
+    epochs: int = 20  # passes over the training data; at least 1
+    learning_rate: float = 1.5e-3  # the highest one, reached after the warm-up; above 0
+    warmup: int = 400  # updates over which the learning rate rises from 0; 0: none
+    schedule: str = "cosine"  # what follows the warm-up: cosine (to 0 at the last update), inverse-sqrt or constant
+    label_smoothing: float = 0.1  # probability mass spread over all pieces; at least 0, below 1
+    weight_decay: float = 0.0  # AdamW's; at least 0
+    clip_norm: float = 1.0  # largest norm of the whole gradient; 0: off
+    clip_value: float = 0.0  # largest absolute value of each gradient entry; 0: off
+    average_decay: float = 0.998  # of the moving average of the weights, per update; below 1; 0: off
+    validate_every: int = 0  # updates; 0: after each epoch
+    select: str = "bleu"  # what the best checkpoint is best in: bleu or loss
+    patience: int = 0  # validations without improvement before training stops; 0: off
+    keep: int = 3  # newest checkpoints kept beside the best; at least 1
+    save_minutes: float = 10.0  # longest time between two checkpoints; above 0
+    report_every: int = 50  # updates; at least 1
+
+    def __post_init__(self) -> None:
+        _check_choice("training.device", self.device, DEVICES)
+        _check_choice("training.precision", self.precision, PRECISIONS)
+        _check_choice("training.schedule", self.schedule, SCHEDULES)
+        _check_choice("training.select", self.select, SELECTIONS)
+        for key in ("batch_pieces", "epochs", "keep", "report_every"):
+            _check_number(f"training.{key}", getattr(self, key), 1)
+        for key in ("seed", "threads", "warmup", "weight_decay", "clip_norm", "clip_value", "validate_every", "patience"):
+            _check_number(f"training.{key}", getattr(self, key), 0)
+        for key in ("label_smoothing", "average_decay"):
+            _check_number(f"training.{key}", getattr(self, key), 0, 1, below=True)
+        for key in ("learning_rate", "save_minutes"):
+            _check_number(f"training.{key}", getattr(self, key), 0, above=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchConfig:
+    beam: int = 5  # hypotheses kept for each sentence; 1: greedy
+    length_alpha: float = 1.0  # the score is log_prob / length**alpha; 0: no normalisation
+    max_length_factor: float = 2.0  # target pieces allowed for each source piece; above 0
+    max_length_extra: int = 20  # target pieces allowed on top of that; at least 1
+    batch_pieces: int = 4096  # padded source pieces translated at once; at least 1
+
+    def __post_init__(self) -> None:
+        for key in ("beam", "max_length_extra", "batch_pieces"):
+            _check_number(f"search.{key}", getattr(self, key), 1)
+        _check_number("search.length_alpha", self.length_alpha, 0)
+        _check_number("search.max_length_factor", self.max_length_factor, 0, above=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    data: DataConfig  # the two languages and where their text is
+    subwords: SubwordsConfig = field(default_factory=SubwordsConfig)  # text <-> pieces
+    model: ModelConfig = field(default_factory=ModelConfig)  # the network
+    training: TrainingConfig = field(default_factory=TrainingConfig)  # how its weights are found
+    search: SearchConfig = field(default_factory=SearchConfig)  # how translations are found
+
+
+TABLES: Mapping[str, type] = {item.name: item.type for item in fields(Recipe) if isinstance(item.type, type)}
+TYPE_NAMES: Mapping[object, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "a string",
+    bool: "true or false",
+    tuple[str, ...]: "a list of strings",
+}
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise NmtError(f"{path}: no such recipe; check the path") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise NmtError(f"{path}: cannot be read as a recipe ({error})") from None
+    return parse_recipe(text, str(path))
+
+
+def parse_recipe(text: str, name: str) -> Recipe:
+    """Read a recipe from TOML; `name` is what error messages call it."""
+    try:
+        document = tomllib.loads(text)
+    except ValueError as error:
+        raise NmtError(f"{name}: not TOML: {error}") from None
+    try:
+        for table, content in document.items():
+            if table not in TABLES:
+                raise NmtError(f"unknown table [{table}]{_suggestion(table, TABLES)}")
+            if not isinstance(content, dict):
+                raise NmtError(f"{table} must be a table, got {content!r}; write [{table}] above its keys")
+        return Recipe(**{table: _build(table, document.get(table, {})) for table in TABLES})
+    except NmtError as error:
+        raise NmtError(f"{name}: {error}") from None
+
+
+def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
+    """The recipe with each `table.key=value` put in place; all of them are applied before the result is checked."""
+    changes: dict[str, dict[str, Any]] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        table, dot, key = name.strip().partition(".")
+        if not equals or not dot:
+            raise NmtError(f"a setting has the form table.key=value, got {setting!r}")
+        if table not in TABLES:
+            raise NmtError(f"unknown table in setting {setting!r}{_suggestion(table, TABLES)}")
+        item = _known_field(table, key)
+        changes.setdefault(table, {})[key] = _typed(f"{table}.{key}", item, _setting_value(item, text.strip()))
+    return replace(recipe, **{table: replace(getattr(recipe, table), **values) for table, values in changes.items()})
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The recipe as TOML with every key written out; `parse_recipe` reads it back equal."""
+    return "\n".join(
+        f"[{table}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in values.items()) for table, values in asdict(recipe).items()
+    )
+
+
+def _build(table: str, values: Mapping[str, object]) -> Any:
+    """The table's dataclass from TOML values."""
+    typed = {key: _typed(f"{table}.{key}", _known_field(table, key), value) for key, value in values.items()}
+    for item in fields(TABLES[table]):
+        if item.default is MISSING and item.name not in typed:
+            raise NmtError(f"{table}.{item.name} is missing; write {item.name} = ... under [{table}]")
+    return TABLES[table](**typed)
+
+
+def _known_field(table: str, key: str) -> "Field[Any]":
+    known = {item.name: item for item in fields(TABLES[table])}
+    if key not in known:
+        raise NmtError(f"unknown key {table}.{key}{_suggestion(key, known)}")
+    return known[key]
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    """The table that has a key of this name, else the nearest known name, else all of them."""
+    elsewhere = [f"{table}.{item.name}" for table, kind in TABLES.items() for item in fields(kind) if item.name == name]
+    nearest = elsewhere or get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {nearest[0]}?" if nearest else f"; known are {', '.join(known)}"
+
+
+def _setting_value(item: "Field[Any]", text: str) -> object:
+    """What the user typed after `=`: as it stands where text is wanted, TOML otherwise."""
+    if item.type is str or (item.type == tuple[str, ...] and not text.startswith("[")):
+        return text
+    try:
+        values = tomllib.loads(f"value = {text}")
+    except ValueError:
+        return text
+    return values["value"] if len(values) == 1 else text
+
+
+def _typed(key: str, item: "Field[Any]", value: object) -> object:
+    """The value in the field's own type; a whole number is a number, one string is a list of one."""
+    if item.type is float and type(value) is int:
+        return float(value)
+    if item.type == tuple[str, ...]:
+        texts = [value] if isinstance(value, str) else value
+        if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
+            return tuple(texts)
+    elif type(value) is item.type:
+        return value
+    raise NmtError(f"{key} must be {TYPE_NAMES[item.type]}, got {value!r}")
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(_toml(item) for item in value)}]"
+    # A JSON string is a TOML string, but for U+007F, which TOML wants escaped.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _check_text(key: str, text: str) -> None:
+    if not text.strip():
+        raise NmtError(f"{key} must not be empty")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise NmtError(f"{key} must be valid Unicode, got {text!r}; rename the file")
+
+
+def _check_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise NmtError(f"{key} must be one of {', '.join(choices)}, got {value!r}")
+
+
+def _check_number(key: str, value: float, low: float, high: float = math.inf, *, above: bool = False, below: bool = False) -> None:
+    """Refuse what is outside [low, high], or not finite; `above` and `below` leave out the end itself."""
+    inside = (low < value if above else low <= value) and (value < high if below else value <= high)
+    if not inside or not math.isfinite(value):
+        limits = f"{'above' if above else 'at least'} {low}" + (f" and {'below' if below else 'at most'} {high}" if high < math.inf else "")
+        raise NmtError(f"{key} must be {limits}, got {value}")
