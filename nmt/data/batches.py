@@ -1,0 +1,94 @@
+"""Pieces -> batches: which pairs go together, in which order, and their tensors."""
+
+# ruff: noqa: N802 (tensors end in their shape)
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nmt.data.subwords import BOS, EOS, PAD
+
+Integers = npt.NDArray[np.integer]
+SOURCE_JITTER = 2.0  # pieces; by how much two source lengths may change places, so that batches differ between epochs
+
+
+class Batch(NamedTuple):
+    """Pairs of one update: the source ends in EOS, the decoder reads BOS + target and is to write target + EOS."""
+
+    source_BS: Tensor
+    source_lengths_B: Tensor
+    input_BT: Tensor
+    output_BT: Tensor
+    output_lengths_B: Tensor
+
+    def to(self, device: torch.device | str) -> "Batch":
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+
+    @property
+    def source_mask_BS(self) -> Tensor:
+        return self.source_BS != PAD
+
+    @property
+    def output_mask_BT(self) -> Tensor:
+        return self.output_BT != PAD
+
+    @property
+    def pieces(self) -> int:
+        """Target pieces, EOS included: what the loss is averaged over."""
+        return int(self.output_lengths_B.sum())
+
+
+def collate(sources: Sequence[Sequence[int] | Integers], targets: Sequence[Sequence[int] | Integers]) -> Batch:
+    """The batch of these pairs, in this order."""
+    source_BS, source_lengths_B = padded(sources, suffix=(EOS,))
+    input_BT, _ = padded(targets, prefix=(BOS,))
+    output_BT, output_lengths_B = padded(targets, suffix=(EOS,))
+    return Batch(source_BS, source_lengths_B, input_BT, output_BT, output_lengths_B)
+
+
+def padded(rows: Sequence[Sequence[int] | Integers], prefix: tuple[int, ...] = (), suffix: tuple[int, ...] = ()) -> tuple[Tensor, Tensor]:
+    """(ids, lengths): `prefix + row + suffix` for each row, padded with PAD to the longest."""
+    lengths = np.fromiter((len(prefix) + len(row) + len(suffix) for row in rows), np.int64, len(rows))
+    filled = np.full((len(rows), lengths.max(initial=0)), PAD, np.int64)
+    for line, row, length in zip(filled, rows, lengths, strict=True):
+        line[:length] = (*prefix, *row, *suffix)
+    return torch.from_numpy(filled), torch.from_numpy(lengths)
+
+
+def batch_order(source_lengths: Integers, target_lengths: Integers, batch_pieces: int, seed: int, epoch: int) -> list[Integers]:
+    """The batches of one epoch as arrays of pair numbers; a pure function of its arguments.
+
+    Each pair comes once. Rows times the longest row, EOS included, is at most `batch_pieces` on each side; only a pair that is longer
+    itself is alone in its batch. Pairs are sorted by target length, then by roughly the source length, rising and falling in turn, so that
+    the source is long on both sides where one target length ends and the next begins. Then the batches are shuffled.
+    """
+    random = np.random.default_rng((seed, epoch))
+    source_key = source_lengths + random.uniform(0.0, SOURCE_JITTER, len(source_lengths))
+    order = np.lexsort((np.where(target_lengths % 2, source_key, -source_key), target_lengths))
+    batches = _cut(order, source_lengths[order] + 1, target_lengths[order] + 1, batch_pieces)
+    return [batches[number] for number in random.permutation(len(batches))]
+
+
+def source_batches(lengths: Integers, batch_pieces: int) -> list[Integers]:
+    """Batches for translation: sentences of near-equal length together, the longest first; sizes as in `batch_order`."""
+    order = np.argsort(-lengths.astype(np.int64), kind="stable")
+    widths = lengths[order] + 1
+    return _cut(order, widths, widths, batch_pieces)
+
+
+def _cut(order: Integers, source_widths: Integers, target_widths: Integers, batch_pieces: int) -> list[Integers]:
+    """Cut the sorted pairs into the fewest runs that fit the budget."""
+    widths = np.maximum(source_widths, target_widths).astype(np.int64)
+    batches = []
+    start = 0
+    while start < len(order):
+        at_most = max(1, batch_pieces // int(widths[start]))
+        padded_pieces = np.maximum.accumulate(widths[start : start + at_most]) * np.arange(1, min(at_most, len(order) - start) + 1)
+        size = max(1, int(np.searchsorted(padded_pieces, batch_pieces, side="right")))
+        batches.append(order[start : start + size])
+        start += size
+    return batches

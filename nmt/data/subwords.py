@@ -1,0 +1,209 @@
+"""Text <-> pieces: sentencepiece models (Kudo & Richardson 2018) that keep the text exact.
+
+Text is not normalised, only runs of spaces become one and those at the ends go; so `decode(encode(text)) == text` for single-spaced
+text, emoji, U+2028 and NUL included, as long as `byte_fallback` is on. The one exception is sentencepiece's own space mark: U+2581
+becomes a space.
+"""
+
+import io
+import random
+import re
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
+
+import sentencepiece
+
+from nmt.errors import NmtError
+
+if TYPE_CHECKING:
+    from nmt.config import SubwordsConfig
+
+PAD, UNK, BOS, EOS = 0, 1, 2, 3
+SAMPLE_LINES = 2_000_000  # lines that a subword model is learnt from; of larger corpora a random sample
+LINE_BYTES = 1 << 16  # longer lines are translated, but no pieces are learnt from them
+PARALLEL_LINES = 1000  # from so many lines on, encoding uses all cores
+SMALLEST_DEFAULT, LARGEST_DEFAULT = 500, 32_000  # pieces
+
+Item = TypeVar("Item")
+_seed_lock = Lock()  # sentencepiece has one seed for the whole process
+
+
+class Subwords:
+    """One sentencepiece model: a value, its bytes are all there is to it."""
+
+    def __init__(self, model: bytes, name: str = "subword model"):
+        """Raises NmtError, calling the model `name`, if these bytes are no model of this toolkit."""
+        self.model = model
+        self._processor = sentencepiece.SentencePieceProcessor()
+        try:
+            self._processor.LoadFromSerializedProto(model)
+        except RuntimeError:
+            raise NmtError(f"{name}: not a sentencepiece model (damaged?); copy it again or train again") from None
+        processor = self._processor
+        ids = (processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id())
+        if ids != (PAD, UNK, BOS, EOS):
+            raise NmtError(
+                f"{name}: ids of pad, unk, bos, eos must be {(PAD, UNK, BOS, EOS)}, got {ids}; use a subword model that nmt trained"
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        try:
+            return cls(path.read_bytes(), str(path))
+        except OSError as error:
+            raise NmtError(f"{path}: cannot read the subword model ({error.strerror}); is the model folder whole?") from None
+
+    def save(self, path: Path) -> None:
+        path.write_bytes(self.model)
+
+    @property
+    def size(self) -> int:
+        """Pieces, the four special ones included."""
+        return int(self._processor.get_piece_size())
+
+    def encode(self, lines: Sequence[str]) -> list[list[int]]:
+        """Ids of each line, without BOS and EOS; a blank line has none."""
+        _check_unicode(lines)
+        threads = -1 if len(lines) >= PARALLEL_LINES else 1
+        ids: list[list[int]] = self._processor.encode(list(lines), num_threads=threads)
+        return ids
+
+    def sample(self, lines: Sequence[str], alpha: float, seed: int) -> list[list[int]]:
+        """Ids of a random segmentation of each line; a pure function of its arguments.
+
+        Unigram models draw from p(segmentation)**alpha (Kudo 2018), BPE models drop each merge with probability alpha (Provilkov et al.
+        2020).
+        """
+        _check_unicode(lines)
+        # Each thread has its own generator, which takes the seed when it is first used: only a new thread starts from this seed.
+        with _seed_lock, ThreadPoolExecutor(max_workers=1) as thread:
+            sentencepiece.set_random_generator_seed(seed % 2**32)
+            return thread.submit(self._sample, list(lines), alpha).result()
+
+    def _sample(self, lines: list[str], alpha: float) -> list[list[int]]:
+        return [self._processor.encode(line, enable_sampling=True, alpha=alpha, nbest_size=-1) for line in lines]
+
+    def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
+        """Text of each line; special ids write nothing, bytes that are no UTF-8 write U+FFFD."""
+        return [self._processor.decode(list(line)) for line in ids]
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """The pieces as people read them; U+2581 marks the start of a word."""
+        return [self._processor.id_to_piece(int(piece)) for piece in ids]
+
+
+class SubwordPair(NamedTuple):
+    """The models of both languages, one and the same object if they are joint."""
+
+    source: Subwords
+    target: Subwords
+
+    @property
+    def joint(self) -> bool:
+        return self.source is self.target
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        joint = folder / "subwords.model"
+        if joint.exists() or not (folder / "subwords.source.model").exists():
+            subwords = Subwords.load(joint)
+            return cls(subwords, subwords)
+        return cls(Subwords.load(folder / "subwords.source.model"), Subwords.load(folder / "subwords.target.model"))
+
+    def save(self, folder: Path) -> None:
+        if self.joint:
+            self.source.save(folder / "subwords.model")
+        else:
+            self.source.save(folder / "subwords.source.model")
+            self.target.save(folder / "subwords.target.model")
+
+
+def default_vocab_size(pairs: int) -> int:
+    """Pieces for a corpus of this size: 4,000 for 50 thousand pairs, 8,000 for 200 thousand, 32,000 from 4 million on."""
+    smooth: float = 8000 * (pairs / 200_000) ** 0.465
+    return min(LARGEST_DEFAULT, max(SMALLEST_DEFAULT, round(smooth / 500) * 500))
+
+
+def train_subword_pair(pairs: Iterable[tuple[str, str]], config: "SubwordsConfig", seed: int) -> SubwordPair:
+    """Learn the subwords of a corpus from (source, target) texts, read once; the corpus size gives the vocabulary size unless set."""
+    sample, total = _reservoir(pairs, SAMPLE_LINES // 2, seed)
+    size = config.vocab_size or default_vocab_size(total)
+    if config.joint:
+        joint = train_subwords((line for pair in sample for line in pair), config, size, seed)
+        return SubwordPair(joint, joint)
+    source = train_subwords((source for source, _ in sample), config, size, seed)
+    return SubwordPair(source, train_subwords((target for _, target in sample), config, size, seed))
+
+
+def train_subwords(lines: Iterable[str], config: "SubwordsConfig", vocab_size: int, seed: int) -> Subwords:
+    """Learn one model.
+
+    Where `config.vocab_size` is 0, `vocab_size` is a wish: a text too small for it gives fewer pieces, a text with more characters than
+    that gives more. Raises NmtError if the user's own `vocab_size` cannot be had.
+    """
+    sample, _ = _reservoir(lines, SAMPLE_LINES, seed)
+    if not any(line.strip() for line in sample):
+        raise NmtError("no text to learn subwords from; check data.train")
+    _check_unicode(sample)
+    try:
+        return Subwords(_train(sample, config, vocab_size))
+    except RuntimeError as error:
+        too_many = re.search(r"Vocabulary size too high .* <= (\d+)", str(error))
+        if too_many:
+            limit = f"is more than this text has, got {vocab_size}; set it to {too_many[1]} or less, or to 0 for the default"
+            raise NmtError(f"subwords.vocab_size {limit}") from None
+        too_few = re.search(r"smaller than required_chars. \d+ vs (\d+)", str(error))
+        if not too_few:
+            raise NmtError(f"sentencepiece cannot learn subwords from this text: {error}") from None
+        if config.vocab_size:
+            advice = "raise it, set it to 0 for the default, or lower subwords.character_coverage"
+            raise NmtError(
+                f"subwords.vocab_size must be above {too_few[1]}, the characters of this text, got {vocab_size}; {advice}"
+            ) from None
+        return Subwords(_train(sample, config, vocab_size + int(too_few[1])))
+
+
+def _train(lines: list[str], config: "SubwordsConfig", vocab_size: int) -> bytes:
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines),
+        model_writer=model,
+        model_type=config.kind,
+        vocab_size=vocab_size,
+        hard_vocab_limit=config.vocab_size > 0 and config.kind != "char",
+        character_coverage=config.character_coverage,
+        byte_fallback=config.byte_fallback,
+        pad_id=PAD,
+        unk_id=UNK,
+        bos_id=BOS,
+        eos_id=EOS,
+        normalization_rule_name="identity",
+        max_sentence_length=LINE_BYTES,
+        minloglevel=2,
+    )
+    return model.getvalue()
+
+
+def _reservoir(items: Iterable[Item], size: int, seed: int) -> tuple[list[Item], int]:
+    """(at most `size` items, each equally likely to be among them; how many there were), in one pass (Vitter 1985, algorithm R)."""
+    generator = random.Random(seed)
+    sample: list[Item] = []
+    total = 0
+    for item in items:
+        total += 1
+        if len(sample) < size:
+            sample.append(item)
+        elif (slot := generator.randrange(total)) < size:
+            sample[slot] = item
+    return sample, total
+
+
+def _check_unicode(lines: Sequence[str]) -> None:
+    for number, line in enumerate(lines, 1):
+        try:
+            line.encode()
+        except UnicodeEncodeError:
+            raise NmtError(f"line {number} is not valid Unicode, got {line[:60]!r}; convert the text to UTF-8") from None
