@@ -1,0 +1,140 @@
+"""Lines in, lines out: only `\\n` (or `\\r\\n`) separates lines, and one line in is one line out, whatever its bytes."""
+
+import codecs
+import gzip
+import json
+import os
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from nmt.errors import NmtError
+
+Warn = Callable[[str], None]
+
+CONTROL = re.compile("[\x00-\x08\n-\x1f\x7f-\x9f]")  # all of Unicode's Cc but the tab
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Line(NamedTuple):
+    """One line to translate: clean text, and for JSON lines the object it came from."""
+
+    text: str
+    fields: dict[str, Any] | None = None
+
+
+@contextmanager
+def open_lines(path: Path) -> Iterator[Iterable[bytes]]:
+    """The lines of a file, unpacked if its name ends in .gz."""
+    if not path.is_file() and not path.is_fifo() and not path.is_char_device():
+        raise NmtError(f"{path}: {'not a file' if path.exists() else 'no such file'}; check the path")
+    with path.open("rb") as raw, gzip.open(raw) if path.suffix == ".gz" else raw as stream:
+        try:
+            yield stream
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise NmtError(f"{path}: not a whole gzip file ({error}); unpack it or download it again") from None
+
+
+def clean_lines(stream: Iterable[bytes], name: str, warn: Warn) -> Iterator[Line]:
+    """Plain text: invalid UTF-8 becomes U+FFFD, control characters become spaces, and `warn` hears of each such line."""
+    for where, text in _decoded(stream, name, warn):
+        yield Line(_clean(text, where, warn))
+
+
+def json_lines(stream: Iterable[bytes], name: str, warn: Warn) -> Iterator[Line]:
+    """JSON objects with a "text", one on each line, cleaned as plain text is; a blank line is kept.
+
+    Raises: NmtError naming the line that is no such object.
+    """
+    for where, text in _decoded(stream, name, warn):
+        if not text.strip():
+            yield Line("")
+            continue
+        try:
+            fields = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise NmtError(f"{where}: not JSON ({error}); use --format text for plain text") from None
+        if not isinstance(fields, dict) or not isinstance(fields.get("text"), str):
+            raise NmtError(f'{where}: not a JSON object with a string "text", got {text.strip()[:60]}')
+        yield Line(_clean(fields["text"], where, warn), fields)
+
+
+def dump_json(fields: dict[str, Any]) -> str:
+    """One line of JSON that encodes as UTF-8."""
+    return SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(fields, ensure_ascii=False))
+
+
+def chunks(lines: Iterable[Line], size: int) -> Iterator[list[Line]]:
+    """The lines in lists of `size`, the last one shorter."""
+    iterator = iter(lines)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+class LineWriter:
+    """Writes whole lines; `count` of them are out."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.count = 0
+        self.size = 0
+        self._stream = stream
+
+    def write(self, lines: Iterable[str]) -> None:
+        """Write and flush. A line break within a line would shift all that follow: it becomes a space."""
+        encoded = [line.replace("\n", " ").replace("\r", " ").encode() for line in lines]
+        content = b"".join(line + b"\n" for line in encoded)
+        self._stream.write(content)
+        self._stream.flush()
+        self.count += len(encoded)
+        self.size += len(content)
+
+
+@contextmanager
+def open_writer(path: Path) -> Iterator[LineWriter]:
+    """A file that appears under its own name only when it is whole; what broke off stays in FILE.partial, in whole lines."""
+    path = path.resolve()
+    if path.exists() and not path.is_file():  # a pipe or a device: nothing to rename
+        with path.open("wb") as stream:
+            yield LineWriter(stream)
+        return
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("wb") as stream:
+        writer = LineWriter(stream)
+        try:
+            yield writer
+        except BaseException:
+            stream.flush()
+            stream.truncate(writer.size)
+            if not writer.count:
+                partial.unlink()
+            raise
+    os.replace(partial, path)
+
+
+def _decoded(stream: Iterable[bytes], name: str, warn: Warn) -> Iterator[tuple[str, str]]:
+    """(file:line, text) of each line, without its line break and without a byte order mark before the first."""
+    for number, content in enumerate(stream, start=1):
+        where = f"{name}:{number}"
+        content = content.removesuffix(b"\n").removesuffix(b"\r")
+        if number == 1:
+            content = content.removeprefix(codecs.BOM_UTF8)
+        try:
+            text = content.decode()
+        except UnicodeDecodeError:
+            warn(f"{where}: invalid UTF-8; the bytes became U+FFFD")
+            text = content.decode(errors="replace")
+        yield where, text
+
+
+def _clean(text: str, where: str, warn: Warn) -> str:
+    if SURROGATE.search(text):
+        warn(f"{where}: half a surrogate pair; it became U+FFFD")
+        text = SURROGATE.sub("\ufffd", text)
+    if found := CONTROL.search(text):
+        warn(f"{where}: control character U+{ord(found[0]):04X}; all of them became spaces")
+        text = CONTROL.sub(" ", text)
+    return text

@@ -1,0 +1,193 @@
+"""The line contract: N lines in are N lines out, whatever their bytes."""
+
+import gzip
+import io
+import json
+import os
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nmt.errors import NmtError
+from nmt.inference.lines import LineWriter, chunks, clean_lines, dump_json, json_lines, open_lines, open_writer
+
+LINE_BYTES = st.binary(max_size=30).filter(lambda content: b"\n" not in content)
+JSON_VALUES = st.recursive(st.none() | st.booleans() | st.integers() | st.text(st.characters()), lambda child: st.lists(child, max_size=2))
+
+
+def cleaned(content: bytes) -> tuple[list[str], list[str]]:
+    warnings: list[str] = []
+    return [line.text for line in clean_lines(io.BytesIO(content), "in.txt", warnings.append)], warnings
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        (b"", []),
+        (b"\n", [""]),
+        (b"a", ["a"]),
+        (b"a\n", ["a"]),
+        (b"a\n\nb", ["a", "", "b"]),
+        (b"a\r\nb\r\n", ["a", "b"]),
+        (b"\xef\xbb\xbfa\n", ["a"]),
+        ("a\u2028b\u2029c\n".encode(), ["a\u2028b\u2029c"]),
+        (b"a\tb \n", ["a\tb "]),
+    ],
+)
+def test_only_line_feeds_separate_lines(content: bytes, lines: list[str]) -> None:
+    assert cleaned(content) == (lines, [])
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "warning"),
+    [
+        (b"caf\xe9", "caf\ufffd", "in.txt:2: invalid UTF-8; the bytes became U+FFFD"),
+        (b"a\0b", "a b", "in.txt:2: control character U+0000; all of them became spaces"),
+        (b"a\rb\x0b\x0c\x1c", "a b   ", "in.txt:2: control character U+000D; all of them became spaces"),
+        ("a\u0085b".encode(), "a b", "in.txt:2: control character U+0085; all of them became spaces"),
+    ],
+)
+def test_what_is_no_text_is_replaced_and_reported(content: bytes, line: str, warning: str) -> None:
+    assert cleaned(b"x\n" + content + b"\ny\n") == (["x", line, "y"], [warning])
+
+
+@given(st.lists(LINE_BYTES, max_size=8))
+def test_any_bytes_keep_their_line(lines: list[bytes]) -> None:
+    texts, warnings = cleaned(b"".join(line + b"\n" for line in lines))
+    assert len(texts) == len(lines)
+    assert not any(unicodedata.category(character) == "Cc" and character != "\t" for text in texts for character in text)
+    assert {warning.split(":")[1] for warning in warnings} <= {str(number) for number in range(1, len(lines) + 1)}
+    for text in texts:
+        text.encode()
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=("Cc", "Cs"))), max_size=8))
+def test_clean_text_passes_unchanged(lines: list[str]) -> None:
+    texts, warnings = cleaned("".join(f"{line}\n" for line in ["", *lines]).encode())
+    assert (texts, warnings) == (["", *lines], [])
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=("Cs",)))), st.integers(1, 4))
+def test_written_lines_are_counted_lines(lines: list[str], size: int) -> None:
+    stream = io.BytesIO()
+    writer = LineWriter(stream)
+    for start in range(0, len(lines), size):
+        writer.write(lines[start : start + size])
+    assert stream.getvalue().count(b"\n") == len(lines) == writer.count
+    assert len(stream.getvalue()) == writer.size
+
+
+@given(st.text(st.characters()), st.dictionaries(st.text(st.characters()).filter(lambda key: key != "text"), JSON_VALUES, max_size=3))
+def test_json_objects_keep_their_other_keys(text: str, others: dict[str, object]) -> None:
+    content = (json.dumps({"text": text, **others}) + "\n\n").encode()
+    line, blank = json_lines(io.BytesIO(content), "in.jsonl", lambda message: None)
+    assert blank == ("", None)
+    assert line.fields == {"text": text, **others}
+    written = dump_json(line.fields)
+    assert "\n" not in written
+    assert json.loads(written.encode()) == line.fields
+    line.text.encode()
+
+
+def test_json_text_is_cleaned_as_plain_text_is() -> None:
+    warnings: list[str] = []
+    content = b'{"text": "a\\nb"}\n{"text": "c\\ud800"}\n'
+    assert [line.text for line in json_lines(io.BytesIO(content), "in.jsonl", warnings.append)] == ["a b", "c\ufffd"]
+    assert warnings == [
+        "in.jsonl:1: control character U+000A; all of them became spaces",
+        "in.jsonl:2: half a surrogate pair; it became U+FFFD",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"text": "a"}\nplain\n', r"^in.jsonl:2: not JSON \(.*\); use --format text for plain text$"),
+        (b"[" * 100_000, r"^in.jsonl:1: not JSON"),
+        (b'["text"]\n', r"""^in.jsonl:1: not a JSON object with a string "text", got \["text"\]$"""),
+        (b'{"text": 3}\n', r"""^in.jsonl:1: not a JSON object with a string "text", got \{"text": 3\}$"""),
+    ],
+)
+def test_lines_that_are_no_json_objects_are_named(content: bytes, message: str) -> None:
+    with pytest.raises(NmtError, match=message):
+        list(json_lines(io.BytesIO(content), "in.jsonl", lambda warning: None))
+
+
+def test_chunks_keep_the_order() -> None:
+    lines = list(clean_lines(io.BytesIO(b"a\nb\nc\n"), "in.txt", lambda warning: None))
+    assert [[line.text for line in chunk] for chunk in chunks(lines, 2)] == [["a", "b"], ["c"]]
+
+
+def test_chunks_read_no_further_than_they_must() -> None:
+    def endless() -> Iterator[bytes]:
+        while True:
+            yield b"a\n"
+
+    assert len(next(chunks(clean_lines(endless(), "in.txt", lambda warning: None), 3))) == 3
+
+
+def test_gz_files_are_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "in.gz").write_bytes(gzip.compress(b"a\nb"))
+    with open_lines(tmp_path / "in.gz") as lines:
+        assert list(lines) == [b"a\n", b"b"]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda packed: packed[:-9], lambda packed: b"plain", lambda packed: packed[:12] + b"\xff" + packed[13:]]
+)
+def test_damaged_gz_files_are_named(tmp_path: Path, damage: object) -> None:
+    assert callable(damage)
+    (tmp_path / "in.gz").write_bytes(damage(gzip.compress(b"a\nb\n")))
+    with pytest.raises(NmtError, match=r"in.gz: not a whole gzip file \(.*\); unpack it"), open_lines(tmp_path / "in.gz") as lines:
+        list(lines)
+
+
+@pytest.mark.parametrize(("name", "message"), [("none", "none: no such file; check the path"), ("", "not a file; check the path")])
+def test_what_cannot_be_read_is_named(tmp_path: Path, name: str, message: str) -> None:
+    with pytest.raises(NmtError, match=message), open_lines(tmp_path / name):
+        pass
+
+
+def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
+    with open_writer(tmp_path / "out.txt") as writer:
+        writer.write(["a", "b"])
+        assert not (tmp_path / "out.txt").exists()
+    assert (tmp_path / "out.txt").read_bytes() == b"a\nb\n"
+    assert os.listdir(tmp_path) == ["out.txt"]
+
+
+def test_an_interrupted_file_keeps_whole_lines_under_another_name(tmp_path: Path) -> None:
+    (tmp_path / "out.txt").write_text("old")
+
+    def interrupted() -> None:
+        with open_writer(tmp_path / "out.txt") as writer:
+            writer.write(["a", "b"])
+            writer._stream.write(b"half a li")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert (tmp_path / "out.txt").read_text() == "old"
+    assert (tmp_path / "out.txt.partial").read_bytes() == b"a\nb\n"
+
+
+def test_a_failure_before_the_first_line_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(NmtError, match="early"), open_writer(tmp_path / "out.txt"):
+        raise NmtError("early")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_link_stays_a_link_and_a_device_a_device(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("real")
+    with open_writer(tmp_path / "link") as writer:
+        writer.write(["a"])
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "a\n"
+    (tmp_path / "null").symlink_to(os.devnull)
+    with open_writer(tmp_path / "null") as writer:
+        writer.write(["a"])
+    assert Path(os.devnull).is_char_device()
