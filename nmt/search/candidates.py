@@ -1,0 +1,81 @@
+"""The best continuations of every sentence's rows: exact, without sorting or normalising the whole vocabulary.
+
+Dimensions besides the legend: P picks of a sentence, F forbidden pieces, M blocks of a row, D pieces in a block, X chosen blocks,
+C candidates of a sentence.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+BLOCK = 64  # pieces in a block: 64 floats are a whole number of cache lines and of vector registers
+CHUNK = 1 << 17  # logits exponentiated at a time: half a MiB stays in a core's own cache
+LOW_BITS = (1 << 32) - 1
+
+
+class Candidates(NamedTuple):
+    """The best continuations of each sentence, best first; equal totals by slot, then by piece."""
+
+    totals_BP: Tensor  # log-probability of the row's prefix and the new piece; -inf: there is no such continuation
+    slots_BP: Tensor  # which row of the sentence is continued
+    pieces_BP: Tensor
+
+
+def best_candidates(logits_NV: Tensor, normalisers_N: Tensor, log_probs_BK: Tensor, count: int) -> Candidates:
+    """The `count` best of each sentence's K * V continuations, or all if there are fewer.
+
+    A total is (logit - normaliser) + log-probability of the row. The best `count` lie in the `count` blocks of 64 pieces with the
+    largest maxima, so only those are looked at piece by piece.
+    """
+    B, K = log_probs_BK.shape
+    V = logits_NV.shape[1]
+    blocks = V // BLOCK if count < V // BLOCK else 0
+    offsets_N1, prefixes_N1 = normalisers_N.view(-1, 1), log_probs_BK.reshape(-1, 1)
+    found = []
+    if blocks * BLOCK < V:  # the vocabulary's last pieces, too few for a block, or all of a small one
+        rest_NC = (logits_NV[:, blocks * BLOCK :] - offsets_N1).add_(prefixes_N1)
+        found.append((rest_NC.view(B, -1), _indices(K, V, blocks * BLOCK, logits_NV.device).expand(B, -1)))
+    if blocks:
+        blocks_NMD = logits_NV[:, : blocks * BLOCK].view(-1, blocks, BLOCK)
+        maxima_BC = (blocks_NMD.amax(2) - offsets_N1).add_(prefixes_N1).view(B, -1)
+        chosen_BX = _largest(maxima_BC, _indices(K, blocks, 0, logits_NV.device).expand(B, -1), count)[1]
+        slots_BX, numbers_BX = chosen_BX // blocks, chosen_BX % blocks
+        rows_X = (slots_BX + torch.arange(0, B * K, K, device=logits_NV.device)[:, None]).view(-1)
+        inside_XD = blocks_NMD[rows_X, numbers_BX.view(-1)].sub_(offsets_N1[rows_X]).add_(prefixes_N1[rows_X])
+        firsts_BX1 = (slots_BX * V + numbers_BX * BLOCK)[:, :, None]
+        found.append((inside_XD.view(B, -1), (firsts_BX1 + torch.arange(BLOCK, device=logits_NV.device)).view(B, -1)))
+    totals_BC, indices_BC = (torch.cat(part, 1) if len(part) > 1 else part[0] for part in zip(*found, strict=True))
+    totals_BP, indices_BP = _largest(totals_BC, indices_BC, count)
+    return Candidates(totals_BP, indices_BP // V, indices_BP % V)
+
+
+def log_normalisers(logits_NV: Tensor) -> Tensor:
+    """log sum exp of each row, never below the row's maximum, so that no log-probability exceeds 0."""
+    if logits_NV.is_cuda:
+        return logits_NV.logsumexp(1)
+    normalisers = []
+    for chunk_RV in logits_NV.split(max(1, CHUNK // logits_NV.shape[1])):
+        maxima_R1 = chunk_RV.amax(1, keepdim=True)
+        normalisers.append((chunk_RV - maxima_R1).exp_().sum(1).log_().add_(maxima_R1[:, 0]))
+    return torch.cat(normalisers)
+
+
+def _indices(rows: int, width: int, first: int, device: torch.device) -> Tensor:
+    """Row * width + column for the columns from `first` on: what candidates of a sentence are called."""
+    return torch.arange(rows * width, device=device).view(rows, width)[:, first:].reshape(1, -1)
+
+
+def _largest(totals_BC: Tensor, indices_BC: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The largest totals, best first, equal ones by lower index, with their indices.
+
+    The order of a float's bits as an integer is the order of the floats once negative ones are flipped; below those 32 bits the key
+    holds the index, so that no two keys are equal and the result does not depend on how top-k breaks ties.
+    """
+    keys_BC = (_ordered(totals_BC.view(torch.int32)).long() << 32) + (LOW_BITS - indices_BC)
+    keys_BP = keys_BC.topk(min(count, keys_BC.shape[1]), 1).values
+    return _ordered((keys_BP >> 32).int()).view(torch.float32), LOW_BITS - (keys_BP & LOW_BITS)
+
+
+def _ordered(bits: Tensor) -> Tensor:
+    return bits ^ ((bits >> 31) & 0x7FFFFFFF)  # its own inverse
