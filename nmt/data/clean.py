@@ -1,0 +1,124 @@
+"""Which pairs are fit to learn from, and an account of those that are not."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from nmt.data.corpus import Pair
+
+BLANK = "a side is blank"
+INVALID = "invalid UTF-8"
+CONTROL = "a control character"
+CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # a tab is a space; U+0085 and U+2028 are text
+SURROGATES = re.compile(r"[\ud800-\udfff]")
+EXAMPLES = 3  # places kept for each reason
+SWAP_MARGIN = 2.0  # nats by which both sides must look like the other language
+SWAP_WORDS = 3  # words that each side must have to be judged
+
+
+@dataclass
+class Audit:
+    """What cleaning has seen so far; it fills as the pairs stream by."""
+
+    read: int = 0  # pairs
+    left_out: Counter[str] = field(default_factory=Counter)  # reason -> pairs
+    examples: dict[str, list[str]] = field(default_factory=dict)  # reason -> its first places
+
+    def leave_out(self, reason: str, where: str) -> None:
+        self.left_out[reason] += 1
+        places = self.examples.setdefault(reason, [])
+        if len(places) < EXAMPLES:
+            places.append(where)
+
+    @property
+    def kept(self) -> int:
+        return self.read - self.left_out.total()
+
+    def summary(self) -> list[str]:
+        """One line for the whole and one for each reason, the most frequent first."""
+        lines = [f"{self.kept:,} of {self.read:,} pairs kept"]
+        for reason, count in self.left_out.most_common():
+            places = ", ".join(self.examples[reason]) + (", ..." if count > EXAMPLES else "")
+            lines.append(f"{count:,} left out, {reason}: {places}")
+        return lines
+
+
+class Overlap(NamedTuple):
+    """Pairs that make a corpus easier than it looks."""
+
+    duplicates: int  # training pairs that have come before
+    copies: int  # training pairs whose two sides are the same
+    dev_pairs: int  # dev pairs that are training pairs as well
+    dev_sources: int  # dev pairs whose source is a training source, those above included
+    examples: tuple[str, ...]  # places of the first dev pairs of `dev_sources`
+
+
+def clean_pairs(pairs: Iterable[Pair], audit: Audit) -> Iterator[Pair]:
+    """The pairs that are fit to learn from, unchanged; the others are counted."""
+    for pair in pairs:
+        audit.read += 1
+        reason = _flaw(pair.source) or _flaw(pair.target)
+        if reason:
+            audit.leave_out(reason, pair.where)
+        else:
+            yield pair
+
+
+def audit_overlap(train: Iterable[Pair], dev: Sequence[Pair]) -> Overlap:
+    """Compare the two in one pass over the training pairs, which takes about 100 bytes for each of them."""
+    seen: set[int] = set()  # hashes of 64 bits: a false match once in 10**19 comparisons
+    sources = {pair.source for pair in dev}
+    wanted = {(pair.source, pair.target) for pair in dev}
+    found_sources, found_pairs = set(), set()
+    duplicates = copies = 0
+    for source, target, _ in train:
+        key = hash((source, target))
+        duplicates += key in seen
+        seen.add(key)
+        copies += source == target
+        if source in sources:
+            found_sources.add(source)
+            found_pairs.update({(source, target)} & wanted)
+    shared = [pair for pair in dev if pair.source in found_sources]
+    return Overlap(
+        duplicates=duplicates,
+        copies=copies,
+        dev_pairs=sum((pair.source, pair.target) in found_pairs for pair in dev),
+        dev_sources=len(shared),
+        examples=tuple(pair.where for pair in shared[:EXAMPLES]),
+    )
+
+
+def swapped_pairs(pairs: Sequence[Pair]) -> list[Pair]:
+    """Pairs whose source looks like the target language and whose target looks like the source language.
+
+    Each side's words are counted over all pairs, so most of them must be right; give a sample that fits in memory. A text's evidence is
+    the sum over its words of log p(word | source side) - log p(word | target side), with one added to each count.
+    """
+    source_words = Counter(word for pair in pairs for word in _words(pair.source))
+    target_words = Counter(word for pair in pairs for word in _words(pair.target))
+    vocabulary = len(source_words.keys() | target_words.keys())
+    offset = math.log((target_words.total() + vocabulary) / (source_words.total() + vocabulary)) if vocabulary else 0.0
+
+    def evidence(text: str) -> float:
+        words = _words(text)
+        if len(words) < SWAP_WORDS:
+            return 0.0
+        return sum(math.log((source_words[word] + 1) / (target_words[word] + 1)) + offset for word in words)
+
+    return [pair for pair in pairs if evidence(pair.source) < -SWAP_MARGIN and evidence(pair.target) > SWAP_MARGIN]
+
+
+def _flaw(text: str) -> str:
+    if not text.strip():
+        return BLANK
+    if SURROGATES.search(text):
+        return INVALID
+    return CONTROL if CONTROLS.search(text) else ""
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())

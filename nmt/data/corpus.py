@@ -1,0 +1,123 @@
+"""Parallel text in any of its formats -> pairs, one at a time."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from itertools import zip_longest
+from pathlib import Path
+from typing import NamedTuple
+
+from nmt.data.card import corpus_card
+from nmt.data.lines import lenient_lines, read_lines
+from nmt.data.records import read_hub, read_json_lines, read_parquet, read_table
+from nmt.errors import NmtError
+
+__all__ = ["Pair", "fingerprint", "read_lines", "read_pairs", "read_parallel"]
+
+HUB = "hf://"
+FILE_FORMATS: Mapping[str, str] = {".tsv": "table", ".jsonl": "json lines", ".parquet": "parquet"}
+
+
+class Pair(NamedTuple):
+    source: str
+    target: str
+    where: str  # for people: train.nl.gz:17
+
+
+def read_pairs(specification: str, source: str, target: str, split: str = "train") -> Iterator[Pair]:
+    """The pairs of a corpus in its order, in constant memory.
+
+    `specification` is one of: PREFIX (for PREFIX.nl and PREFIX.en, either of them also .gz), FILE.tsv, FILE.jsonl (both also .gz),
+    FILE.parquet, hf://NAME, hf://NAME:CONFIG#SPLIT, hf:///FOLDER, or a folder with a corpus.toml, FOLDER or FOLDER#SPLIT. `source` and
+    `target` are the language codes; `split` is read where a corpus has several and the specification names none.
+
+    Raises NmtError for a file that is missing, empty, malformed, or longer than its partner.
+    """
+    empty = True
+    for part in _parts(specification, source, target, split):
+        for source_text, target_text, where in _read_part(part, source, target, split):
+            empty = False
+            yield Pair(source_text, target_text, where)
+    if empty:
+        raise NmtError(f"{specification}: no pairs in it; check the file")
+
+
+def read_parallel(specification: str, source: str, target: str, split: str = "test") -> tuple[list[str], list[str]]:
+    """(source texts, target texts) of a corpus to evaluate on, every line kept. Raises NmtError for invalid Unicode and line breaks in a text."""
+    sources, targets = [], []
+    for pair in read_pairs(specification, source, target, split):
+        for text in (pair.source, pair.target):
+            if any("\ud800" <= character <= "\udfff" for character in text):
+                raise NmtError(f"{pair.where}: not valid UTF-8, got {text[:60]!r}; convert the file to UTF-8")
+            if "\n" in text:
+                raise NmtError(f"{pair.where}: a line break within a sentence, got {text[:60]!r}; write one sentence a line")
+        sources.append(pair.source)
+        targets.append(pair.target)
+    return sources, targets
+
+
+def fingerprint(specification: str, source: str, target: str, split: str = "train") -> str:
+    """A hash of everything that `read_pairs` would read, so that changed text is noticed; of Hub data sets the name only."""
+    digest = hashlib.sha256(f"{source} {target}".encode())
+    for part in _parts(specification, source, target, split):
+        files = [] if part.startswith(HUB) else _files(part, source, target)
+        digest.update(f" {len(files) or part}".encode())
+        for path in files:
+            with path.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _parts(specification: str, source: str, target: str, split: str) -> list[str]:
+    """The prefixes, files and data sets behind a specification: those that its corpus.toml names, or itself."""
+    if specification.startswith(HUB) or _side_files(specification, source):
+        return [specification]
+    folder, named, named_split = specification.rpartition("#")
+    if named and Path(folder).is_dir():
+        return corpus_card(Path(folder)).parts(named_split, source, target)
+    if Path(specification).is_dir():
+        return corpus_card(Path(specification)).parts(split, source, target)
+    return [specification]
+
+
+def _read_part(part: str, source: str, target: str, split: str) -> Iterator[tuple[str, str, str]]:
+    if part.startswith(HUB):
+        return read_hub(part, source, target, split)
+    files = _files(part, source, target)
+    if len(files) == 2:
+        return _read_two(files[0], files[1])
+    kind = FILE_FORMATS[_suffix(part)]
+    if kind == "parquet":
+        return read_parquet(files[0], source, target)
+    return read_table(files[0], source, target) if kind == "table" else read_json_lines(files[0], source, target)
+
+
+def _files(part: str, source: str, target: str) -> list[Path]:
+    """The two files of a prefix, or the one file that holds both sides."""
+    if _suffix(part) in FILE_FORMATS:
+        if not Path(part).is_file():
+            raise NmtError(f"{part}: no such file; check the path")
+        return [Path(part)]
+    sides = [_side_files(part, language) for language in (source, target)]
+    for language, found in zip((source, target), sides, strict=True):
+        if not found:
+            advice = "give a prefix, a .tsv, .jsonl or .parquet file, hf://NAME, or a folder with a corpus.toml"
+            raise NmtError(f"{part}: found neither {part}.{language} nor {part}.{language}.gz; {advice}")
+    return [found[0] for found in sides]
+
+
+def _side_files(prefix: str, language: str) -> list[Path]:
+    return [path for path in (Path(f"{prefix}.{language}"), Path(f"{prefix}.{language}.gz")) if path.is_file()]
+
+
+def _suffix(part: str) -> str:
+    return Path(part.removesuffix(".gz")).suffix
+
+
+def _read_two(source_path: Path, target_path: Path) -> Iterator[tuple[str, str, str]]:
+    for number, (source, target) in enumerate(zip_longest(lenient_lines(source_path), lenient_lines(target_path)), 1):
+        if source is None or target is None:
+            longer, shorter = (target_path, source_path) if source is None else (source_path, target_path)
+            raise NmtError(
+                f"{longer}:{number}: no partner, {shorter} ends at line {number - 1}; line n of one must translate line n of the other"
+            )
+        yield source, target, f"{source_path}:{number}"

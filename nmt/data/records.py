@@ -1,0 +1,101 @@
+"""Formats that hold both sides of a pair in one record -> (source, target, where)."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nmt.data.lines import lenient_lines
+from nmt.errors import NmtError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+# datasets and pyarrow are imported where they are used: reading plain text must not wait for them.
+
+
+def read_table(path: Path, source: str, target: str) -> Iterator[tuple[str, str, str]]:
+    """Tab-separated values without quoting: a header line that names both languages, or exactly two columns, source and target."""
+    columns, width = (0, 1), 2
+    for number, line in enumerate(lenient_lines(path), 1):
+        cells = line.split("\t")
+        if number == 1 and {source, target} <= set(cells):
+            columns, width = (cells.index(source), cells.index(target)), len(cells)
+            continue
+        if len(cells) != width:
+            advice = f"name the columns in a first line, with {source!r} and {target!r} among them, and write no tabs within a sentence"
+            raise NmtError(f"{path}:{number}: expected {width} columns, got {len(cells)}; {advice}")
+        yield cells[columns[0]], cells[columns[1]], f"{path}:{number}"
+
+
+def read_json_lines(path: Path, source: str, target: str) -> Iterator[tuple[str, str, str]]:
+    """One object a line, `{"translation": {"nl": ..., "en": ...}}` or `{"nl": ..., "en": ...}`; blank lines are no records."""
+    for number, line in enumerate(lenient_lines(path), 1):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        try:
+            record = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise NmtError(f"{where}: not JSON ({error}); write one object a line") from None
+        yield *_texts(record, source, target, where), where
+
+
+def read_parquet(path: Path, source: str, target: str) -> Iterator[tuple[str, str, str]]:
+    """The same records as rows of a parquet file, read a batch at a time."""
+    import pyarrow
+    from pyarrow.parquet import ParquetFile
+
+    try:
+        with ParquetFile(path) as file:
+            wanted = [name for name in file.schema_arrow.names if name in ("translation", source, target)]
+            rows = (row for batch in file.iter_batches(columns=wanted) for row in batch.to_pylist())
+            for number, row in enumerate(rows, 1):
+                where = f"{path}:{number}"
+                yield *_texts(row, source, target, where), where
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise NmtError(f"{path}: not a parquet file of text ({str(error).splitlines()[0]}); is it damaged?") from None
+
+
+def read_hub(specification: str, source: str, target: str, split: str) -> Iterator[tuple[str, str, str]]:
+    """hf://NAME, hf://NAME:CONFIG or hf:///FOLDER, each with #SPLIT or without; downloaded once, then read from the disk."""
+    address, _, named_split = specification.removeprefix("hf://").partition("#")
+    split = named_split or split
+    for number, record in enumerate(_load_hub(specification, address, split), 1):
+        where = f"{specification}:{number}" if named_split else f"{specification}#{split}:{number}"
+        yield *_texts(record, source, target, where), where
+
+
+def _load_hub(specification: str, address: str, split: str) -> "Dataset":
+    import datasets
+
+    try:
+        if not Path(address).is_dir():
+            name, _, config = address.partition(":")
+            return datasets.load_dataset(name, config or None, split=split)
+        if not any((Path(address) / name).exists() for name in ("dataset_dict.json", "dataset_info.json")):
+            return datasets.load_dataset(address, split=split)
+        saved = datasets.load_from_disk(address)
+    except Exception as error:  # the library and the network raise anything
+        raise NmtError(
+            f"{specification}: cannot load the data set ({str(error).splitlines()[0]}); check its name, split and access"
+        ) from None
+    if not isinstance(saved, datasets.DatasetDict):
+        return saved
+    if split not in saved:
+        raise NmtError(f"{specification}: no split {split!r}; known are {', '.join(saved)}")
+    return saved[split]
+
+
+def _texts(record: Any, source: str, target: str, where: str) -> tuple[str, str]:
+    """The two sides; null is a blank side."""
+    if isinstance(record, Mapping) and isinstance(record.get("translation"), Mapping):
+        record = record["translation"]
+    if not isinstance(record, Mapping):
+        raise NmtError(f"{where}: expected an object with {source!r} and {target!r}, got {str(record)[:60]!r}")
+    for language in (source, target):
+        if language not in record:
+            raise NmtError(f"{where}: no key {language!r}; found {', '.join(map(repr, record)) or 'none'}")
+        if not isinstance(record[language], str | None):
+            raise NmtError(f"{where}: {language!r} must be a string, got {record[language]!r}")
+    return record[source] or "", record[target] or ""

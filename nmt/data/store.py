@@ -1,0 +1,139 @@
+"""The corpus in pieces, on disk: written once, memory-mapped in training, so that its size does not matter.
+
+A store is a folder: pairs.arrow (one row a pair), source_lengths.npy and target_lengths.npy (pieces, EOS not counted), store.json.
+"""
+
+import json
+import shutil
+from array import array
+from collections.abc import Iterable, Iterator
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import datasets
+import numpy as np
+import numpy.typing as npt
+import pyarrow
+
+from nmt.data.clean import BLANK, Audit
+from nmt.data.corpus import Pair
+from nmt.data.subwords import SubwordPair
+from nmt.errors import NmtError
+
+if TYPE_CHECKING:
+    from nmt.config import DataConfig
+
+ROWS = 10_000  # pairs encoded and written at a time
+IDS = pyarrow.list_(pyarrow.int32())
+TEXT = pyarrow.string()
+SCHEMA = pyarrow.schema({"source": IDS, "target": IDS, "source_text": TEXT, "target_text": TEXT, "where": TEXT})
+
+
+class Store:
+    """An open store; rows are numbered in the order of the corpus."""
+
+    def __init__(self, folder: Path):
+        """Raises NmtError if the folder holds no whole store."""
+        try:
+            about = json.loads((folder / "store.json").read_text(encoding="utf-8"))
+            self.fingerprint = str(about["fingerprint"])  # what `build_store` was given
+            self.summary = tuple(str(line) for line in about["summary"])  # of the audit
+            self.source_lengths = np.load(folder / "source_lengths.npy", mmap_mode="r")
+            self.target_lengths = np.load(folder / "target_lengths.npy", mmap_mode="r")
+            self._rows = datasets.Dataset.from_file(str(folder / "pairs.arrow")).with_format("arrow")
+            rows = {about["pairs"], len(self._rows), len(self.source_lengths), len(self.target_lengths)}
+            if len(rows) > 1:
+                raise ValueError(f"parts of {sorted(rows)} rows")
+        except (OSError, ValueError, KeyError, TypeError, pyarrow.ArrowException) as error:
+            raise NmtError(f"{folder}: not a whole store of pairs ({str(error).splitlines()[0]}); delete it, it is made again") from None
+        self._ids = self._rows.select_columns(["source", "target"])
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def ids(self, indices: npt.NDArray[np.integer]) -> tuple[list[npt.NDArray[np.int32]], list[npt.NDArray[np.int32]]]:
+        """(source ids, target ids) of these rows, in this order."""
+        table = self._ids[indices]
+        return _split(table["source"]), _split(table["target"])
+
+    def texts(self, indices: npt.NDArray[np.integer]) -> tuple[list[str], list[str]]:
+        """(source texts, target texts) of these rows, in this order."""
+        table = self._rows[indices]
+        return table["source_text"].to_pylist(), table["target_text"].to_pylist()
+
+    def where(self, index: int) -> str:
+        """Where the user's files have this row."""
+        return cast(str, self._rows[index]["where"][0].as_py())
+
+
+def open_store(folder: Path) -> Store:
+    """The store in this folder. Raises NmtError if there is none, or only part of one."""
+    return Store(folder)
+
+
+def build_store(
+    folder: Path, pairs: Iterable[Pair], subwords: SubwordPair, data: "DataConfig", audit: Audit, fingerprint: str = ""
+) -> Store:
+    """Encode the pairs into a new store, in bounded memory; it appears in `folder` only when it is whole, and replaces what was there.
+
+    Pairs that are too long or too unequal in pieces are left out, counted in `audit`. Raises NmtError if none is left.
+    """
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    source_lengths, target_lengths = array("i"), array("i")
+    with pyarrow.OSFile(str(partial / "pairs.arrow"), "wb") as file, pyarrow.ipc.new_stream(file, SCHEMA) as writer:
+        for rows in _encoded(pairs, subwords, data, audit):
+            writer.write_batch(pyarrow.record_batch([[row[column] for row in rows] for column in range(len(SCHEMA))], schema=SCHEMA))
+            source_lengths.extend(len(row[0]) for row in rows)
+            target_lengths.extend(len(row[1]) for row in rows)
+    if not source_lengths:
+        shutil.rmtree(partial)
+        raise NmtError(
+            f"no pair is left to learn from ({'; '.join(audit.summary())}); check the corpus and data.max_length, data.max_ratio"
+        )
+    np.save(partial / "source_lengths.npy", np.array(source_lengths, np.int32))
+    np.save(partial / "target_lengths.npy", np.array(target_lengths, np.int32))
+    about = {"fingerprint": fingerprint, "pairs": len(source_lengths), "summary": audit.summary()}
+    (partial / "store.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if folder.exists():
+        shutil.rmtree(folder)
+    partial.rename(folder)
+    return Store(folder)
+
+
+Row = tuple[list[int], list[int], str, str, str]
+
+
+def _encoded(pairs: Iterable[Pair], subwords: SubwordPair, data: "DataConfig", audit: Audit) -> Iterator[list[Row]]:
+    """Rows of the store, many at a time."""
+    stream = iter(pairs)
+    while chunk := list(islice(stream, ROWS)):
+        sources = subwords.source.encode([pair.source for pair in chunk])
+        targets = subwords.target.encode([pair.target for pair in chunk])
+        rows = []
+        for pair, source, target in zip(chunk, sources, targets, strict=True):
+            reason = _unfit(len(source), len(target), data)
+            if reason:
+                audit.leave_out(reason, pair.where)
+            else:
+                rows.append((source, target, *pair))
+        if rows:
+            yield rows
+
+
+def _unfit(source_length: int, target_length: int, data: "DataConfig") -> str:
+    shorter, longer = sorted((source_length, target_length))
+    if not shorter:
+        return BLANK
+    if longer > data.max_length:
+        return f"longer than {data.max_length} pieces (data.max_length)"
+    return f"one side over {data.max_ratio:g} times as long (data.max_ratio)" if longer > data.max_ratio * shorter else ""
+
+
+def _split(column: pyarrow.ChunkedArray) -> list[npt.NDArray[np.int32]]:
+    rows = column.combine_chunks()
+    offsets = rows.offsets.to_numpy()
+    values = rows.values.to_numpy()
+    return [values[start:end] for start, end in pairwise(offsets)]
