@@ -1,0 +1,110 @@
+"""Recurrent cells: tanh, LSTM, peephole LSTM and GRU, drop-in for one another."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+CellState = tuple[Tensor, ...]
+"""What a cell carries from one position to the next: (hidden_NH, cell_NH) for both LSTMs, (hidden_NH,) for GRU and tanh."""
+
+Step = Callable[[Tensor, Tensor, CellState, Tensor | None], CellState]
+
+
+def tanh_step(input_gates_NG: Tensor, hidden_gates_NG: Tensor, state: CellState, peepholes_3H: Tensor | None) -> CellState:
+    """h' = tanh(W x + U h): the simple recurrent network of Elman (1990)."""
+    return (torch.tanh(input_gates_NG + hidden_gates_NG),)
+
+
+def lstm_step(input_gates_NG: Tensor, hidden_gates_NG: Tensor, state: CellState, peepholes_3H: Tensor | None) -> CellState:
+    """c' = f c + i g, h' = o tanh(c'): Hochreiter & Schmidhuber (1997) with the forget gate of Gers et al. (2000)."""
+    in_NH, forget_NH, candidate_NH, out_NH = (input_gates_NG + hidden_gates_NG).chunk(4, dim=-1)
+    cell_NH = torch.sigmoid(forget_NH) * state[1] + torch.sigmoid(in_NH) * torch.tanh(candidate_NH)
+    return torch.sigmoid(out_NH) * torch.tanh(cell_NH), cell_NH
+
+
+def peephole_step(input_gates_NG: Tensor, hidden_gates_NG: Tensor, state: CellState, peepholes_3H: Tensor | None) -> CellState:
+    """The LSTM whose gates see the cell: i and f look at c, o at c' (Gers & Schmidhuber 2000, Recurrent nets that time and count)."""
+    assert peepholes_3H is not None
+    peep_in_H, peep_forget_H, peep_out_H = peepholes_3H.to(input_gates_NG.dtype).chunk(3)
+    in_NH, forget_NH, candidate_NH, out_NH = (input_gates_NG + hidden_gates_NG).chunk(4, dim=-1)
+    forget_NH = torch.sigmoid(forget_NH + peep_forget_H * state[1])
+    cell_NH = forget_NH * state[1] + torch.sigmoid(in_NH + peep_in_H * state[1]) * torch.tanh(candidate_NH)
+    return torch.sigmoid(out_NH + peep_out_H * cell_NH) * torch.tanh(cell_NH), cell_NH
+
+
+def gru_step(input_gates_NG: Tensor, hidden_gates_NG: Tensor, state: CellState, peepholes_3H: Tensor | None) -> CellState:
+    """h' = z h + (1 - z) tanh(W x + r (U h)): Cho et al. (2014), with the reset gate behind the product as in cuDNN."""
+    input_reset_NH, input_update_NH, input_new_NH = input_gates_NG.chunk(3, dim=-1)
+    hidden_reset_NH, hidden_update_NH, hidden_new_NH = hidden_gates_NG.chunk(3, dim=-1)
+    update_NH = torch.sigmoid(input_update_NH + hidden_update_NH)
+    new_NH = torch.tanh(input_new_NH + torch.sigmoid(input_reset_NH + hidden_reset_NH) * hidden_new_NH)
+    return (new_NH + update_NH * (state[0] - new_NH),)
+
+
+STEPS: dict[str, Step] = {"lstm": lstm_step, "gru": gru_step, "peephole": peephole_step, "tanh": tanh_step}
+GATES = {"lstm": 4, "gru": 3, "peephole": 4, "tanh": 1}
+
+
+class Recurrence(nn.Module):
+    """One recurrent layer of any cell, from [B, T, I] to [B, T, H].
+
+    The gates lie in torch's order (LSTM: in, forget, candidate, out; GRU: reset, update, new): weights can be exchanged with `torch.nn`.
+    """
+
+    def __init__(self, cell: str, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.cell = cell
+        self.hidden_size = hidden_size
+        gates = GATES[cell] * hidden_size
+        self.weight_input_GI = nn.Parameter(torch.empty(gates, input_size))
+        self.weight_hidden_GH = nn.Parameter(torch.empty(gates, hidden_size))
+        self.bias_input_G = nn.Parameter(torch.zeros(gates))
+        self.bias_hidden_G = nn.Parameter(torch.zeros(gates))
+        self.peepholes_3H = nn.Parameter(torch.zeros(3 * hidden_size)) if cell == "peephole" else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Glorot for the input weights, orthogonal for the recurrent ones (Saxe et al. 2014), forget bias 1 (Jozefowicz et al. 2015)."""
+        for block in self.weight_input_GI.data.split(self.hidden_size):
+            nn.init.xavier_uniform_(block)
+        for block in self.weight_hidden_GH.data.split(self.hidden_size):
+            nn.init.orthogonal_(block)
+        if self.cell in ("lstm", "peephole"):
+            nn.init.ones_(self.bias_input_G.data[self.hidden_size : 2 * self.hidden_size])
+
+    def initial_state(self, rows: int) -> CellState:
+        """Zeros for `rows` sequences."""
+        zeros_NH = self.weight_hidden_GH.new_zeros(rows, self.hidden_size)
+        return (zeros_NH, zeros_NH) if self.cell in ("lstm", "peephole") else (zeros_NH,)
+
+    def step(self, inputs_NI: Tensor, state: CellState) -> CellState:
+        """One position; the new hidden state is the first of the values."""
+        input_gates_NG = nn.functional.linear(inputs_NI, self.weight_input_GI, self.bias_input_G)
+        return self._advance(input_gates_NG, state)
+
+    def forward(self, inputs_BTI: Tensor, state: CellState | None = None) -> Tensor:
+        """All positions at once where torch has a fused kernel, otherwise one scan with the input product hoisted out of it."""
+        if state is None:
+            state = self.initial_state(inputs_BTI.shape[0])
+        if self.cell == "peephole":
+            return self._scan(inputs_BTI, state)
+        weights: list[Tensor] = [self.weight_input_GI, self.weight_hidden_GH, self.bias_input_G, self.bias_hidden_G]
+        first = tuple(part_NH.unsqueeze(0) for part_NH in state)
+        biased, layers, dropout, bidirectional, batch_first = True, 1, 0.0, False, True
+        if self.cell == "lstm":
+            return torch.lstm(inputs_BTI, first, weights, biased, layers, dropout, self.training, bidirectional, batch_first)[0]
+        fused = torch.gru if self.cell == "gru" else torch.rnn_tanh
+        return fused(inputs_BTI, first[0], weights, biased, layers, dropout, self.training, bidirectional, batch_first)[0]
+
+    def _scan(self, inputs_BTI: Tensor, state: CellState) -> Tensor:
+        input_gates_BTG = nn.functional.linear(inputs_BTI, self.weight_input_GI, self.bias_input_G)
+        hidden = []
+        for input_gates_BG in input_gates_BTG.unbind(1):
+            state = self._advance(input_gates_BG, state)
+            hidden.append(state[0])
+        return torch.stack(hidden, dim=1)
+
+    def _advance(self, input_gates_NG: Tensor, state: CellState) -> CellState:
+        hidden_gates_NG = nn.functional.linear(state[0], self.weight_hidden_GH, self.bias_hidden_G)
+        return STEPS[self.cell](input_gates_NG, hidden_gates_NG, state, self.peepholes_3H)

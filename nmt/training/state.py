@@ -1,0 +1,36 @@
+"""Where training stands: the values that a checkpoint keeps beside its tensors."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Window:
+    """Sums over the updates since the last report."""
+
+    updates: int = 0
+    clipped: int = 0
+    pieces: int = 0
+    smoothed: float = 0.0  # loss with label smoothing, nats
+    cross_entropy: float = 0.0  # nats
+    norm_sum: float = 0.0  # global gradient norms before clipping
+    norm_max: float = 0.0
+
+
+@dataclass
+class TrainingState:
+    """Where training stands: with the tensors of a checkpoint, all that a continuation needs."""
+
+    update: int = 0  # optimizer updates made or skipped
+    epoch: int = 1  # the epoch of the next batch
+    batch: int = 0  # the next batch's place in its epoch
+    pieces: int = 0  # target pieces seen
+    skipped: int = 0  # updates left out because the gradient was not finite
+    skipped_in_row: int = 0
+    best_value: float | None = None  # of the selection metric
+    best_update: int = 0
+    stale: int = 0  # validations since the best one
+    validated_update: int = 0  # the update of the last validation
+    finished: bool = False
+    precision: str = "fp32"  # chosen once for the whole run
+    metrics_bytes: int = 0  # length of metrics.jsonl when this was written
+    window: Window = field(default_factory=Window)
