@@ -70,11 +70,11 @@ def _largest(totals_BC: Tensor, indices_BC: Tensor, count: int) -> tuple[Tensor,
     """The largest totals, best first, equal ones by lower index, with their indices.
 
     The order of a float's bits as an integer is the order of the floats once negative ones are flipped; below those 32 bits the key
-    holds the index, so that no two keys are equal and the result does not depend on how top-k breaks ties.
+    holds the index, inverted, so that no two keys are equal and the result does not depend on how top-k breaks ties.
     """
-    keys_BC = (_ordered(totals_BC.view(torch.int32)).long() << 32) + (LOW_BITS - indices_BC)
+    keys_BC = (_ordered(totals_BC.view(torch.int32)).long() << 32) | (indices_BC ^ LOW_BITS)  # | and ^: int64 + is 3 times slower
     keys_BP = keys_BC.topk(min(count, keys_BC.shape[1]), 1).values
-    return _ordered((keys_BP >> 32).int()).view(torch.float32), LOW_BITS - (keys_BP & LOW_BITS)
+    return _ordered((keys_BP >> 32).int()).view(torch.float32), (keys_BP & LOW_BITS) ^ LOW_BITS
 
 
 def _ordered(bits: Tensor) -> Tensor:
