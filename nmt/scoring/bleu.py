@@ -1,0 +1,85 @@
+"""Corpus scores that can be cited: sacreBLEU's values to the last digit, never without their signature."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+from sacrebleu.metrics.ter import TER
+
+from nmt.errors import NmtError
+
+METRICS = ("bleu", "chrf", "chrf++", "ter")
+BOOTSTRAP = 1000  # resamples behind a confidence interval, sacreBLEU's default
+
+
+class Score(NamedTuple):
+    """A metric's value over a corpus and what it takes to compute the same one again."""
+
+    metric: str  # "BLEU", "chrF2", "chrF2++" or "TER", as sacreBLEU calls them
+    value: float  # 0 to 100; higher is better, except for TER
+    signature: str
+    mean: float | None = None  # over the bootstrap resamples, where a confidence interval was asked for
+    interval: float | None = None  # half the width of the 95 % interval around the mean
+
+    def __str__(self) -> str:
+        confidence = "" if self.interval is None else f" (μ = {self.mean:.1f} ± {self.interval:.1f})"
+        return f"{self.metric} = {self.value:.1f}{confidence} {self.signature}"
+
+
+def corpus_scores(
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    metrics: Sequence[str] = ("bleu", "chrf"),
+    confidence: bool = False,
+) -> list[Score]:
+    """One score for each metric, in their order. `references` holds one list for each set of references, as long as `hypotheses`.
+
+    Raises: NmtError for no or unequally many lines, and for an unknown metric.
+    """
+    check_lengths({"the hypotheses": hypotheses}, references)
+    scores = []
+    for name in metrics:
+        metric = make_metric(name)
+        found = metric.corpus_score(hypotheses, references, n_bootstrap=BOOTSTRAP if confidence else 1)
+        mean, interval = (float(found._mean), float(found._ci)) if confidence else (None, None)  # sacreBLEU offers them as text only
+        scores.append(Score(found.name, float(found.score), str(metric.get_signature()), mean, interval))
+    return scores
+
+
+def make_metric(name: str) -> BLEU | CHRF | TER:
+    """sacreBLEU's metric with its default settings, which are what published figures mean."""
+    if name == "bleu":
+        return BLEU(force=True)  # changes no value: silences its warning about tokenised text, for which looks_tokenised is
+    if name == "chrf":
+        return CHRF()
+    if name == "chrf++":
+        return CHRF(word_order=2)
+    if name == "ter":
+        return TER()
+    raise NmtError(f"there is no metric {name!r}; give one of {', '.join(METRICS)}")
+
+
+def check_lengths(systems: Mapping[str, Sequence[str]], references: Sequence[Sequence[str]]) -> None:
+    """Raises: NmtError unless there are lines, and equally many in every system and every set of references."""
+    if not references:
+        raise NmtError("there are no references; give at least one set, a line for each hypothesis")
+    expected = len(references[0])
+    counted = {**{f"reference set {number}": lines for number, lines in enumerate(references, start=1)}, **systems}
+    for name, lines in counted.items():
+        if not lines:
+            raise NmtError(f"{name}: no lines to score; give at least one")
+        if len(lines) != expected:
+            raise NmtError(
+                f"{name}: {len(lines)} lines for {expected} references; give one line for each reference, also where it is empty"
+            )
+
+
+def looks_tokenised(lines: Sequence[str]) -> bool:
+    """Whether the text seems to be tokenised or in subwords, so that its BLEU cannot be compared with that of plain text.
+
+    True when more than a tenth of the lines hold a tokeniser's mark (`@-@`, `&apos;`, `@@ `, `▁`) or close with a space and a full stop.
+    """
+    marks = ("@-@", "&apos;", "&quot;", "@@ ", "▁", " , ")
+    marked = sum(line.rstrip().endswith((" .", " ?", " !")) or any(mark in line for mark in marks) for line in lines)
+    return marked > 0.1 * len(lines)
