@@ -1,0 +1,77 @@
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.errors import NmtError
+from nmt.search.picks import Hypothesis
+from nmt.search.sampling import sample
+
+BOS, EOS = 0, 1
+PROBABILITIES = [0.0, 0.1, 0.2, 0.3, 0.4]  # at every step; BOS never
+
+
+class Nothing:
+    def select(self, rows_N: Tensor, sentences_B: Tensor | None) -> "Nothing":
+        return self
+
+
+def constant_step(pieces_N: Tensor, state: Nothing) -> tuple[Tensor, Nothing]:
+    return torch.tensor([PROBABILITIES]).log().repeat(len(pieces_N), 1), state
+
+
+def draw(rows: int, max_length: int = 2, seed: int = 1, **settings) -> list[Hypothesis]:
+    generator = torch.Generator().manual_seed(seed)
+    return sample(constant_step, Nothing(), max_lengths=[max_length] * rows, bos=BOS, eos=EOS, generator=generator, **settings)
+
+
+def shares(outputs: list[Hypothesis]) -> list[float]:
+    """How often each piece came first."""
+    counts = [0] * 5
+    for output in outputs:
+        counts[output.pieces[0] if output.pieces else EOS] += 1
+    return [count / len(outputs) for count in counts]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, PROBABILITIES),
+        ({"temperature": 0.5}, [0, 1 / 30, 4 / 30, 9 / 30, 16 / 30]),  # squares, normalised
+        ({"top_k": 2}, [0, 0, 0, 3 / 7, 4 / 7]),
+        ({"top_p": 0.69}, [0, 0, 0, 3 / 7, 4 / 7]),
+        ({"top_p": 0.71}, [0, 0, 2 / 9, 3 / 9, 4 / 9]),
+        ({"top_p": 0.01}, [0, 0, 0, 0, 1]),
+        ({"forbidden": [4]}, [0, 1 / 6, 2 / 6, 3 / 6, 0]),
+        ({"top_k": 99}, PROBABILITIES),
+    ],
+)
+def test_pieces_come_as_often_as_their_probability_says(settings: dict[str, float], expected: list[float]) -> None:
+    assert shares(draw(20_000, **settings)) == pytest.approx(expected, abs=0.02)  # 5 standard deviations: 5 * sqrt(.25 / 20000) = .018
+
+
+def test_the_generator_alone_decides_what_is_drawn() -> None:
+    assert draw(50, 9, seed=3) == draw(50, 9, seed=3)
+    assert draw(50, 9, seed=3) != draw(50, 9, seed=4)
+
+
+def test_log_probs_are_the_models_own_and_the_end_counts() -> None:
+    for output in draw(100, 4, temperature=0.3, top_k=3):
+        expected = sum(torch.tensor([PROBABILITIES[piece] for piece in (*output.pieces, EOS)]).log().tolist())
+        assert output.log_prob == pytest.approx(expected, abs=1e-5)
+        assert output.score == pytest.approx(expected / (len(output.pieces) + 1), abs=1e-5)
+        assert len(output.pieces) <= 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"temperature": 0.0}, "temperature divides the logits, got 0.0"),
+        ({"top_k": -1}, "top_k is a number of pieces, got -1"),
+        ({"top_p": 1.5}, "top_p is a probability, got 1.5"),
+        ({"max_length": 0}, "an output has max_length 0"),
+        ({"forbidden": [EOS]}, "end of sentence is among the forbidden"),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings: dict[str, float], message: str) -> None:
+    with pytest.raises(NmtError, match=message):
+        draw(2, **settings)
