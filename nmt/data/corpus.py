@@ -42,7 +42,10 @@ def read_pairs(specification: str, source: str, target: str, split: str = "train
 
 
 def read_parallel(specification: str, source: str, target: str, split: str = "test") -> tuple[list[str], list[str]]:
-    """(source texts, target texts) of a corpus to evaluate on, every line kept. Raises NmtError for invalid Unicode and line breaks in a text."""
+    """(source texts, target texts) of a corpus to evaluate on, every line kept.
+
+    Raises NmtError for a text that is not valid Unicode or has a line break within it.
+    """
     sources, targets = [], []
     for pair in read_pairs(specification, source, target, split):
         for text in (pair.source, pair.target):

@@ -11,6 +11,8 @@ from nmt.errors import NmtError
 if TYPE_CHECKING:
     from datasets import Dataset
 
+ROWS = 1000  # records of a data set read at a time
+
 # datasets and pyarrow are imported where they are used: reading plain text must not wait for them.
 
 
@@ -48,7 +50,7 @@ def read_parquet(path: Path, source: str, target: str) -> Iterator[tuple[str, st
 
     try:
         with ParquetFile(path) as file:
-            wanted = [name for name in file.schema_arrow.names if name in ("translation", source, target)]
+            wanted = _columns(file.schema_arrow.names, source, target, str(path))
             rows = (row for batch in file.iter_batches(columns=wanted) for row in batch.to_pylist())
             for number, row in enumerate(rows, 1):
                 where = f"{path}:{number}"
@@ -61,7 +63,10 @@ def read_hub(specification: str, source: str, target: str, split: str) -> Iterat
     """hf://NAME, hf://NAME:CONFIG or hf:///FOLDER, each with #SPLIT or without; downloaded once, then read from the disk."""
     address, _, named_split = specification.removeprefix("hf://").partition("#")
     split = named_split or split
-    for number, record in enumerate(_load_hub(specification, address, split), 1):
+    data = _load_hub(specification, address, split)
+    wanted = data.select_columns(_columns(data.column_names, source, target, specification)).with_format("arrow")
+    records = (record for table in wanted.iter(ROWS) for record in table.to_pylist())
+    for number, record in enumerate(records, 1):
         where = f"{specification}:{number}" if named_split else f"{specification}#{split}:{number}"
         yield *_texts(record, source, target, where), where
 
@@ -85,6 +90,16 @@ def _load_hub(specification: str, address: str, split: str) -> "Dataset":
     if split not in saved:
         raise NmtError(f"{specification}: no split {split!r}; known are {', '.join(saved)}")
     return saved[split]
+
+
+def _columns(names: list[str], source: str, target: str, where: str) -> list[str]:
+    """The columns that hold the text: others, such as pictures, are not read."""
+    for wanted in (["translation"], [source, target]):
+        if set(wanted) <= set(names):
+            return wanted
+    raise NmtError(
+        f"{where}: no column 'translation' and no columns {source!r} and {target!r}; found {', '.join(map(repr, names)) or 'none'}"
+    )
 
 
 def _texts(record: Any, source: str, target: str, where: str) -> tuple[str, str]:

@@ -45,7 +45,7 @@ class Store:
             rows = {about["pairs"], len(self._rows), len(self.source_lengths), len(self.target_lengths)}
             if len(rows) > 1:
                 raise ValueError(f"parts of {sorted(rows)} rows")
-        except (OSError, ValueError, KeyError, TypeError, pyarrow.ArrowException) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError, pyarrow.ArrowException) as error:
             raise NmtError(f"{folder}: not a whole store of pairs ({str(error).splitlines()[0]}); delete it, it is made again") from None
         self._ids = self._rows.select_columns(["source", "target"])
 

@@ -1,0 +1,122 @@
+"""The store gives back the corpus in pieces, appears whole or not at all, and counts what it leaves out."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nmt.config import DataConfig, SubwordsConfig
+from nmt.data import store as module
+from nmt.data.clean import BLANK, Audit
+from nmt.data.corpus import Pair
+from nmt.data.store import Store, build_store, open_store
+from nmt.data.subwords import SubwordPair, train_subwords
+from nmt.errors import NmtError
+
+DATA = DataConfig(train=("a",), dev="a", source="nl", target="en")
+PAIRS = [Pair(f"hond {number} " * (1 + number % 7), f"dog {number} " * (1 + number % 5), f"a.nl:{number}") for number in range(1, 101)]
+CHARACTERS = train_subwords((text for pair in PAIRS for text in pair[:2]), SubwordsConfig(kind="char"), 400, seed=1)
+SUBWORDS = SubwordPair(CHARACTERS, CHARACTERS)  # "hond" is 5 pieces: the space mark and 4 letters
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setattr(module, "ROWS", 7)  # several batches of rows, the last one smaller
+    return build_store(tmp_path / "store", PAIRS, SUBWORDS, DATA, Audit(read=len(PAIRS)), "print")
+
+
+def test_rows_come_back_in_the_order_asked_for(store: Store) -> None:
+    indices = np.array([99, 0, 41, 42, 0])
+    sources, targets = store.ids(indices)
+    wanted = [PAIRS[index] for index in indices]
+    assert [ids.tolist() for ids in sources] == CHARACTERS.encode([pair.source for pair in wanted])
+    assert [ids.tolist() for ids in targets] == CHARACTERS.encode([pair.target for pair in wanted])
+    assert store.texts(indices) == ([pair.source for pair in wanted], [pair.target for pair in wanted])
+    assert [store.where(int(index)) for index in indices] == [pair.where for pair in wanted]
+
+
+def test_lengths_are_those_of_the_ids(store: Store) -> None:
+    sources, targets = store.ids(np.arange(len(store)))
+    assert store.source_lengths.tolist() == [len(ids) for ids in sources]
+    assert store.target_lengths.tolist() == [len(ids) for ids in targets]
+    assert store.source_lengths.dtype == store.target_lengths.dtype == np.int32
+
+
+def test_no_rows_are_no_rows(store: Store) -> None:
+    nothing = np.array([], np.int64)
+    assert store.ids(nothing) == ([], [])
+    assert store.texts(nothing) == ([], [])
+
+
+def test_written_equals_opened(store: Store, tmp_path: Path) -> None:
+    again = open_store(tmp_path / "store")
+    assert len(again) == len(store) == len(PAIRS)
+    assert again.fingerprint == "print"
+    assert again.summary == ("100 of 100 pairs kept",)
+    assert again.texts(np.arange(100)) == store.texts(np.arange(100))
+
+
+def test_a_new_store_replaces_the_old_one(store: Store, tmp_path: Path) -> None:
+    new = build_store(tmp_path / "store", PAIRS[:3], SUBWORDS, DATA, Audit())
+    assert len(new) == len(open_store(tmp_path / "store")) == 3
+    assert len(store.texts(np.arange(100))[0]) == 100  # who has the old one open can still read it
+
+
+def test_a_store_cut_off_does_not_appear(tmp_path: Path) -> None:
+    def pairs() -> Iterator[Pair]:
+        yield from PAIRS
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_store(tmp_path / "store", pairs(), SUBWORDS, DATA, Audit())
+    assert not (tmp_path / "store").exists()
+    assert len(build_store(tmp_path / "store", PAIRS, SUBWORDS, DATA, Audit())) == 100
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
+def test_pairs_too_long_or_too_unequal_are_counted(tmp_path: Path) -> None:
+    data = DataConfig(train=("a",), dev="a", source="nl", target="en", max_length=10, max_ratio=2)
+    texts = [
+        ("hond", "hond"),
+        ("hond hond", "hondhond"),
+        ("hond hond h", "hond hond"),
+        ("hon hon", "hon"),
+        ("hond hon", "hon"),
+        ("\u2581", "hon"),
+    ]
+    audit = Audit(read=len(texts))
+    store = build_store(tmp_path / "store", [Pair(*text, f"a:{n}") for n, text in enumerate(texts, 1)], SUBWORDS, data, audit)
+    # pieces: 5/5, 10/9, 12/10 too long, 8/4 just within the ratio, 9/4 above it, 0/4 blank (a lone space mark is a space)
+    assert [store.where(index) for index in range(len(store))] == ["a:1", "a:2", "a:4"]
+    assert audit.left_out == {"longer than 10 pieces (data.max_length)": 1, "one side over 2 times as long (data.max_ratio)": 1, BLANK: 1}
+    assert store.summary == tuple(audit.summary())
+
+
+def test_no_pair_left_is_refused(tmp_path: Path) -> None:
+    audit = Audit(read=1)
+    with pytest.raises(
+        NmtError, match=r"no pair is left to learn from \(0 of 1 pairs kept; 1 left out, longer than 200 .*\); check the corpus and"
+    ):
+        build_store(tmp_path / "store", [Pair("x" * 300, "x" * 300, "a:1")], SUBWORDS, DATA, audit)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["store.json", "pairs.arrow", "source_lengths.npy", "target_lengths.npy"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut"])
+def test_part_of_a_store_is_refused(store: Store, tmp_path: Path, name: str, damage: str) -> None:
+    path = tmp_path / "store" / name
+    content = path.read_bytes()
+    path.unlink()
+    if damage != "missing":
+        path.write_bytes(content[: len(content) // 2] if damage == "cut" else b"")
+    with pytest.raises(NmtError, match=r"store: not a whole store of pairs \(.*\); delete it, it is made again"):
+        open_store(tmp_path / "store")
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", json.dumps({"pairs": 99, "fingerprint": "x", "summary": []})])
+def test_a_store_that_contradicts_itself_is_refused(store: Store, tmp_path: Path, content: str) -> None:
+    (tmp_path / "store" / "store.json").write_text(content)
+    with pytest.raises(NmtError, match=r"store: not a whole store of pairs"):
+        open_store(tmp_path / "store")
