@@ -1,22 +1,21 @@
 """Lines in, lines out: only `\\n` (or `\\r\\n`) separates lines, and one line in is one line out, whatever its bytes."""
 
-import codecs
-import gzip
 import json
 import os
 import re
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, TypeVar
 
+from nmt.data.lines import split_lines
 from nmt.errors import NmtError
 
 Warn = Callable[[str], None]
+Item = TypeVar("Item")
 
-CONTROL = re.compile("[\x00-\x08\n-\x1f\x7f-\x9f]")  # all of Unicode's Cc but the tab
+CONTROL = re.compile("[\x00-\x08\n-\x1f\x7f]")  # a tab is a space; U+0085 and U+2028 are text, as in training
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -25,18 +24,6 @@ class Line(NamedTuple):
 
     text: str
     fields: dict[str, Any] | None = None
-
-
-@contextmanager
-def open_lines(path: Path) -> Iterator[Iterable[bytes]]:
-    """The lines of a file, unpacked if its name ends in .gz."""
-    if not path.is_file() and not path.is_fifo() and not path.is_char_device():
-        raise NmtError(f"{path}: {'not a file' if path.exists() else 'no such file'}; check the path")
-    with path.open("rb") as raw, gzip.open(raw) if path.suffix == ".gz" else raw as stream:
-        try:
-            yield stream
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise NmtError(f"{path}: not a whole gzip file ({error}); unpack it or download it again") from None
 
 
 def clean_lines(stream: Iterable[bytes], name: str, warn: Warn) -> Iterator[Line]:
@@ -68,9 +55,9 @@ def dump_json(fields: dict[str, Any]) -> str:
     return SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(fields, ensure_ascii=False))
 
 
-def chunks(lines: Iterable[Line], size: int) -> Iterator[list[Line]]:
-    """The lines in lists of `size`, the last one shorter."""
-    iterator = iter(lines)
+def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """The items in lists of `size`, the last one shorter."""
+    iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk
 
@@ -116,12 +103,9 @@ def open_writer(path: Path) -> Iterator[LineWriter]:
 
 
 def _decoded(stream: Iterable[bytes], name: str, warn: Warn) -> Iterator[tuple[str, str]]:
-    """(file:line, text) of each line, without its line break and without a byte order mark before the first."""
-    for number, content in enumerate(stream, start=1):
+    """(file:line, text) of each line."""
+    for number, content in enumerate(split_lines(stream, name), start=1):
         where = f"{name}:{number}"
-        content = content.removesuffix(b"\n").removesuffix(b"\r")
-        if number == 1:
-            content = content.removeprefix(codecs.BOM_UTF8)
         try:
             text = content.decode()
         except UnicodeDecodeError:

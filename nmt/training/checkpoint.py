@@ -1,6 +1,5 @@
 """Checkpoints: everything that matters for an exact continuation, written atomically, verified by hash, without pickle."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -14,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from nmt.errors import NmtError
+from nmt.hashing import file_hash
 from nmt.model.weights import copy_weights, named_weights, read_weights, save_weights
 from nmt.training.average import WeightAverage
 from nmt.training.state import TrainingState, Window
@@ -30,7 +30,7 @@ class Checkpoint:
 
     def save(self, run: Path) -> Path:
         """Writes RUN/checkpoints/update-NNNNNN and then lets RUN/last point to it; a kill in between leaves the checkpoint before whole."""
-        folder = run / "checkpoints" / f"update-{self.state.update:06d}"
+        folder = run / "checkpoints" / checkpoint_name(self.state.update)
         if not is_whole(folder):
             temporary = folder.with_name(f".{folder.name}.writing")
             shutil.rmtree(temporary, ignore_errors=True)
@@ -152,15 +152,14 @@ def point(run: Path, name: str, folder: Path) -> None:
     _sync(run)
 
 
+def checkpoint_name(update: int) -> str:
+    """The folder's name of the checkpoint after an update."""
+    return f"update-{update:06d}"
+
+
 def update_of(folder: Path) -> int:
     """The update number in a checkpoint's name."""
     return int(folder.name.rpartition("-")[2])
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync(path: Path) -> None:

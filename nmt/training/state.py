@@ -15,6 +15,16 @@ class Window:
     norm_sum: float = 0.0  # global gradient norms before clipping
     norm_max: float = 0.0
 
+    @property
+    def norm_mean(self) -> float:
+        """Mean gradient norm before clipping."""
+        return self.norm_sum / max(1, self.updates)
+
+    @property
+    def clipped_share(self) -> float:
+        """Share of the updates whose gradient was clipped, 0 to 1."""
+        return self.clipped / max(1, self.updates)
+
 
 @dataclass
 class TrainingState:
@@ -29,8 +39,6 @@ class TrainingState:
     best_value: float | None = None  # of the selection metric
     best_update: int = 0
     stale: int = 0  # validations since the best one
-    validated_update: int = 0  # the update of the last validation
-    finished: bool = False
     precision: str = "fp32"  # chosen once for the whole run
     metrics_bytes: int = 0  # length of metrics.jsonl when this was written
     window: Window = field(default_factory=Window)

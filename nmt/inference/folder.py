@@ -1,0 +1,74 @@
+"""Model folders: a training run or an exported model, checked before it is used."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from nmt.config import Recipe, load_recipe
+from nmt.data.subwords import SubwordPair
+from nmt.errors import NmtError
+from nmt.hashing import file_hash
+from nmt.model.seq2seq import Seq2Seq
+from nmt.model.weights import adopt_weights, read_weights
+
+CARD = "model.json"  # makes a folder an exported model
+FORMAT = 1
+
+
+class ModelFolder(NamedTuple):
+    """The parts of a model on disk."""
+
+    path: Path  # as the user named it
+    recipe: Recipe
+    subwords: SubwordPair
+    weights: Path
+    card: dict[str, Any]  # of an exported model; empty for a run
+
+
+def open_folder(path: Path) -> ModelFolder:
+    """Finds the parts of a run (its best checkpoint, or the last), of one of its checkpoints, or of an exported model.
+
+    Raises:
+        NmtError: no such folder, a part is missing, or an exported model's file is not the one that was exported.
+    """
+    if not path.is_dir():
+        raise NmtError(f"{path}: no such model folder; name a run of `nmt train` or a folder of `nmt export`")
+    if (path / CARD).exists():
+        card = _checked_card(path)
+        return ModelFolder(path, load_recipe(path / "recipe.toml"), SubwordPair.load(path), path / "model.safetensors", card)
+    run = path.parent.parent if path.parent.name == "checkpoints" else path
+    if not (run / "recipe.toml").exists():
+        raise NmtError(f"{path}: neither a run nor an exported model (no recipe.toml, no {CARD}); check the path")
+    for checkpoint in (path, path / "best", path / "last"):
+        if (checkpoint / "averaged.safetensors").exists():
+            return ModelFolder(path, load_recipe(run / "recipe.toml"), SubwordPair.load(run), checkpoint / "averaged.safetensors", {})
+    raise NmtError(f"{path}: the run has no checkpoint yet; let `nmt train` reach its first one")
+
+
+def _checked_card(path: Path) -> dict[str, Any]:
+    try:
+        card = json.loads((path / CARD).read_text(encoding="utf-8"))
+        hashes = dict(card["sha256"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NmtError(f"{path / CARD}: not the card of an exported model ({error}); export the run again") from error
+    if card.get("format") != FORMAT:
+        raise NmtError(f"{path / CARD}: format {card.get('format')}, this version reads {FORMAT}; use the nmt version that exported it")
+    for name, expected in hashes.items():
+        if Path(name).name != name:
+            raise NmtError(f"{path / CARD}: names a file outside the folder, {name!r}; do not use this model")
+        if not (path / name).is_file():
+            raise NmtError(f"{path / name}: missing; copy the model folder again")
+        if file_hash(path / name) != expected:
+            raise NmtError(f"{path / name}: not the file that was exported (its SHA-256 differs); copy the model folder again")
+    return dict(card)
+
+
+def load_network(folder: ModelFolder, device: torch.device) -> Seq2Seq:
+    """The network of a model folder, ready to translate. Nothing is allocated before names and shapes have been compared."""
+    subwords = folder.subwords
+    with torch.device("meta"):
+        model = Seq2Seq(folder.recipe.model, subwords.source.size, subwords.target.size, shared=subwords.joint)
+    adopt_weights(read_weights(folder.weights, model), model)
+    return model.to(device).eval()

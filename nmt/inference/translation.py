@@ -1,0 +1,58 @@
+"""Translations as values, and how those of a long line's segments become one."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from nmt.inference.alignment import Alignment, words_of
+
+
+class Translation(NamedTuple):
+    """One translation of a line."""
+
+    text: str
+    log_prob: float  # nats, end of sentence included; of a line in segments the sum over them
+    score: float  # log_prob / length ** alpha; higher is better
+    pieces: tuple[str, ...]
+    piece_log_probs: tuple[float, ...] = ()  # of each piece and the end of sentence; only with details
+    alignment: Alignment = ()  # (source word, target word); only with details
+
+
+class SegmentTranslations(NamedTuple):
+    """The n-best list of one segment of a line."""
+
+    source_words: int
+    translations: list[Translation]
+
+
+BLANK = Translation("", 0.0, 0.0, ())
+
+
+def join_segments(segments: Sequence[SegmentTranslations], alpha: float) -> list[Translation]:
+    """The n-best list of a line: the best translations of its segments joined with spaces, then the second best, and so on."""
+    if not segments:
+        return [BLANK]
+    if len(segments) == 1:
+        return segments[0].translations
+    depth = min(len(segment.translations) for segment in segments)
+    return [
+        _joined([segment.source_words for segment in segments], [s.translations[rank] for s in segments], alpha) for rank in range(depth)
+    ]
+
+
+def _joined(source_words: list[int], parts: list[Translation], alpha: float) -> Translation:
+    alignment: list[tuple[int, int]] = []
+    source_offset = target_offset = 0
+    for words, part in zip(source_words, parts, strict=True):
+        alignment += [(source + source_offset, target + target_offset) for source, target in part.alignment]
+        source_offset += words
+        target_offset += 1 + max(words_of(part.pieces), default=-1)
+    log_prob = sum(part.log_prob for part in parts)
+    length = sum(len(part.pieces) + 1 for part in parts)
+    return Translation(
+        text=" ".join(part.text for part in parts if part.text),
+        log_prob=log_prob,
+        score=log_prob / length**alpha,
+        pieces=tuple(piece for part in parts for piece in part.pieces),
+        piece_log_probs=tuple(value for part in parts for value in part.piece_log_probs),
+        alignment=tuple(alignment),
+    )

@@ -1,0 +1,139 @@
+"""The run folder: recipe, subwords, data in pieces, metrics; made once, taken up again by the same command."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from hashlib import sha256
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nmt.config import Recipe, dump_recipe, load_recipe
+from nmt.data.clean import Audit, clean_pairs
+from nmt.data.corpus import Pair, fingerprint, read_pairs
+from nmt.data.store import Store, build_store, open_store
+from nmt.data.subwords import SubwordPair, train_subword_pair
+from nmt.errors import NmtError
+
+# What may differ when a run is taken up again; all else would make it another run.
+CHANGEABLE = {f"training.{key}" for key in ("device", "threads", "epochs", "patience", "keep", "save_minutes", "report_every")}
+
+
+class Materials(NamedTuple):
+    """What training works on."""
+
+    recipe: Recipe
+    subwords: SubwordPair
+    store: Store
+
+
+@contextmanager
+def locked(run: Path) -> Iterator[None]:
+    """Keeps a second process from training in the same folder.
+
+    Raises:
+        NmtError: another process does.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    with open(run / ".lock", "w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise NmtError(f"{run}: another process is training in this folder; wait for it or choose another --run") from None
+        yield
+
+
+def prepare(recipe: Recipe, run: Path) -> Iterator[str | Materials]:
+    """Writes what is missing in the run folder and opens it: a line on each longer step, the materials at the end.
+
+    Raises:
+        NmtError: the folder is of another recipe, or the training data have changed since the run began.
+    """
+    recipe = _agreed(recipe, run)
+    data = recipe.data
+    yield f"reading {', '.join(data.train)}"
+    content = " ".join(fingerprint(each, data.source, data.target, "train") for each in data.train)
+    if (run / "subwords.model").exists() or (run / "subwords.target.model").exists():
+        subwords = SubwordPair.load(run)
+    else:
+        pairs = ((pair.source, pair.target) for pair in _clean(recipe, Audit()))
+        subwords = train_subword_pair(pairs, recipe.subwords, recipe.training.seed)
+        _save_subwords(subwords, run)
+        yield f"learnt {subwords.source.size:,} subword pieces" + ("" if subwords.joint else f" and {subwords.target.size:,}")
+    mark = sha256(b"\0".join([content.encode(), subwords.source.model, subwords.target.model, repr(data).encode()])).hexdigest()
+    yield Materials(recipe, subwords, _store(run, recipe, subwords, mark))
+
+
+def _store(run: Path, recipe: Recipe, subwords: SubwordPair, mark: str) -> Store:
+    folder = run / "data"
+    if (folder / "store.json").exists():
+        store = open_store(folder)
+        if store.fingerprint == mark:
+            return store
+        if any(run.glob("checkpoints/update-*")):
+            raise NmtError(f"{run}: the training data have changed since this run began; put them back or choose another --run")
+    audit = Audit()
+    return build_store(folder, _clean(recipe, audit), subwords, recipe.data, audit, mark)
+
+
+def _clean(recipe: Recipe, audit: Audit) -> Iterator[Pair]:
+    data = recipe.data
+    return clean_pairs(chain.from_iterable(read_pairs(each, data.source, data.target, "train") for each in data.train), audit)
+
+
+def _agreed(recipe: Recipe, run: Path) -> Recipe:
+    """The recipe, after comparing it with the one that the folder was made with."""
+    path = run / "recipe.toml"
+    if path.exists():
+        before, now = _flat(load_recipe(path)), _flat(recipe)
+        different = [key for key in before if before[key] != now[key] and key not in CHANGEABLE and not key.startswith("search.")]
+        if different:
+            key = different[0]
+            raise NmtError(
+                f"{run}: holds a run of another recipe ({key} is {before[key]!r} there, {now[key]!r} here"
+                f"{f', and {len(different) - 1} more' if len(different) > 1 else ''}); choose another --run, or delete it"
+            )
+    write_atomically(path, dump_recipe(recipe))
+    return recipe
+
+
+def _flat(recipe: Recipe) -> dict[str, Any]:
+    return {f"{table}.{key}": value for table, values in asdict(recipe).items() for key, value in values.items()}
+
+
+def _save_subwords(subwords: SubwordPair, run: Path) -> None:
+    """Both files of separate models appear, or none: the one that `prepare` looks for comes last."""
+    temporary = run / ".subwords.writing"
+    temporary.mkdir(exist_ok=True)
+    subwords.save(temporary)
+    for file in sorted(temporary.iterdir()):
+        os.replace(file, run / file.name)
+    temporary.rmdir()
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """The file is whole at every moment."""
+    temporary = path.with_name(f".{path.name}.writing")
+    with open(temporary, "w", encoding="utf-8") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    os.replace(temporary, path)
+
+
+class Metrics:
+    """metrics.jsonl: one JSON object a report or validation, in the order of the updates."""
+
+    def __init__(self, run: Path, size: int) -> None:
+        """Opens the file as it was when it had `size` bytes: rows of updates that will be made again are dropped."""
+        self.file = open(run / "metrics.jsonl", "a+b")  # noqa: SIM115
+        self.file.truncate(size)
+
+    def write(self, row: dict[str, Any]) -> int:
+        """Appends a row; returns the file's size."""
+        self.file.write(json.dumps(row).encode() + b"\n")
+        self.file.flush()
+        return self.file.tell()

@@ -1,0 +1,42 @@
+"""Which number format trains faster on this machine: asked of the machine, not guessed."""
+
+import time
+from collections.abc import Callable
+
+import torch
+
+SPEEDUP = 1.2  # bf16 has to be this much faster to be worth its rounding
+
+
+def choose_precision(wish: str, device: torch.device) -> str:
+    """fp32 or bf16 for `wish` auto, fp32 or bf16.
+
+    A GPU trains in bf16. A CPU does if it has bf16 instructions and a short timed probe is faster with them: without them torch emulates
+    bf16 at a small fraction of the speed.
+    """
+    if wish != "auto":
+        return wish
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    if not torch.cpu._is_avx512_bf16_supported():
+        return "fp32"
+    return "bf16" if _seconds(torch.float32) > SPEEDUP * _seconds(torch.bfloat16) else "fp32"
+
+
+def autocast(device: torch.device, precision: str) -> Callable[[], torch.autocast]:
+    """Makes the context in which the network runs."""
+    return lambda: torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def _seconds(dtype: torch.dtype) -> float:
+    """The best of three LSTM passes, forward and backward, of 64 sequences of 8 positions and 256 units. Draws no random numbers."""
+    size = 256
+    weights = [torch.full(shape, 0.01, dtype=dtype, requires_grad=True) for shape in ((4 * size, size), (4 * size, size), (4 * size,))]
+    inputs = torch.ones(64, 8, size, dtype=dtype, requires_grad=True)
+    zeros = torch.zeros(1, 64, size, dtype=dtype)
+    best = float("inf")
+    for _ in range(4):  # the first one warms up
+        start = time.perf_counter()
+        torch.lstm(inputs, (zeros, zeros), [*weights, weights[-1]], True, 1, 0.0, True, False, True)[0].sum().backward()
+        best = min(best, time.perf_counter() - start)
+    return best

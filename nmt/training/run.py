@@ -1,0 +1,273 @@
+"""One training run from recipe to best model, as a stream of events."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from nmt.config import Recipe
+from nmt.data.batches import batch_order, collate
+from nmt.data.corpus import read_parallel
+from nmt.data.store import Store
+from nmt.data.subwords import SubwordPair
+from nmt.inference.translator import choose_device
+from nmt.model.seq2seq import Seq2Seq
+from nmt.training.average import WeightAverage
+from nmt.training.checkpoint import Checkpoint, checkpoint_name, newest, point, prune
+from nmt.training.clipping import layer_norms
+from nmt.training.folder import Materials, Metrics, locked, prepare
+from nmt.training.loop import PlacedBatch, Update, make_optimizer, refuse_endless_skips, train_updates
+from nmt.training.precision import autocast, choose_precision
+from nmt.training.schedule import learning_rate
+from nmt.training.state import TrainingState, Window
+from nmt.training.validation import Validation, Validator
+
+
+class Note(NamedTuple):
+    """A line for people."""
+
+    text: str
+
+
+class Report(NamedTuple):
+    """The updates since the last report."""
+
+    update: int
+    updates: int  # in the whole run
+    epoch: int
+    window: Window
+    rate: float  # learning rate
+    pieces_per_second: float  # target pieces, training time only
+    seconds_left: float
+
+
+class Validated(NamedTuple):
+    """One validation of the averaged weights."""
+
+    update: int
+    epoch: int
+    validation: Validation
+    is_best: bool
+
+
+class Ended(NamedTuple):
+    """The last event of a run."""
+
+    update: int
+    finished: bool  # False: stopped on request, to be continued by the same command
+    best_update: int
+    best_value: float | None
+
+
+Event = Note | Report | Validated | Ended
+
+
+def train(recipe: Recipe, run: Path, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+    """Trains in the run folder until the recipe's last epoch, or until `stop` says so after an update; continues where it left off.
+
+    Raises:
+        NmtError: whatever is wrong with recipe, data, folder or disk.
+    """
+    with locked(run):
+        materials = None
+        for made in prepare(recipe, run):
+            if isinstance(made, Materials):
+                materials = made
+            else:
+                yield Note(made)
+        assert materials is not None
+        yield from (Note(line) for line in materials.store.summary)
+        yield from _Run(materials, run, stop).events()
+
+
+class _Run:
+    """The parts of a run that is going on."""
+
+    def __init__(self, materials: Materials, run: Path, stop: Callable[[], bool]) -> None:
+        self.recipe, self.subwords, self.store = materials
+        self.config, self.run, self.stop = self.recipe.training, run, stop
+        self.device = choose_device(self.config.device)
+        if self.config.threads:
+            torch.set_num_threads(self.config.threads)
+        data = self.recipe.data
+        self.dev = read_parallel(data.dev, data.source, data.target, "dev")
+        torch.manual_seed(self.config.seed)
+        self.model = Seq2Seq(self.recipe.model, self.subwords.source.size, self.subwords.target.size, self.subwords.joint).to(self.device)
+        self.optimizer = make_optimizer(self.model, self.config)
+        self.average = WeightAverage(self.model, self.config.average_decay) if self.config.average_decay else None
+        self.state = TrainingState()
+        self.checkpoint = Checkpoint(self.model, self.optimizer, self.average, self.state)
+        self.updates = self.config.epochs * len(self._order(1))
+        self.saved_at = time.monotonic()
+
+    def events(self) -> Iterator[Event]:
+        yield from self._restore()
+        state, config = self.state, self.config
+        if state.epoch > config.epochs or (config.patience and state.stale >= config.patience):
+            yield self._end(finished=True)
+            return
+        self.validator = Validator(*self.dev, self.subwords, self.recipe, self.device)
+        self.metrics = Metrics(self.run, state.metrics_bytes)
+        self.autocast = autocast(self.device, state.precision)
+        yield Note(self._description())
+        batches = placed_batches(self.store, self.subwords, self.recipe, state.epoch, state.batch)
+        stream = train_updates(self.model, self.optimizer, self.average, batches, config, state.update + 1, self.updates, self.autocast)
+        clock = _Clock(state.update)
+        for update in stream:
+            self._advance(update)
+            clock.count(update.pieces)
+            if state.update % config.report_every == 0:
+                yield self._report(clock)
+            at_end = update.placed.last and update.placed.epoch == config.epochs
+            due = update.placed.last if config.validate_every == 0 else state.update % config.validate_every == 0
+            if due or at_end:
+                yield self._validate(update)
+                if config.patience and state.stale >= config.patience:
+                    yield Note(f"no improvement in {state.stale} validations: stopping early")
+                    break
+            stopping = self.stop()
+            if stopping or time.monotonic() - self.saved_at > 60 * config.save_minutes:
+                self._save()
+            if stopping and not at_end:
+                yield self._end(finished=False)
+                return
+            clock.restart()
+        yield self._end(finished=True)
+
+    def _restore(self) -> Iterator[Note]:
+        folder, damaged = newest(self.run)
+        for each in damaged:
+            yield Note(f"{each}: damaged, not used")
+        if folder is None:
+            self.state.precision = choose_precision(self.config.precision, self.device)
+        else:
+            self.checkpoint.load(folder)
+            best = folder.with_name(checkpoint_name(self.state.best_update))
+            if best.exists():  # a kill may have come between writing the checkpoint and pointing to it
+                point(self.run, "best", best)
+            yield Note(f"continuing after update {self.state.update:,}")
+
+    def _description(self) -> str:
+        parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
+        where = f"{self.device.type} in {self.state.precision}{threads}"
+        return f"{parameters / 1e6:.1f}M parameters, {len(self.store):,} pairs, {self.updates:,} updates, {where}"
+
+    def _order(self, epoch: int) -> list[np.ndarray]:
+        lengths = self.store.source_lengths, self.store.target_lengths
+        return batch_order(*lengths, self.config.batch_pieces, self.config.seed, epoch)
+
+    def _advance(self, update: Update) -> None:
+        state, window = self.state, self.state.window
+        state.update += 1
+        last = update.placed.last
+        state.epoch, state.batch = (update.placed.epoch + 1, 0) if last else (update.placed.epoch, update.placed.place + 1)
+        state.pieces += update.pieces
+        if not math.isfinite(update.norm):
+            state.skipped += 1
+            state.skipped_in_row += 1
+            refuse_endless_skips(state.skipped_in_row, f"epoch {update.placed.epoch}, batch {update.placed.place}")
+            return
+        state.skipped_in_row = 0
+        window.updates += 1
+        window.clipped += update.clipped
+        window.pieces += update.pieces
+        window.smoothed += update.smoothed
+        window.cross_entropy += update.cross_entropy
+        window.norm_sum += update.norm
+        window.norm_max = max(window.norm_max, update.norm)
+
+    def _report(self, clock: "_Clock") -> Report:
+        state, window = self.state, self.state.window
+        rate = learning_rate(self.config, state.update, self.updates)
+        speed = clock.pieces_per_second()
+        row = {
+            "kind": "update", "update": state.update, "epoch": state.epoch, "batch": state.batch, "learning_rate": rate,
+            "loss": window.smoothed / max(1, window.pieces), "cross_entropy": window.cross_entropy / max(1, window.pieces),
+            "gradient_norm": window.norm_mean, "gradient_norm_max": window.norm_max, "clipped_share": window.clipped_share,
+            "skipped": state.skipped, "layer_norms": layer_norms(self.model), "pieces": state.pieces, "pieces_per_second": round(speed),
+        }  # fmt: skip
+        state.metrics_bytes = self.metrics.write(row)
+        state.window = Window()
+        return Report(state.update, self.updates, state.epoch, window, rate, speed, clock.seconds_left(state.update, self.updates))
+
+    def _validate(self, update: Update) -> Validated:
+        state = self.state
+        if self.average:
+            self.average.swap()
+        validation = self.validator.validate(self.model, state.precision, self.autocast)
+        if self.average:
+            self.average.swap()
+        value = validation.bleu.value if self.config.select == "bleu" else -validation.loss
+        is_best = state.best_value is None or value > state.best_value
+        state.stale = 0 if is_best else state.stale + 1
+        if is_best:
+            state.best_value, state.best_update = value, state.update
+        row = {
+            "kind": "validation", "update": state.update, "epoch": update.placed.epoch, "cross_entropy": validation.loss,
+            "scores": [{"metric": score.metric, "value": score.value, "signature": score.signature} for score in validation.scores],
+            "best": is_best,
+        }  # fmt: skip
+        state.metrics_bytes = self.metrics.write(row)
+        folder = self._save()
+        if is_best:
+            point(self.run, "best", folder)
+        prune(self.run, self.config.keep)
+        return Validated(state.update, update.placed.epoch, validation, is_best)
+
+    def _save(self) -> Path:
+        self.saved_at = time.monotonic()
+        return self.checkpoint.save(self.run)
+
+    def _end(self, finished: bool) -> Ended:
+        return Ended(self.state.update, finished, self.state.best_update, self.state.best_value)
+
+
+def placed_batches(store: Store, subwords: SubwordPair, recipe: Recipe, epoch: int, place: int) -> Iterator[PlacedBatch]:
+    """The batches of a run from a place in an epoch on: order and subword sampling are functions of seed, epoch and place alone."""
+    config, sampling = recipe.training, recipe.subwords.sampling
+    for current in range(epoch, config.epochs + 1):
+        order = batch_order(store.source_lengths, store.target_lengths, config.batch_pieces, config.seed, current)
+        for index in range(place, len(order)):
+            if sampling:
+                sources, targets = store.texts(order[index])
+                seeds = np.random.SeedSequence([config.seed, current, index]).generate_state(2)
+                batch = collate(
+                    subwords.source.sample(sources, sampling, int(seeds[0])), subwords.target.sample(targets, sampling, int(seeds[1]))
+                )
+            else:
+                batch = collate(*store.ids(order[index]))
+            yield PlacedBatch(current, index, index == len(order) - 1, batch)
+        place = 0
+
+
+class _Clock:
+    """Speed of the training itself, and the time left at the pace so far, validations included."""
+
+    def __init__(self, update: int) -> None:
+        self.first_update, self.start = update, time.monotonic()
+        self.pieces, self.busy, self.tick = 0, 0.0, time.monotonic()
+
+    def count(self, pieces: int) -> None:
+        """An update has ended."""
+        self.pieces += pieces
+        self.busy += time.monotonic() - self.tick
+        self.tick = time.monotonic()
+
+    def restart(self) -> None:
+        """The next update begins."""
+        self.tick = time.monotonic()
+
+    def pieces_per_second(self) -> float:
+        """Since the last call."""
+        speed = self.pieces / max(self.busy, 1e-9)
+        self.pieces, self.busy = 0, 0.0
+        return speed
+
+    def seconds_left(self, update: int, updates: int) -> float:
+        """At the average pace since this process began."""
+        return (time.monotonic() - self.start) / max(1, update - self.first_update) * (updates - update)

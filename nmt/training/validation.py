@@ -1,0 +1,56 @@
+"""Validation: the loss on the dev set, and BLEU of real beam translations of it."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from nmt.config import Recipe
+from nmt.data.batches import Batch, batch_order, collate
+from nmt.data.subwords import SubwordPair
+from nmt.inference.translator import Translator
+from nmt.model.seq2seq import Seq2Seq
+from nmt.scoring.bleu import Score, corpus_scores
+from nmt.training.loop import batch_loss
+
+
+class Validation(NamedTuple):
+    """One look at the dev set."""
+
+    loss: float  # cross-entropy, nats a target piece, without label smoothing
+    scores: list[Score]
+
+    @property
+    def perplexity(self) -> float:
+        """exp(loss)."""
+        return math.exp(min(self.loss, 700.0))
+
+    @property
+    def bleu(self) -> Score:
+        """sacreBLEU of the beam translations."""
+        return self.scores[0]
+
+
+class Validator:
+    """The dev set, encoded once."""
+
+    def __init__(
+        self, sources: Sequence[str], references: Sequence[str], subwords: SubwordPair, recipe: Recipe, device: torch.device
+    ) -> None:
+        self.sources, self.references, self.subwords, self.recipe = list(sources), list(references), subwords, recipe
+        source_ids, target_ids = subwords.source.encode(self.sources), subwords.target.encode(self.references)
+        lengths = [np.array([len(ids) for ids in side]) for side in (source_ids, target_ids)]
+        order = batch_order(lengths[0], lengths[1], recipe.training.batch_pieces, seed=0, epoch=0)
+        self.batches: list[Batch] = [collate([source_ids[i] for i in rows], [target_ids[i] for i in rows]).to(device) for rows in order]
+
+    def validate(self, model: Seq2Seq, precision: str, autocast: Callable[[], torch.autocast]) -> Validation:
+        """Loss and scores of the model as it stands; its training mode and all random states are left as they were."""
+        training = model.training
+        model.eval()
+        with torch.inference_mode(), autocast():
+            loss = sum(float(batch_loss(model, batch, 0.0).cross_entropy) for batch in self.batches)
+        translations = Translator(model, self.subwords, self.recipe, precision).translate(self.sources)
+        model.train(training)
+        return Validation(loss / sum(batch.pieces for batch in self.batches), corpus_scores(translations, [self.references]))
