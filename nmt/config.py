@@ -93,7 +93,7 @@ class TrainingConfig:
     epochs: int = 20  # passes over the training data; at least 1
     learning_rate: float = 1.5e-3  # the highest one, reached after the warm-up; above 0
     warmup: int = 400  # updates over which the learning rate rises from 0; 0: none
-    schedule: str = "cosine"  # what follows the warm-up: cosine (to 0 at the last update), inverse-sqrt or constant
+    schedule: str = "cosine"  # after the warm-up: cosine (down to a hundredth), inverse-sqrt or constant
     label_smoothing: float = 0.1  # probability mass spread over all pieces; at least 0, below 1
     weight_decay: float = 0.0  # AdamW's; at least 0
     clip_norm: float = 1.0  # largest norm of the whole gradient; 0: off

@@ -1,0 +1,50 @@
+"""What several commands share: option groups, messages, and the error for arguments that contradict one another."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from nmt.config import DEVICES, PRECISIONS
+
+
+class UsageError(Exception):
+    """The arguments make no sense together; `nmt` prints it with the usage line and exits with status 2."""
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """MODEL and what it runs on."""
+    parser.add_argument("model", metavar="MODEL", type=Path, help="a run folder of nmt train or a model folder of nmt export")
+    add_hardware_arguments(parser)
+
+
+def add_hardware_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="default: a GPU if there is one")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="default: bf16 where the hardware is fast at it")
+
+
+def add_search_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--beam", metavar="K", type=at_least(1), help="hypotheses kept for each sentence; 1 is greedy (default: the recipe's)"
+    )
+    parser.add_argument("--length-alpha", metavar="A", type=float, help="score = log-probability / length^A (default: the recipe's)")
+
+
+def at_least(low: int) -> Callable[[str], int]:
+    """An argparse type: a whole number of at least `low`."""
+
+    def whole_number(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}") from None
+        if value < low:
+            raise argparse.ArgumentTypeError(f"must be at least {low}, got {value}")
+        return value
+
+    return whole_number
+
+
+def log(message: str) -> None:
+    """Everything that is no result goes to stderr."""
+    print(f"nmt: {message}", file=sys.stderr, flush=True)

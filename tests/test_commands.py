@@ -1,0 +1,295 @@
+"""The command line as its users see it: results on stdout, reasons on stderr, exit statuses, never a traceback."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from nmt.commands.evaluate import METRICS
+from nmt.commands.main import COMMANDS, main
+from nmt.config import DataConfig, ModelConfig, Recipe, SearchConfig, SubwordsConfig, dump_recipe
+from nmt.data.subwords import SubwordPair, train_subwords
+from nmt.model.seq2seq import Seq2Seq
+from nmt.model.weights import named_weights, save_weights
+from nmt.scoring import bleu
+
+ROOT = Path(__file__).parent.parent
+WORDS = "de kat zit op een mat en de hond slaapt . the cat sits on a mat and the dog sleeps ."
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A run folder whose network has learnt nothing."""
+    folder = tmp_path_factory.mktemp("run")
+    recipe = Recipe(
+        data=DataConfig(train=("train",), dev="dev", source="nl", target="en"),
+        subwords=SubwordsConfig(kind="char"),
+        model=ModelConfig(embedding_size=8, hidden_size=8, encoder_layers=1, decoder_layers=1),
+        search=SearchConfig(beam=2, max_length_extra=3, max_length_factor=1.0),
+    )
+    subwords = train_subwords([WORDS], recipe.subwords, 400, seed=1)
+    SubwordPair(subwords, subwords).save(folder)
+    (folder / "recipe.toml").write_text(dump_recipe(recipe), encoding="utf-8")
+    (folder / "last").mkdir()
+    torch.manual_seed(1)
+    save_weights(named_weights(Seq2Seq(recipe.model, subwords.size, subwords.size, shared=True)), folder / "last/averaged.safetensors")
+    return str(folder)
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> Path:
+    """Three lines, the second one blank, the third with a byte that is no UTF-8."""
+    path = tmp_path / "in.nl"
+    path.write_bytes(b"de kat\n\nde hond \xff\n")
+    return path
+
+
+def failure(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line on stderr of a command that must fail with status 1."""
+    assert main(arguments) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("nmt: error: ")
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What is said about arguments that must be refused with status 2."""
+    with pytest.raises(SystemExit) as exit_info:
+        main(arguments)
+    assert exit_info.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return captured.err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        main([command, "--help"])
+    assert exit_info.value.code == 0
+    assert f"usage: nmt {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["trainslate"], "invalid choice: 'trainslate'"),
+        (["translate"], "the following arguments are required: MODEL"),
+        (["translate", "m", "--beam", "0"], "argument --beam: must be at least 1, got 0"),
+        (["translate", "m", "--beam", "five"], "argument --beam: must be a whole number, got 'five'"),
+        (["translate", "m", "--format", "text", "--n-best", "2"], "--n-best needs --format nbest or jsonl"),
+        (["translate", "m", "-o", "out.gz"], "-o writes plain text, got out.gz"),
+        (["translate", "m", "--bea", "3"], "unrecognized arguments: --bea 3"),
+        (["evaluate", "m"], "give --test PREFIX, or --reference FILE"),
+        (["evaluate", "m", "--test", "t", "--reference", "r"], "--test names source and reference together"),
+        (["evaluate", "m", "--source", "s"], "--source needs --reference FILE"),
+        (["evaluate", "m", "m2", "--test", "t"], "one MODEL is translated with, got 2"),
+        (["evaluate", "m", "--test", "t", "--paired"], "--paired compares files of translations"),
+        (["evaluate", "h", "--reference", "r", "--beam", "3"], "--save, --beam and --length-alpha need a MODEL"),
+        (["evaluate", "h", "--reference", "r", "--paired"], "--paired needs two or more different HYP files"),
+        (["evaluate", "h", "h", "--reference", "r", "--paired"], "--paired needs two or more different HYP files"),
+        (["score", "m", "--source", "s"], "the following arguments are required: --target"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert message in refusal(capsys, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["translate", "no-model", "-i", "README.md"], "no-model: no such model folder"),
+        (["translate", "no-model", "-i", "no-file"], "no-file: cannot be opened (No such file or directory)"),
+        (["score", "no-model", "--source", "s", "--target", "t"], "no-model: no such model folder"),
+        (["check", "no.toml"], "no.toml: no such recipe"),
+        (["evaluate", "no-file", "--reference", "no-reference"], "no-reference: cannot be opened"),
+    ],
+)
+def test_failures_have_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert message in failure(capsys, *arguments)
+
+
+def test_an_operating_system_error_has_one_line(model: str, lines: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no-folder" in failure(capsys, "translate", model, "-i", str(lines), "-o", "no-folder/out")
+
+
+def test_translate_keeps_every_line(model: str, lines: Path) -> None:
+    result = subprocess.run([sys.executable, "-m", "nmt", "translate", model], input=lines.read_bytes(), capture_output=True, cwd=ROOT)
+    assert result.returncode == 0
+    assert [bool(line) for line in result.stdout.split(b"\n")] == [True, False, True, False]
+    assert result.stderr == b"nmt: stdin:3: invalid UTF-8; the bytes became U+FFFD\n"
+
+
+def test_translate_reads_and_writes_files(model: str, lines: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "in.nl.gz"
+    packed.write_bytes(gzip.compress(lines.read_bytes()))
+    assert main(["translate", model, "-i", str(lines), "-o", str(tmp_path / "plain.en")]) == 0
+    assert main(["translate", model, "-i", str(packed), "-o", str(tmp_path / "packed.en")]) == 0
+    assert (tmp_path / "plain.en").read_bytes() == (tmp_path / "packed.en").read_bytes()
+    assert (tmp_path / "plain.en").read_bytes().count(b"\n") == 3
+
+
+def test_an_empty_input_has_an_empty_output(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    assert main(["translate", model, "-i", str(tmp_path / "empty")]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_nbest_lists_are_marians(model: str, lines: Path, tmp_path: Path) -> None:
+    assert main(["translate", model, "-i", str(lines), "-o", str(tmp_path / "out"), "--n-best", "2"]) == 0
+    records = [line.split(" ||| ") for line in (tmp_path / "out").read_text().splitlines()]
+    assert [record[0] for record in records] == ["0", "0", "1", "2", "2"]
+    assert records[2] == ["1", "", "F0= 0", "0"]
+    for _, _, total, normalised in records:
+        assert float(total.removeprefix("F0= ")) <= float(normalised) <= 0
+
+
+def test_extras_follow_the_text(model: str, lines: Path, tmp_path: Path) -> None:
+    arguments = ["translate", model, "-i", str(lines), "--alignments", "--word-scores"]
+    assert main([*arguments, "-o", str(tmp_path / "text")]) == 0
+    assert main([*arguments, "-o", str(tmp_path / "nbest"), "--format", "nbest", "--n-best", "1"]) == 0
+    first, blank, _ = (tmp_path / "text").read_text().splitlines()
+    assert blank == ""
+    assert (tmp_path / "nbest").read_text().startswith(f"0 ||| {first} ||| F0= ")
+    text, links, scores = first.split(" ||| ")
+    assert all(0 <= int(link.split("-")[0]) < 2 for link in links.split())
+    assert len(links.split()) == len(text.split()) or not text.strip()
+    assert all(float(score) <= 0 for score in scores.removeprefix("WordScores= ").split())
+
+
+def test_json_lines_keep_their_keys(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = {"text": "de kat", "id": [1, None], "bron": "caf\u00e9"}
+    (tmp_path / "in.jsonl").write_text(f"{json.dumps(record)}\n\n")
+    assert main(["translate", model, "-i", str(tmp_path / "in.jsonl"), "--format", "jsonl", "--n-best", "2"]) == 0
+    first, blank, rest = capsys.readouterr().out.split("\n")
+    assert (blank, rest) == ("", "")
+    translated = json.loads(first)
+    assert translated.items() >= record.items()
+    assert translated["translation"] == translated["translations"][0]["text"]
+    assert len(translated["translations"]) == 2
+
+
+def test_score_has_one_line_for_each_pair(model: str, lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "in.en"
+    target.write_text("the cat\n\n\n")
+    assert main(["score", model, "--source", str(lines), "--target", str(target)]) == 0
+    scores = [float(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(scores) == 3
+    assert all(score < 0 for score in scores)
+
+
+@pytest.mark.parametrize("longer", ["source", "target"])
+def test_score_names_the_first_line_without_a_partner(model: str, longer: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for side in ("source", "target"):
+        (tmp_path / side).write_text("a\nb\n" if side == longer else "a\n")
+    message = failure(capsys, "score", model, "--source", str(tmp_path / "source"), "--target", str(tmp_path / "target"))
+    assert f"{longer}:2: no partner" in message
+
+
+def test_evaluate_translates_and_scores(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "test.nl").write_text("de kat\nde hond\n")
+    (tmp_path / "test.en").write_text("the cat\nthe dog\n")
+    saved = tmp_path / "saved.en"
+    assert main(["evaluate", model, "--test", str(tmp_path / "test"), "--save", str(saved)]) == 0
+    by_prefix = capsys.readouterr().out
+    assert by_prefix.startswith("BLEU = ")
+    files = ["--source", str(tmp_path / "test.nl"), "--reference", str(tmp_path / "test.en")]
+    assert main(["evaluate", model, *files]) == 0
+    assert capsys.readouterr().out == by_prefix
+    assert main(["evaluate", *files[2:], str(saved)]) == 0
+    assert capsys.readouterr().out == by_prefix
+
+
+def test_evaluate_gives_the_reference_itself_all_points(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reference = tmp_path / "test.en"
+    reference.write_text("the cat sits on the mat\n")
+    assert main(["evaluate", str(reference), "--reference", str(reference), "--metrics", "bleu", "chrf", "ter"]) == 0
+    scores = capsys.readouterr().out.splitlines()
+    assert [score.split(" nrefs:1|")[0] for score in scores] == ["BLEU = 100.0", "chrF2 = 100.0", "TER = 0.0"]
+
+
+def test_evaluate_compares_systems_in_pairs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, word in (("reference", "mat"), ("good", "mat"), ("bad", "table")):
+        (tmp_path / name).write_text("".join(f"the {number} cats sit on the {word}\n" for number in range(20)))
+    good, bad = str(tmp_path / "good"), str(tmp_path / "bad")
+    assert main(["evaluate", "--reference", str(tmp_path / "reference"), good, bad, "--paired", "--metrics", "bleu"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{good}: BLEU = 100.0 ")
+    assert " p = " not in first
+    assert second.startswith(f"{bad}: BLEU = ")
+    assert " p = 0.00" in second
+
+
+def test_evaluate_names_the_file_of_another_length(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "reference").write_text("a\nb\n")
+    (tmp_path / "short").write_text("a\n")
+    (tmp_path / "empty").write_text("")
+    reference = ["--reference", str(tmp_path / "reference")]
+    assert "short has 1 lines" in failure(capsys, "evaluate", *reference, str(tmp_path / "short"))
+    assert "empty: empty; there is nothing to score" in failure(capsys, "evaluate", *reference, str(tmp_path / "empty"))
+
+
+def test_evaluate_warns_of_tokenised_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reference = tmp_path / "test.en"
+    reference.write_text("the cat sits on the mat .\n")
+    assert main(["evaluate", str(reference), "--reference", str(reference)]) == 0
+    assert "test.en looks tokenised" in capsys.readouterr().err
+
+
+def test_metrics_are_those_of_scoring() -> None:
+    assert METRICS == bleu.METRICS
+
+
+def test_check_counts_what_training_would_leave_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "train.nl").write_text("een kat\n\neen hond\neen hond\n")
+    (tmp_path / "train.en").write_text("a cat\nx\na dog\na dog\n")
+    (tmp_path / "dev.nl").write_text("een kat\n")
+    (tmp_path / "dev.en").write_text("one cat\n")
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(f'[data]\ntrain = "{tmp_path}/train"\ndev = "{tmp_path}/dev"\nsource = "nl"\ntarget = "en"\n')
+    assert main(["check", str(recipe)]) == 0
+    out = capsys.readouterr().out
+    assert "train: 3 of 4 pairs kept" in out
+    assert f"1 left out, a side is blank: {tmp_path}/train.nl:2" in out
+    assert "train: 1 pairs have come before" in out
+    assert "dev: 1 sources are in train too, 0 with the same translation" in out
+
+
+def test_check_refuses_data_without_a_usable_pair(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("train.nl", "train.en", "dev.nl", "dev.en"):
+        (tmp_path / name).write_text("\n")
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(f'[data]\ntrain = "{tmp_path}/train"\ndev = "{tmp_path}/dev"\nsource = "nl"\ntarget = "en"\n')
+    assert main(["check", str(recipe)]) == 1
+    assert "nmt: error: data.train: no pair is left to use" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_end_quietly(number: signal.Signals, status: int, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "recipe.toml")
+    command = [sys.executable, "-m", "nmt", "check", str(tmp_path / "recipe.toml")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
+        with (tmp_path / "recipe.toml").open("w"):  # which returns when the command reads, and waits for text that never comes
+            process.send_signal(number)
+            out, err = process.communicate(timeout=60)
+        assert (process.returncode, out) == (status, b"")
+        assert b"Traceback" not in err
+
+
+def test_a_reader_that_leaves_is_no_error(model: str) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    result = subprocess.run(
+        [sys.executable, "-m", "nmt", "translate", model], input=b"de kat\n", stdout=write, stderr=subprocess.PIPE, cwd=ROOT
+    )
+    os.close(write)
+    assert (result.returncode, result.stderr) == (141, b"")
