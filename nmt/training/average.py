@@ -1,7 +1,5 @@
 """The running average of the weights: smoother than any one checkpoint, and what is validated and kept."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -32,8 +30,3 @@ class WeightAverage:
             kept = parameter.detach().clone()
             parameter.copy_(value)
             value.copy_(kept)
-
-
-def mean_of(weights: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """The arithmetic mean of several checkpoints, tensor by tensor, summed in fp64."""
-    return {name: torch.stack([each[name].double() for each in weights]).mean(0).to(first.dtype) for name, first in weights[0].items()}

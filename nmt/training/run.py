@@ -121,7 +121,7 @@ class _Run:
             self._advance(update)
             clock.count(update.pieces)
             if state.update % config.report_every == 0:
-                yield self._report(clock)
+                yield self._report(update.placed.epoch, clock)
             at_end = update.placed.last and update.placed.epoch == config.epochs
             due = update.placed.last if config.validate_every == 0 else state.update % config.validate_every == 0
             if due or at_end:
@@ -181,19 +181,19 @@ class _Run:
         window.norm_sum += update.norm
         window.norm_max = max(window.norm_max, update.norm)
 
-    def _report(self, clock: "_Clock") -> Report:
+    def _report(self, epoch: int, clock: "_Clock") -> Report:
         state, window = self.state, self.state.window
         rate = learning_rate(self.config, state.update, self.updates)
         speed = clock.pieces_per_second()
         row = {
-            "kind": "update", "update": state.update, "epoch": state.epoch, "batch": state.batch, "learning_rate": rate,
+            "kind": "update", "update": state.update, "epoch": epoch, "learning_rate": rate,
             "loss": window.smoothed / max(1, window.pieces), "cross_entropy": window.cross_entropy / max(1, window.pieces),
             "gradient_norm": window.norm_mean, "gradient_norm_max": window.norm_max, "clipped_share": window.clipped_share,
             "skipped": state.skipped, "layer_norms": layer_norms(self.model), "pieces": state.pieces, "pieces_per_second": round(speed),
         }  # fmt: skip
         state.metrics_bytes = self.metrics.write(row)
         state.window = Window()
-        return Report(state.update, self.updates, state.epoch, window, rate, speed, clock.seconds_left(state.update, self.updates))
+        return Report(state.update, self.updates, epoch, window, rate, speed, clock.seconds_left(state.update, self.updates))
 
     def _validate(self, update: Update) -> Validated:
         state = self.state

@@ -1,0 +1,93 @@
+"""Self-contained model folders: weights, recipe, subwords and a card with score, signature and hashes."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nmt import __version__
+from nmt.config import dump_recipe
+from nmt.errors import NmtError
+from nmt.hashing import file_hash
+from nmt.inference.folder import CARD, FORMAT, ModelFolder, load_network, open_folder
+from nmt.model.weights import named_weights, read_weights, save_weights
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+def export_model(path: Path, output: Path, precision: str = "fp32") -> None:
+    """Writes the model of a run, a checkpoint or an exported folder to a new folder.
+
+    Raises:
+        NmtError: `path` is no model, or `output` exists.
+    """
+    folder = open_folder(path)
+    weights = named_weights(load_network(folder, torch.device("cpu")))
+    _write(folder, weights, output, precision, folder.card.get("validation") or best_validation(path))
+
+
+def average_checkpoints(run: Path, last: int, output: Path) -> list[Path]:
+    """Writes the mean of the weights of a run's `last` checkpoints to a new folder; returns the checkpoints.
+
+    Raises:
+        NmtError: fewer checkpoints than that, or `output` exists.
+    """
+    found = sorted(run.glob("checkpoints/update-*/model.safetensors"), key=lambda file: int(file.parent.name.rpartition("-")[2]))
+    if last < 1 or len(found) < last:
+        raise NmtError(f"{run}: cannot average {last} checkpoints, there are {len(found)}; lower --last or raise training.keep")
+    folder = open_folder(run)
+    model = load_network(folder, torch.device("cpu"))
+    _write(folder, mean_of([read_weights(file, model) for file in found[-last:]]), output, "fp32", None)
+    return [file.parent for file in found[-last:]]
+
+
+def mean_of(weights: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The arithmetic mean of several checkpoints, tensor by tensor, summed in fp64."""
+    return {name: torch.stack([each[name].double() for each in weights]).mean(0).to(first.dtype) for name, first in weights[0].items()}
+
+
+def best_validation(run: Path) -> dict[str, Any] | None:
+    """The dev scores of a run's best checkpoint; None where there is no record of them."""
+    metrics = run / "metrics.jsonl"
+    if not metrics.exists():
+        return None
+    rows = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
+    best = [row for row in rows if row.get("kind") == "validation" and row.get("best")]
+    return best[-1] if best else None
+
+
+def _write(folder: ModelFolder, weights: Mapping[str, Tensor], output: Path, precision: str, validation: dict[str, Any] | None) -> None:
+    if output.exists():
+        raise NmtError(f"{output}: exists already; name a new folder, or delete it")
+    partial = output.with_name(f".{output.name}.writing")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    save_weights({name: value.to(DTYPES[precision]) for name, value in weights.items()}, partial / "model.safetensors")
+    (partial / "recipe.toml").write_text(dump_recipe(folder.recipe), encoding="utf-8")
+    folder.subwords.save(partial)
+    hashes = {file.name: file_hash(file) for file in sorted(partial.iterdir())}
+    card = {"format": FORMAT, "nmt": __version__, "precision": precision, "validation": validation, "sha256": hashes}
+    (partial / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    (partial / "README.md").write_text(_card_text(folder, weights, precision, validation), encoding="utf-8")
+    os.replace(partial, output)
+
+
+def _card_text(folder: ModelFolder, weights: Mapping[str, Tensor], precision: str, validation: dict[str, Any] | None) -> str:
+    data, model = folder.recipe.data, folder.recipe.model
+    millions = sum(value.numel() for value in weights.values()) / 1e6
+    scores = "".join(
+        f"- {score['metric']} = {score['value']:.1f} on the dev set {data.dev}, signature `{score['signature']}`\n"
+        for score in (validation or {}).get("scores", [])
+    )
+    return (
+        f"# {data.source} to {data.target}\n\n"
+        f"A recurrent translation model ({model.cell}, {model.encoder_layers}+{model.decoder_layers} layers of {model.hidden_size}, "
+        f"{millions:.1f}M parameters, {precision}) trained by nmt {__version__} on {', '.join(data.train)}.\n\n"
+        f"{scores or '- no score was recorded'}\n\n"
+        f"Translate with `nmt translate THIS_FOLDER < text.{data.source} > text.{data.target}`; recipe.toml trains it again.\n"
+    )
