@@ -9,9 +9,10 @@ from torch import Tensor
 
 from nmt.errors import NmtError
 from nmt.search.beam import Hypothesis, beam_search
-from nmt.search.candidates import best_candidates, log_normalisers
+from nmt.search.candidates import best_candidates, best_pieces, log_normalisers, look
 
 BOS, EOS = 0, 1
+NOTHING = torch.tensor([], dtype=torch.long)
 CONTEXTS = 97  # prefixes are hashed into this many rows of a table
 
 
@@ -119,7 +120,7 @@ def test_finished_sentences_leave_the_batch_and_finished_slots_leave_the_beam() 
 
 def test_equal_candidates_are_taken_in_order_of_slot_and_piece() -> None:
     logits_NV, prefixes_BK = torch.zeros(4, 300), torch.tensor([[-1.0, -1.0], [-torch.inf, -2.0]])
-    totals_BP, slots_BP, pieces_BP = best_candidates(logits_NV, torch.zeros(4), prefixes_BK, 3)
+    totals_BP, slots_BP, pieces_BP = best_candidates(look(logits_NV, NOTHING, False), prefixes_BK, 3)
     assert totals_BP.tolist() == [[-1.0] * 3, [-2.0] * 3]
     assert slots_BP.tolist() == [[0, 0, 0], [1, 1, 1]]
     assert pieces_BP.tolist() == [[0, 1, 2], [0, 1, 2]]
@@ -133,14 +134,22 @@ def test_candidates_are_a_stable_sort_of_all_totals(pieces: int, count: int) -> 
     prefixes_BK = torch.randint(-3, 0, (2, 3), generator=generator).float()
     totals_BC = (logits_NV.view(2, 3, pieces) + prefixes_BK[:, :, None]).view(2, -1)
     totals_BP, order_BP = (part[:, :count] for part in totals_BC.sort(dim=1, descending=True, stable=True))
-    found = best_candidates(logits_NV, torch.zeros(6), prefixes_BK, count)
+    found = best_candidates(look(logits_NV, NOTHING, False), prefixes_BK, count)
     assert torch.equal(found.totals_BP, totals_BP)
     assert torch.equal(found.slots_BP * pieces + found.pieces_BP, order_BP)
 
 
+@pytest.mark.parametrize("pieces", [3, 64, 130, 1000])
+def test_the_best_piece_is_the_first_with_the_largest_logit(pieces: int) -> None:
+    logits_NV = torch.randint(-6, 3, (200, pieces), generator=torch.Generator().manual_seed(pieces)).float()
+    values_N, pieces_N = best_pieces(look(logits_NV, NOTHING, False))
+    assert values_N.tolist() == [max(row) for row in logits_NV.tolist()]
+    assert pieces_N.tolist() == [row.index(max(row)) for row in logits_NV.tolist()]
+
+
 def test_log_normalisers_are_log_sum_exp_and_not_below_the_maximum() -> None:
     logits_NV = torch.randn(50, 5000, generator=torch.Generator().manual_seed(1)) * 50
-    normalisers_N = log_normalisers(logits_NV)
+    normalisers_N = log_normalisers(logits_NV, logits_NV.amax(1, keepdim=True))
     torch.testing.assert_close(normalisers_N.double(), logits_NV.double().logsumexp(1))
     assert bool((normalisers_N >= logits_NV.amax(1)).all())
 

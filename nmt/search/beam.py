@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nmt.errors import NmtError
-from nmt.search.candidates import Candidates, best_candidates, log_normalisers
+from nmt.search.candidates import Candidates, best_candidates, look
 from nmt.search.picks import Hypothesis, Picks, read_hypotheses
 
 
@@ -130,17 +130,13 @@ def _first_front(max_lengths: Sequence[int], beam: int, n_best: int, divisors_T:
 def _candidates(logits_NV: Tensor, front: _Front, settings: _Settings) -> Candidates:
     """The best continuations of each sentence; for a sentence at its max_length only the ends of its prefixes."""
     B, K = front.log_probs_BK.shape
-    normalisers_N = log_normalisers(logits_NV) if settings.scored else logits_NV.new_zeros(B * K)
+    rows = look(logits_NV, settings.early_F if front.length < settings.min_length else settings.forbidden_F, settings.scored)
+    totals_BP, slots_BP, pieces_BP = best_candidates(rows, front.log_probs_BK, settings.beam)
     last = [front.length == max_length for max_length in front.max_lengths]
-    ends_BK = (logits_NV[:, settings.eos] - normalisers_N).view(B, K) + front.log_probs_BK if any(last) else None
-    forbidden_F = settings.early_F if front.length < settings.min_length else settings.forbidden_F
-    if len(forbidden_F):
-        logits_NV.index_fill_(1, forbidden_F, -torch.inf)
-    candidates = best_candidates(logits_NV, normalisers_N, front.log_probs_BK, settings.beam)
-    if ends_BK is None:
-        return candidates
-    totals_BP, slots_BP, pieces_BP = candidates
+    if not any(last):
+        return Candidates(totals_BP, slots_BP, pieces_BP)
     last_B1 = torch.tensor(last, device=logits_NV.device)[:, None]
+    ends_BK = (logits_NV[:, settings.eos] - rows.normalisers_N).view(B, K) + front.log_probs_BK
     ends_BP = functional.pad(ends_BK, (0, totals_BP.shape[1] - K), value=-torch.inf)
     end_slots_P = torch.arange(totals_BP.shape[1], device=logits_NV.device).clamp_(max=K - 1)
     return Candidates(

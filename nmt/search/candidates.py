@@ -22,47 +22,83 @@ class Candidates(NamedTuple):
     pieces_BP: Tensor
 
 
-def best_candidates(logits_NV: Tensor, normalisers_N: Tensor, log_probs_BK: Tensor, count: int) -> Candidates:
+class Rows(NamedTuple):
+    """The logits of all rows and what is known of them after one look at every piece."""
+
+    logits_NV: Tensor
+    maxima_NM: Tensor  # the maximum of each block, then the vocabulary's last pieces, too few for a block
+    normalisers_N: Tensor  # log sum exp of each row; zeros if not scored
+
+
+def look(logits_NV: Tensor, forbidden_F: Tensor, scored: bool) -> Rows:
+    """The rows with the logits of forbidden pieces overwritten by -inf; the normalisers count them in."""
+    forbidden_NF = logits_NV[:, forbidden_F]
+    if len(forbidden_F):
+        logits_NV.index_fill_(1, forbidden_F, -torch.inf)
+    maxima_NM = torch.cat([_blocks(logits_NV).amax(2), logits_NV[:, logits_NV.shape[1] // BLOCK * BLOCK :]], 1)
+    if not scored:
+        return Rows(logits_NV, maxima_NM, logits_NV.new_zeros(len(logits_NV)))
+    normalisers_N = log_normalisers(logits_NV, maxima_NM.amax(1, keepdim=True))
+    if len(forbidden_F):
+        normalisers_N = torch.logaddexp(normalisers_N, forbidden_NF.logsumexp(1))
+    return Rows(logits_NV, maxima_NM, normalisers_N)
+
+
+def log_normalisers(logits_NV: Tensor, maxima_N1: Tensor) -> Tensor:
+    """log sum exp of each row, never below the row's maximum, so that no log-probability exceeds 0."""
+    if logits_NV.is_cuda:
+        return torch.maximum(logits_NV.logsumexp(1), maxima_N1[:, 0])
+    rows = max(1, CHUNK // logits_NV.shape[1])
+    chunks = zip(logits_NV.split(rows), maxima_N1.split(rows), strict=True)
+    return torch.cat([(chunk_RV - maxima_R1).exp_().sum(1) for chunk_RV, maxima_R1 in chunks]).log_().add_(maxima_N1[:, 0])
+
+
+def best_pieces(rows: Rows) -> tuple[Tensor, Tensor]:
+    """The largest logit of each row and the first piece that has it."""
+    values_N, columns_N = rows.maxima_NM.max(1)
+    blocks = rows.logits_NV.shape[1] // BLOCK
+    if not blocks:
+        return values_N, columns_N
+    blocks_NMD = _blocks(rows.logits_NV)
+    inside_N = blocks_NMD[torch.arange(len(columns_N), device=columns_N.device), columns_N.clamp(max=blocks - 1)].max(1).indices
+    return values_N, torch.where(columns_N < blocks, columns_N * BLOCK + inside_N, columns_N + blocks * (BLOCK - 1))
+
+
+def best_candidates(rows: Rows, log_probs_BK: Tensor, count: int) -> Candidates:
     """The `count` best of each sentence's K * V continuations, or all if there are fewer.
 
     A total is (logit - normaliser) + log-probability of the row. The best `count` lie in the `count` blocks of 64 pieces with the
     largest maxima, so only those are looked at piece by piece.
     """
     B, K = log_probs_BK.shape
-    V = logits_NV.shape[1]
+    V, device = rows.logits_NV.shape[1], rows.logits_NV.device
     blocks = V // BLOCK if count < V // BLOCK else 0
-    offsets_N1, prefixes_N1 = normalisers_N.view(-1, 1), log_probs_BK.reshape(-1, 1)
+    offsets_N1, prefixes_N1 = rows.normalisers_N.view(-1, 1), log_probs_BK.reshape(-1, 1)
     found = []
-    if blocks * BLOCK < V:  # the vocabulary's last pieces, too few for a block, or all of a small one
-        rest_NC = (logits_NV[:, blocks * BLOCK :] - offsets_N1).add_(prefixes_N1)
-        found.append((rest_NC.view(B, -1), _indices(K, V, blocks * BLOCK, logits_NV.device).expand(B, -1)))
+    if blocks * BLOCK < V:  # pieces in no block: the vocabulary's last ones, or all of a small one
+        rest_NC = (rows.logits_NV[:, blocks * BLOCK :] - offsets_N1).add_(prefixes_N1)
+        found.append((rest_NC.view(B, -1), _indices(K, V, blocks * BLOCK, device).expand(B, -1)))
     if blocks:
-        blocks_NMD = logits_NV[:, : blocks * BLOCK].view(-1, blocks, BLOCK)
-        maxima_BC = (blocks_NMD.amax(2) - offsets_N1).add_(prefixes_N1).view(B, -1)
-        chosen_BX = _largest(maxima_BC, _indices(K, blocks, 0, logits_NV.device).expand(B, -1), count)[1]
+        maxima_BC = (rows.maxima_NM[:, :blocks] - offsets_N1).add_(prefixes_N1).view(B, -1)
+        chosen_BX = _largest(maxima_BC, _indices(K, blocks, 0, device).expand(B, -1), count)[1]
         slots_BX, numbers_BX = chosen_BX // blocks, chosen_BX % blocks
-        rows_X = (slots_BX + torch.arange(0, B * K, K, device=logits_NV.device)[:, None]).view(-1)
-        inside_XD = blocks_NMD[rows_X, numbers_BX.view(-1)].sub_(offsets_N1[rows_X]).add_(prefixes_N1[rows_X])
+        rows_X = (slots_BX + torch.arange(0, B * K, K, device=device)[:, None]).view(-1)
+        inside_XD = _blocks(rows.logits_NV)[rows_X, numbers_BX.view(-1)].sub_(offsets_N1[rows_X]).add_(prefixes_N1[rows_X])
         firsts_BX1 = (slots_BX * V + numbers_BX * BLOCK)[:, :, None]
-        found.append((inside_XD.view(B, -1), (firsts_BX1 + torch.arange(BLOCK, device=logits_NV.device)).view(B, -1)))
+        found.append((inside_XD.view(B, -1), (firsts_BX1 + torch.arange(BLOCK, device=device)).view(B, -1)))
     totals_BC, indices_BC = (torch.cat(part, 1) if len(part) > 1 else part[0] for part in zip(*found, strict=True))
     totals_BP, indices_BP = _largest(totals_BC, indices_BC, count)
     return Candidates(totals_BP, indices_BP // V, indices_BP % V)
 
 
-def log_normalisers(logits_NV: Tensor) -> Tensor:
-    """log sum exp of each row, never below the row's maximum, so that no log-probability exceeds 0."""
-    if logits_NV.is_cuda:
-        return logits_NV.logsumexp(1)
-    normalisers = []
-    for chunk_RV in logits_NV.split(max(1, CHUNK // logits_NV.shape[1])):
-        maxima_R1 = chunk_RV.amax(1, keepdim=True)
-        normalisers.append((chunk_RV - maxima_R1).exp_().sum(1).log_().add_(maxima_R1[:, 0]))
-    return torch.cat(normalisers)
+def _blocks(logits_NV: Tensor) -> Tensor:
+    """A view of the whole blocks, N x M x D."""
+    N, V = logits_NV.shape
+    return logits_NV[:, : V // BLOCK * BLOCK].view(N, V // BLOCK, BLOCK)
 
 
 def _indices(rows: int, width: int, first: int, device: torch.device) -> Tensor:
-    """Row * width + column for the columns from `first` on: what candidates of a sentence are called."""
+    """Row * width + column for the columns from `first` on: what the candidates of a sentence are called."""
     return torch.arange(rows * width, device=device).view(rows, width)[:, first:].reshape(1, -1)
 
 
