@@ -3,8 +3,8 @@
 Dimensions besides the legend: P picks of a sentence at a step (its best continuations), F forbidden pieces, Q n-best list.
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol, Self, TypeVar
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,21 +12,11 @@ from torch.nn import functional
 
 from nmt.errors import NmtError
 from nmt.search.candidates import Candidates, best_candidates, look
+from nmt.search.greedy import Ends, greedy_search
 from nmt.search.picks import Hypothesis, Picks, read_hypotheses
+from nmt.search.step import S, SearchState, Step
 
-
-class SearchState(Protocol):
-    """What a step function carries from step to step: a value of N rows, grouped by sentence, equally many each."""
-
-    def select(self, rows_N: Tensor, sentences_B: Tensor | None) -> Self:
-        """The state whose rows are these of the current N rows and whose sentences are these of the current B (None: all stay)."""
-        ...
-
-
-S = TypeVar("S", bound=SearchState)
-Step = Callable[
-    [Tensor, S], tuple[Tensor, S]
-]  # last pieces_N, state -> logits_NV (float32, unnormalised; the search may overwrite them), state
+__all__ = ["Hypothesis", "SearchState", "Step", "beam_search"]
 
 
 class _Settings(NamedTuple):
@@ -76,15 +66,18 @@ def beam_search(
     leaves the batch when every slot is finished, or when no live prefix can beat the n_best-th finished hypothesis: a prefix of
     log-probability p cannot score above p / max_length ** length_alpha. At its max_length a hypothesis can only end.
     Lengths count the end of sentence. `forbidden` pieces keep their share of the probability but are never picked. A beam of 1 that is
-    not `scored` leaves the softmax out: the same pieces, but log_prob and score mean nothing. An empty list given as
+    not `scored` leaves the softmax out: the same pieces, log_prob and score are nan. An empty list given as
     `record` receives what each step picked.
     Raises: NmtError for settings out of range, and if the logits of a sentence are not finite.
     """
     _check(max_lengths, beam, length_alpha, n_best, min_length, eos in forbidden, scored)
-    record = [] if record is None else record
     with torch.inference_mode():
         divisors_T = (torch.arange(1, max(max_lengths, default=1) + 1, dtype=torch.float64) ** length_alpha).to(device, torch.float32)
         never_F, early_F = (torch.tensor(pieces, dtype=torch.long, device=device) for pieces in ([*forbidden], [*forbidden, eos]))
+        if beam == 1 and record is None:
+            ends = Ends(list(max_lengths), min_length, eos, never_F, early_F)
+            return [[found] for found in greedy_search(step, state, bos, ends, length_alpha, scored)]
+        record = [] if record is None else record
         settings = _Settings(beam, eos, never_F, early_F, min_length, divisors_T, scored)
         front = _first_front(max_lengths, beam, n_best, divisors_T)
         pieces_N = torch.full((len(max_lengths),), bos, device=device)

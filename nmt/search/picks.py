@@ -76,10 +76,7 @@ def read_hypotheses(record: list[Picks], sentences: int, n_best: int) -> list[li
             finished[nodes.sentences[node]].append(node)
     for sentence, found in enumerate(finished):
         if not found:
-            raise NmtError(
-                f"no hypothesis for sentence {sentence + 1} of the batch: its logits are not finite, or every piece is forbidden; "
-                "check that the model has been trained without nan"
-            )
+            raise nothing_finite(sentence)
         found.sort(key=lambda node: -nodes.scores[node])
     return [[_hypothesis(nodes, node) for node in found[:n_best]] for found in finished]
 
@@ -91,3 +88,11 @@ def _hypothesis(nodes: Nodes, last: int) -> Hypothesis:
         pieces.append(nodes.pieces[node])
         node = nodes.parents[node]
     return Hypothesis(tuple(reversed(pieces)), nodes.log_probs[last], nodes.scores[last])
+
+
+def nothing_finite(sentence: int) -> NmtError:
+    """The error for a sentence (counted from 0) whose logits allow no hypothesis."""
+    return NmtError(
+        f"no hypothesis for sentence {sentence + 1} of the batch: its logits are not finite, or every piece is forbidden; "
+        "check that the model has been trained without nan"
+    )

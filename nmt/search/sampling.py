@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from nmt.errors import NmtError
-from nmt.search.beam import S, Step
 from nmt.search.picks import Hypothesis
+from nmt.search.step import S, Step
 
 
 @torch.inference_mode()

@@ -1,0 +1,64 @@
+"""Greedy search: a beam of 1 with little more work a step than an arg-max."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from nmt.search.candidates import best_pieces, look
+from nmt.search.picks import Hypothesis, nothing_finite
+from nmt.search.step import S, Step
+
+
+class Ends(NamedTuple):
+    """Where outputs may end and where they must."""
+
+    max_lengths: list[int]  # of each sentence, end of sentence included
+    min_length: int
+    eos: int
+    never_F: Tensor  # pieces that are never picked
+    early_F: Tensor  # the same and the end of sentence, below min_length
+
+
+def greedy_search(step: Step[S], state: S, bos: int, ends: Ends, length_alpha: float, scored: bool) -> list[Hypothesis]:
+    """One hypothesis for each sentence: at each step the likeliest piece, of equal ones the first."""
+    sentences = list(range(len(ends.max_lengths)))  # those that are not finished, one row each
+    pieces: list[list[int]] = [[] for _ in sentences]
+    found = [Hypothesis((), math.nan, math.nan)] * len(sentences)
+    pieces_N = torch.full((len(sentences),), bos, device=ends.never_F.device)
+    log_probs_N = torch.zeros(len(sentences), device=ends.never_F.device)
+    length = 0
+    while sentences:
+        length += 1
+        logits_NV, state = step(pieces_N, state)
+        rows = look(logits_NV, ends.early_F if length < ends.min_length else ends.never_F, scored)
+        values_N, pieces_N = best_pieces(rows)
+        must_end = [n for n, sentence in enumerate(sentences) if ends.max_lengths[sentence] == length]
+        if must_end:
+            pieces_N[must_end] = ends.eos
+            values_N[must_end] = logits_NV[must_end, ends.eos]
+        log_probs_N = log_probs_N + (values_N - rows.normalisers_N)
+        going = []
+        for n, (sentence, piece) in enumerate(zip(sentences, pieces_N.tolist(), strict=True)):
+            if piece != ends.eos:
+                pieces[sentence].append(piece)
+                going.append(n)
+        if len(going) < len(sentences):
+            _finish(found, pieces, sentences, going, log_probs_N.tolist(), length**length_alpha if scored else math.nan)
+            sentences = [sentences[n] for n in going]
+            going_N = torch.tensor(going, dtype=torch.long, device=pieces_N.device)
+            pieces_N, log_probs_N = pieces_N[going_N], log_probs_N[going_N]
+            state = state.select(going_N, going_N) if going else state
+    return found
+
+
+def _finish(
+    found: list[Hypothesis], pieces: list[list[int]], sentences: list[int], going: list[int], log_probs: list[float], divisor: float
+) -> None:
+    """Fill in the hypotheses of the sentences that do not go on. A `divisor` of nan marks scores that mean nothing."""
+    for n in set(range(len(sentences))) - set(going):
+        if not math.isfinite(log_probs[n]):
+            raise nothing_finite(sentences[n])
+        log_prob = math.nan if math.isnan(divisor) else log_probs[n]
+        found[sentences[n]] = Hypothesis(tuple(pieces[sentences[n]]), log_prob, log_prob / divisor)
