@@ -69,6 +69,13 @@ def test_pairs_of_one_length_meet_others_in_the_next_epoch() -> None:
     assert not first & second
 
 
+def test_short_sources_of_neighbouring_target_lengths_share_a_batch() -> None:
+    targets = np.repeat([10, 11], 20)
+    sources = np.tile(np.repeat([5, 30], 10), 2)
+    batches = batch_order(sources, targets, 310, 1, 0)  # 310 holds 10 rows of 30 + EOS, or 20 rows of which the longest side is 11 + EOS
+    assert sorted((len(batch), int(sources[batch].max())) for batch in batches) == [(10, 30), (10, 30), (20, 5)]
+
+
 def test_little_of_a_batch_is_padding() -> None:
     random = np.random.default_rng(1)
     targets = random.integers(4, 40, 20_000)

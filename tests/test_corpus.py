@@ -154,6 +154,10 @@ def test_strict_reading_names_the_line_that_is_not_utf8(content: bytes) -> None:
         list(read_lines(Path("a.nl")))
 
 
+def test_only_one_carriage_return_belongs_to_the_line_end() -> None:
+    assert list(decode_lines([b"a\r\r\n", b"b\rc\n", b"\r\n"], "x")) == ["a\r", "b\rc", ""]
+
+
 def test_a_stream_is_named_in_its_errors() -> None:
     with pytest.raises(NmtError, match=r"^standard input:1: not valid UTF-8"):
         list(decode_lines([b"\xc3\n"], "standard input"))

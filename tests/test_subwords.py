@@ -129,6 +129,12 @@ def test_a_chosen_size_too_large_is_refused(kind: str) -> None:
         trained(kind, 30_000)
 
 
+def test_subwords_are_learnt_from_long_lines_too() -> None:
+    lines = [" ".join(LINES)]
+    assert len(lines[0]) > 4192  # sentencepiece's own limit, beyond which it drops a line
+    assert len(trained(lines=lines).encode(["hond"])[0]) <= 2
+
+
 def test_a_chosen_size_too_small_is_refused() -> None:
     with pytest.raises(NmtError, match=r"subwords.vocab_size must be above \d+, the characters of this text, got 262; raise it"):
         trained(vocab_size=262)
