@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.data.batches import batch_order, collate, source_batches
@@ -42,6 +42,7 @@ def test_moving_a_batch_keeps_it() -> None:
     assert all(torch.equal(a, b) for a, b in zip(batch, moved, strict=True))
 
 
+@settings(deadline=None)
 @given(pairs=LENGTHS, budget=BUDGET, seed=st.integers(0, 3), epoch=st.integers(0, 3))
 def test_each_pair_comes_once_and_batches_fit(pairs: list[tuple[int, int]], budget: int, seed: int, epoch: int) -> None:
     sources, targets = columns(pairs)
@@ -85,6 +86,7 @@ def test_little_of_a_batch_is_padding() -> None:
     assert (sources + 1).sum() + (targets + 1).sum() > 0.93 * padded
 
 
+@settings(deadline=None)
 @given(lengths=st.lists(st.integers(0, 40), max_size=80), budget=BUDGET)
 def test_source_batches_come_longest_first_and_fit(lengths: list[int], budget: int) -> None:
     array = np.array(lengths, np.int32)

@@ -1,7 +1,7 @@
 """Cleaning leaves out what cannot be learnt from, keeps the rest unchanged, and counts both."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.data.clean import BLANK, CONTROL, EXAMPLES, INVALID, Audit, Overlap, audit_overlap, clean_pairs, swapped_pairs
@@ -40,6 +40,7 @@ def test_text_is_left_out_for_a_reason(text: str, reason: str) -> None:
     assert audit.examples == {reason: ["a:1", "a:2"]}
 
 
+@settings(deadline=None)
 @given(texts=st.lists(st.tuples(st.text(max_size=3), st.text(max_size=3))))
 def test_kept_and_left_out_make_the_whole(texts: list[tuple[str, str]]) -> None:
     audit = Audit()

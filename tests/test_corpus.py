@@ -12,7 +12,7 @@ import datasets
 import pyarrow
 import pyarrow.parquet
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nmt
@@ -89,6 +89,7 @@ def test_a_pair_knows_its_place(specification: str, where: str) -> None:
     assert list(read_pairs(specification, "nl", "en"))[-1] == Pair("vijf", "five", where)
 
 
+@settings(deadline=None)
 @given(sources=LINES, ending=st.sampled_from(["\n", "\r\n"]), packed=st.booleans(), last=st.booleans())
 def test_lines_keep_their_number_and_text(sources: list[str], ending: str, packed: bool, last: bool) -> None:
     content = (ending.join(sources) + (ending if last or not sources[-1] else "")).encode()
@@ -101,6 +102,7 @@ def test_lines_keep_their_number_and_text(sources: list[str], ending: str, packe
         assert [pair.source for pair in read_pairs(f"{folder}/a", "nl", "en")] == expected
 
 
+@settings(deadline=None)
 @given(content=st.binary(max_size=60))
 def test_any_bytes_are_read_back_from_a_corpus(content: bytes) -> None:
     expected = content.removesuffix(b"\n").split(b"\n") if content else []
@@ -111,6 +113,7 @@ def test_any_bytes_are_read_back_from_a_corpus(content: bytes) -> None:
     assert texts == [b"first", *(line.removesuffix(b"\r") for line in expected)]
 
 
+@settings(deadline=None)
 @given(lengths=st.tuples(st.integers(0, 5), st.integers(0, 5)))
 def test_files_of_different_length_are_refused_at_the_first_line_without_a_partner(lengths: tuple[int, int]) -> None:
     with TemporaryDirectory() as folder:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import sentencepiece
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.config import SubwordsConfig
@@ -30,6 +30,7 @@ SINGLE_SPACED = st.text(st.characters(exclude_categories=["Cs"], exclude_charact
 
 
 @pytest.mark.parametrize("subwords", [UNIGRAM, BPE, CHARACTERS])
+@settings(deadline=None)
 @given(words=st.lists(SINGLE_SPACED, max_size=5))
 def test_decoding_gives_back_any_single_spaced_text(subwords: Subwords, words: list[str]) -> None:
     text = " ".join(words)
@@ -188,11 +189,13 @@ def test_default_sizes(pairs: int, size: int) -> None:
     assert default_vocab_size(pairs) == size
 
 
+@settings(deadline=None)
 @given(pairs=st.integers(0, 10**8))
 def test_default_sizes_never_fall(pairs: int) -> None:
     assert default_vocab_size(pairs) <= default_vocab_size(pairs + 1000)
 
 
+@settings(deadline=None)
 @given(total=st.integers(0, 50), size=st.integers(1, 20))
 def test_a_reservoir_holds_distinct_items_of_the_stream(total: int, size: int) -> None:
     sample, seen = module._reservoir(range(total), size, seed=1)
