@@ -118,6 +118,24 @@ def test_failures_have_one_line(arguments: list[str], message: str, capsys: pyte
     assert message in failure(capsys, *arguments)
 
 
+@pytest.mark.parametrize("error", [MemoryError("8 GB"), RuntimeError("DefaultCPUAllocator: can't allocate memory: 8 GB")])
+def test_a_lack_of_memory_has_one_line(error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(arguments: object) -> int:
+        raise error
+
+    monkeypatch.setattr(COMMANDS["check"], "run", fail)
+    assert "8 GB); lower training.batch_pieces or search.batch_pieces" in failure(capsys, "check", "recipe.toml")
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(arguments: object) -> int:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(COMMANDS["check"], "run", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        main(["check", "recipe.toml"])
+
+
 def test_an_operating_system_error_has_one_line(model: str, lines: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "no-folder" in failure(capsys, "translate", model, "-i", str(lines), "-o", "no-folder/out")
 

@@ -8,15 +8,19 @@ from collections.abc import Sequence
 from types import FrameType, ModuleType
 
 from nmt import __version__
-from nmt.commands import check, evaluate, score, translate
+from nmt.commands import average, check, evaluate, export, info, score, train, translate
 from nmt.commands.arguments import UsageError
 from nmt.errors import NmtError
 
 COMMANDS: dict[str, ModuleType] = {
+    "train": train,
     "translate": translate,
     "evaluate": evaluate,
     "score": score,
     "check": check,
+    "average": average,
+    "export": export,
+    "info": info,
 }
 INTERRUPTED = 128 + signal.SIGINT
 NO_READER = 128 + signal.SIGPIPE
@@ -35,8 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (NmtError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             return _abandon_output()
-        print(f"nmt: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
+        return _fail(str(error))
+    except (MemoryError, RuntimeError) as error:
+        if not _out_of_memory(error):
+            raise
+        return _fail(f"out of memory ({error}); lower training.batch_pieces or search.batch_pieces in the recipe, or --beam")
     except KeyboardInterrupt:
         print("nmt: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -64,6 +71,16 @@ def make_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argument
         )
         module.add_arguments(subparsers[name])
     return parser, subparsers
+
+
+def _fail(reason: str) -> int:
+    print(f"nmt: error: {' '.join(reason.split())}", file=sys.stderr)
+    return 1
+
+
+def _out_of_memory(error: MemoryError | RuntimeError) -> bool:
+    """Whether Python, torch on a CPU or torch on a GPU says so; without loading torch."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

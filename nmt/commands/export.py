@@ -1,0 +1,25 @@
+"""Write a model folder that stands alone: weights, recipe, subwords, and a card with its score and hashes.
+
+Damage is noticed when it is loaded. nmt translate takes it in place of a run.
+"""
+
+import argparse
+from pathlib import Path
+
+from nmt.commands.arguments import log
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "model", metavar="RUN", type=Path, help="a run folder (its best checkpoint), one of its checkpoints, or a model folder"
+    )
+    parser.add_argument("output", metavar="DIR", type=Path, help="a new folder")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="bf16 takes half the space (default: fp32)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from nmt.inference.export import export_model
+
+    export_model(arguments.model, arguments.output, arguments.precision)
+    log(f"wrote {arguments.output}")
+    return 0

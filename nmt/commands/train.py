@@ -1,0 +1,122 @@
+"""Train a model; the same command again continues where it left off.
+
+nmt train RECIPE.toml
+nmt train --train PREFIX --dev PREFIX --source nl --target en      with the default recipe
+
+Ctrl-C and SIGTERM save a checkpoint first. The run folder can be translated with as soon as it has one.
+"""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from nmt.commands.arguments import UsageError, log
+from nmt.config import DataConfig, Recipe, load_recipe, with_settings
+from nmt.errors import NmtError
+
+if TYPE_CHECKING:
+    from nmt.training.run import Event, Report
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipe", metavar="RECIPE.toml", nargs="?", type=Path, help="all settings in one file")
+    parser.add_argument(
+        "--train", metavar="PREFIX", action="append", help="training corpus: PREFIX.nl and PREFIX.en, or any other format; repeatable"
+    )
+    parser.add_argument("--dev", metavar="PREFIX", help="corpus that chooses the best checkpoint")
+    parser.add_argument("--source", metavar="XX", help="language code translated from")
+    parser.add_argument("--target", metavar="YY", help="language code translated into")
+    parser.add_argument("--run", metavar="DIR", type=Path, help="run folder (default: runs/ and the recipe's name or the languages)")
+    parser.add_argument(
+        "--set", metavar="table.key=value", action="append", default=[], help="put one value of the recipe in place; repeatable"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    recipe = _recipe(arguments)
+    name = arguments.recipe.stem if arguments.recipe else f"{recipe.data.source}-{recipe.data.target}"
+    folder: Path = arguments.run or Path("runs") / name
+    from nmt.training.run import Ended, train
+
+    with _signals() as received:
+        for event in train(recipe, folder, stop=lambda: bool(received)):
+            log(_line(event))
+            if isinstance(event, Ended) and not event.finished:
+                log(f"the same command continues {folder}")
+                return 128 + received[0]
+    log(f"the model is {folder}; try: nmt translate {folder}")
+    return 0
+
+
+def _recipe(arguments: argparse.Namespace) -> Recipe:
+    """The recipe of the file, or the default one for the data that the options name; both with --set."""
+    options = {"--train": arguments.train, "--dev": arguments.dev, "--source": arguments.source, "--target": arguments.target}
+    given = [option for option, value in options.items() if value]
+    missing = [option for option, value in options.items() if not value]
+    if arguments.recipe and given:
+        raise UsageError(f"give either a recipe or {', '.join(given)}; to change a recipe's value use --set data.{given[0][2:]}=...")
+    if not arguments.recipe and missing:
+        raise UsageError(f"give a recipe, or {', '.join(missing)}{' as well' if given else ''}")
+    if arguments.recipe:
+        recipe = load_recipe(arguments.recipe)
+    try:
+        if not arguments.recipe:
+            data = DataConfig(train=tuple(arguments.train), dev=arguments.dev, source=arguments.source, target=arguments.target)
+            recipe = Recipe(data=data)
+        return with_settings(recipe, arguments.set)
+    except NmtError as error:
+        raise UsageError(str(error)) from None
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """The numbers of the signals that asked for an end; the first one is only written down, the second one ends at once."""
+    received: list[int] = []
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        if received:
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+        received.append(number)
+        # Not print: the signal may have come in the middle of one.
+        os.write(sys.stderr.fileno(), b"nmt: stopping after this update; once more stops at once, without saving\n")
+
+    previous = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _line(event: "Event") -> str:
+    """What people read about an event."""
+    from nmt.training.run import Note, Report, Validated
+
+    if isinstance(event, Note):
+        return event.text
+    if isinstance(event, Report):
+        return _report_line(event)
+    if isinstance(event, Validated):
+        scores = ", ".join(str(score) for score in event.validation.scores)
+        best = ", the best so far" if event.is_best else ""
+        return f"validation at update {event.update:,}, epoch {event.epoch}: loss {event.validation.loss:.3f}, {scores}{best}"
+    best = f", best at update {event.best_update:,}" if event.best_update else ""
+    return f"{'finished' if event.finished else 'stopped'} at update {event.update:,}{best}"
+
+
+def _report_line(report: "Report") -> str:
+    window = report.window
+    loss = window.cross_entropy / max(1, window.pieces)
+    minutes, seconds = divmod(round(report.seconds_left), 60)
+    hours, minutes = divmod(minutes, 60)
+    return (
+        f"update {report.update:,}/{report.updates:,} epoch {report.epoch} loss {loss:.3f} gradient {window.norm_mean:.2f} "
+        f"clipped {window.clipped_share:.0%} rate {report.rate:.2g} {report.pieces_per_second:,.0f} pieces/s "
+        f"left {hours}:{minutes:02}:{seconds:02}"
+    )
