@@ -107,7 +107,7 @@ def test_bad_arguments_are_refused(arguments: list[str], message: str, capsys: p
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["translate", "no-model", "-i", "README.md"], "no-model: no such model folder"),
+        (["translate", "no-model", "-i", "pyproject.toml"], "no-model: no such model folder"),
         (["translate", "no-model", "-i", "no-file"], "no-file: cannot be opened (No such file or directory)"),
         (["score", "no-model", "--source", "s", "--target", "t"], "no-model: no such model folder"),
         (["check", "no.toml"], "no.toml: no such recipe"),
