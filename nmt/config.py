@@ -89,8 +89,8 @@ class TrainingConfig:
     device: str = "auto"  # auto (a GPU if there is one), cpu or cuda
     precision: str = "auto"  # auto (bf16 where the hardware is fast at it), fp32 or bf16
     threads: int = 0  # processor threads; 0: all cores
-    batch_pieces: int = 4096  # padded pieces a side in one update; at least 1
-    epochs: int = 20  # passes over the training data; at least 1
+    batch_pieces: int = 0  # padded pieces a side in one update; 0: from the size of the corpus, 2,048 below 100,000 pairs, at most 8,192
+    epochs: int = 0  # passes over the training data; 0: from the size of the corpus, 20 for 30,000 pairs, fewer for more
     learning_rate: float = 1.5e-3  # the highest one, reached after the warm-up; above 0
     warmup: int = 400  # updates over which the learning rate rises from 0; 0: none
     schedule: str = "cosine"  # after the warm-up: cosine (down to a hundredth), inverse-sqrt or constant
@@ -111,9 +111,20 @@ class TrainingConfig:
         _check_choice("training.precision", self.precision, PRECISIONS)
         _check_choice("training.schedule", self.schedule, SCHEDULES)
         _check_choice("training.select", self.select, SELECTIONS)
-        for key in ("batch_pieces", "epochs", "keep", "report_every"):
+        for key in ("keep", "report_every"):
             _check_number(f"training.{key}", getattr(self, key), 1)
-        for key in ("seed", "threads", "warmup", "weight_decay", "clip_norm", "clip_value", "validate_every", "patience"):
+        for key in (
+            "seed",
+            "threads",
+            "batch_pieces",
+            "epochs",
+            "warmup",
+            "weight_decay",
+            "clip_norm",
+            "clip_value",
+            "validate_every",
+            "patience",
+        ):
             _check_number(f"training.{key}", getattr(self, key), 0)
         for key in ("label_smoothing", "average_decay"):
             _check_number(f"training.{key}", getattr(self, key), 0, 1, below=True)

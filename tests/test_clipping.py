@@ -47,7 +47,8 @@ def test_a_broken_gradient_has_a_norm_that_says_so(broken):
 
 @pytest.mark.parametrize(
     ("norm", "largest", "clip_norm", "clip_value", "expected"),
-    [(2.0, 2.0, 1.0, 0.0, True), (1.0, 1.0, 1.0, 0.0, False), (2.0, 2.0, 0.0, 0.0, False), (2.0, 2.0, 0.0, 1.5, True), (2.0, 1.0, 0.0, 1.5, False)],
+    [(2.0, 2.0, 1.0, 0.0, True), (1.0, 1.0, 1.0, 0.0, False), (2.0, 2.0, 0.0, 0.0, False),
+     (2.0, 2.0, 0.0, 1.5, True), (2.0, 1.0, 0.0, 1.5, False)],
 )  # fmt: skip
 def test_what_counts_as_clipped(norm, largest, clip_norm, clip_value, expected):
     assert is_clipped(norm, largest, clip_norm, clip_value) is expected

@@ -60,7 +60,7 @@ def test_rows_of_a_search_state_follow_their_sentences():
     model = network()
     batch = collate([source for source, _ in PAIRS], [target for _, target in PAIRS])
     state = model.encode(batch.source_BS, batch.source_lengths_B)
-    logits_NV, state = model.step(torch.full((3,), BOS), state)
+    _, state = model.step(torch.full((3,), BOS), state)
     kept = state.select(torch.tensor([2, 2, 0, 0]), torch.tensor([2, 0]))
     expected_NV, _ = model.step(torch.tensor([7, 7, 7]), state)
     found_NV, _ = model.step(torch.tensor([7, 7, 7, 7]), kept)

@@ -52,9 +52,10 @@ def copy_weights(weights: Mapping[str, Tensor], model: nn.Module) -> None:
 
 
 def adopt_weights(weights: Mapping[str, Tensor], model: nn.Module) -> None:
-    """Makes the tensors the parameters of a model built on the meta device; tied parameters share one tensor."""
-    first_name: dict[int, str] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        first_name.setdefault(id(parameter), name)
-    owners = {name: weights[first_name[id(parameter)]] for name, parameter in model.named_parameters(remove_duplicate=False)}
-    model.load_state_dict(owners, assign=True)
+    """Makes the tensors the parameters of a model built on the meta device; parameters that were tied stay tied."""
+    adopted: dict[int, nn.Parameter] = {}
+    for name, parameter in list(model.named_parameters(remove_duplicate=False)):
+        if id(parameter) not in adopted:
+            adopted[id(parameter)] = nn.Parameter(weights[name], requires_grad=False)
+        owner, _, attribute = name.rpartition(".")
+        setattr(model.get_submodule(owner), attribute, adopted[id(parameter)])

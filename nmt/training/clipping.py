@@ -28,13 +28,12 @@ def is_clipped(norm: float, largest: float, clip_norm: float, clip_value: float)
 
 
 def layer_norms(model: nn.Module) -> dict[str, float]:
-    """The gradient's L2 norm of each layer (a module with parameters of its own).
+    """The gradient's L2 norm of each layer (a module with parameters of its own), as it stands: after clipping.
 
-    Falling from layer to layer it vanishes, rising it explodes.
+    Falling from layer to layer it vanishes, rising it explodes. A parameter that several layers share counts for the first.
     """
-    norms = {}
-    for name, module in model.named_modules():
-        gradients = [parameter.grad for parameter in module.parameters(recurse=False) if parameter.grad is not None]
-        if gradients:
-            norms[name] = float(torch.nn.utils.get_total_norm(gradients))
-    return norms
+    norms: dict[str, list[Tensor]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None:
+            norms.setdefault(name.rpartition(".")[0], []).append(parameter.grad)
+    return {name: float(torch.nn.utils.get_total_norm(gradients)) for name, gradients in norms.items()}

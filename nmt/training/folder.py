@@ -2,10 +2,11 @@
 
 import fcntl
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -64,7 +65,32 @@ def prepare(recipe: Recipe, run: Path) -> Iterator[str | Materials]:
         _save_subwords(subwords, run)
         yield f"learnt {subwords.source.size:,} subword pieces" + ("" if subwords.joint else f" and {subwords.target.size:,}")
     mark = sha256(b"\0".join([content.encode(), subwords.source.model, subwords.target.model, repr(data).encode()])).hexdigest()
-    yield Materials(recipe, subwords, _store(run, recipe, subwords, mark))
+    store = _store(run, recipe, subwords, mark)
+    recipe = _resolved(recipe, subwords, len(store))
+    write_atomically(run / "recipe.toml", dump_recipe(recipe))
+    yield Materials(recipe, subwords, store)
+
+
+def default_epochs(pairs: int) -> int:
+    """Passes over a corpus of this size: 20 for 30,000 pairs, 8 for 200,000, 3 from 1.3 million on; small corpora need more."""
+    return max(3, min(20, round(20 * math.sqrt(30_000 / pairs))))
+
+
+def default_batch_pieces(pairs: int) -> int:
+    """Padded pieces a side in one update: a small corpus needs many updates more than it needs exact gradients."""
+    if pairs < 100_000:
+        return 2048
+    return 4096 if pairs < 1_000_000 else 8192
+
+
+def _resolved(recipe: Recipe, subwords: SubwordPair, pairs: int) -> Recipe:
+    """The recipe with numbers in place of what was left to nmt."""
+    vocabulary = recipe.subwords if recipe.subwords.vocab_size else replace(recipe.subwords, vocab_size=subwords.source.size)
+    training = recipe.training
+    training = replace(
+        training, epochs=training.epochs or default_epochs(pairs), batch_pieces=training.batch_pieces or default_batch_pieces(pairs)
+    )
+    return replace(recipe, subwords=vocabulary, training=training)
 
 
 def _store(run: Path, recipe: Recipe, subwords: SubwordPair, mark: str) -> Store:
@@ -88,7 +114,9 @@ def _agreed(recipe: Recipe, run: Path) -> Recipe:
     """The recipe, after comparing it with the one that the folder was made with."""
     path = run / "recipe.toml"
     if path.exists():
-        before, now = _flat(load_recipe(path)), _flat(recipe)
+        saved = load_recipe(path)
+        recipe = _with_choices(recipe, saved)
+        before, now = _flat(saved), _flat(recipe)
         different = [key for key in before if before[key] != now[key] and key not in CHANGEABLE and not key.startswith("search.")]
         if different:
             key = different[0]
@@ -98,6 +126,14 @@ def _agreed(recipe: Recipe, run: Path) -> Recipe:
             )
     write_atomically(path, dump_recipe(recipe))
     return recipe
+
+
+def _with_choices(recipe: Recipe, saved: Recipe) -> Recipe:
+    """The recipe with what nmt chose when the run began, where the choice is left to it again."""
+    subwords = recipe.subwords if recipe.subwords.vocab_size else replace(recipe.subwords, vocab_size=saved.subwords.vocab_size)
+    training, before = recipe.training, saved.training
+    training = replace(training, epochs=training.epochs or before.epochs, batch_pieces=training.batch_pieces or before.batch_pieces)
+    return replace(recipe, subwords=subwords, training=training)
 
 
 def _flat(recipe: Recipe) -> dict[str, Any]:
@@ -128,12 +164,13 @@ class Metrics:
     """metrics.jsonl: one JSON object a report or validation, in the order of the updates."""
 
     def __init__(self, run: Path, size: int) -> None:
-        """Opens the file as it was when it had `size` bytes: rows of updates that will be made again are dropped."""
-        self.file = open(run / "metrics.jsonl", "a+b")  # noqa: SIM115
-        self.file.truncate(size)
+        """Cuts the file to its first `size` bytes: rows of updates that will be made again are dropped."""
+        self.path = run / "metrics.jsonl"
+        self.path.touch()
+        os.truncate(self.path, size)
 
     def write(self, row: dict[str, Any]) -> int:
         """Appends a row; returns the file's size."""
-        self.file.write(json.dumps(row).encode() + b"\n")
-        self.file.flush()
-        return self.file.tell()
+        with open(self.path, "ab") as file:
+            file.write(json.dumps(row).encode() + b"\n")
+            return file.tell()

@@ -1,0 +1,54 @@
+import random
+
+import pytest
+import torch
+from hypothesis import settings
+
+from nmt.config import DataConfig, ModelConfig, Recipe, SearchConfig, SubwordsConfig, TrainingConfig
+
+settings.register_profile("here", deadline=None)  # machines are noisy: no example is judged by its time
+settings.load_profile("here")
+torch.set_num_threads(1)
+
+WORDS = [
+    "aap",
+    "noot",
+    "mies",
+    "wim",
+    "zus",
+    "jet",
+    "teun",
+    "vuur",
+    "gijs",
+    "lam",
+    "kees",
+    "bok",
+    "weide",
+    "does",
+    "hok",
+    "duif",
+    "schapen",
+]
+
+
+def write_corpus(prefix, pairs, seed=1):
+    """`pairs` lines of made-up text and, as their translation, the same words in reverse order and in capitals."""
+    generator = random.Random(seed)
+    lines = [[generator.choice(WORDS) for _ in range(generator.randint(1, 6))] for _ in range(pairs)]
+    prefix.with_suffix(".nl").write_text("".join(" ".join(words) + "\n" for words in lines), encoding="utf-8")
+    prefix.with_suffix(".en").write_text("".join(" ".join(reversed(words)).upper() + "\n" for words in lines), encoding="utf-8")
+    return str(prefix)
+
+
+@pytest.fixture
+def tiny_recipe(tmp_path):
+    """A recipe that trains in a second or two."""
+    return Recipe(
+        data=DataConfig(
+            train=(write_corpus(tmp_path / "train", 120),), dev=write_corpus(tmp_path / "dev", 10, seed=2), source="nl", target="en"
+        ),
+        subwords=SubwordsConfig(vocab_size=330),
+        model=ModelConfig(embedding_size=16, hidden_size=16, dropout=0.2),
+        training=TrainingConfig(epochs=2, batch_pieces=160, warmup=5, report_every=3, validate_every=7, precision="fp32", keep=2),
+        search=SearchConfig(beam=2, max_length_factor=1.0, max_length_extra=4),
+    )

@@ -1,0 +1,181 @@
+import json
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from nmt.config import SubwordsConfig
+from nmt.data.batches import collate
+from nmt.data.subwords import Subwords
+from nmt.errors import NmtError
+from nmt.training import run as run_module
+from nmt.training.checkpoint import is_whole, newest
+from nmt.training.run import Ended, Note, Report, Validated, train
+
+TIMED = ("pieces_per_second",)
+
+
+def stop_after(count):
+    """A stop request after so many updates."""
+    calls = iter(range(1, 10**6))
+    return lambda: next(calls) >= count
+
+
+def final_weights(run):
+    return load_file(run / "last" / "model.safetensors"), load_file(run / "last" / "averaged.safetensors")
+
+
+def metrics(run):
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key not in TIMED} for row in rows]
+
+
+def assert_same_run(first, second):
+    for ours, theirs in zip(final_weights(first), final_weights(second), strict=True):
+        assert ours.keys() == theirs.keys()
+        for name, value in ours.items():
+            assert torch.equal(value, theirs[name]), name
+    assert metrics(first) == metrics(second)
+    assert (first / "best").readlink() == (second / "best").readlink()
+
+
+@pytest.mark.parametrize("sampling", [0.0, 0.2])
+def test_interrupted_equals_uninterrupted(tmp_path, tiny_recipe, sampling):
+    recipe = replace(tiny_recipe, subwords=replace(tiny_recipe.subwords, sampling=sampling))
+    list(train(recipe, tmp_path / "whole"))
+    for count in (1, 6, 2, 5):
+        *_, ended = train(recipe, tmp_path / "parts", stop=stop_after(count))
+        assert ended.finished is False
+    *_, ended = train(recipe, tmp_path / "parts")
+    assert ended.finished
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_finished_run_stays_as_it_is(tmp_path, tiny_recipe):
+    list(train(tiny_recipe, tmp_path / "run"))
+    before = final_weights(tmp_path / "run")[0]
+    events = list(train(tiny_recipe, tmp_path / "run"))
+    assert isinstance(events[-1], Ended)
+    assert not any(isinstance(event, Report | Validated) for event in events)
+    after = final_weights(tmp_path / "run")[0]
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_used(tmp_path, tiny_recipe):
+    list(train(tiny_recipe, tmp_path / "whole"))
+    list(train(tiny_recipe, tmp_path / "run"))
+    folder, _ = newest(tmp_path / "run")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-7])
+    events = list(train(tiny_recipe, tmp_path / "run"))
+    assert Note(f"{folder}: damaged, not used") in events
+    assert_same_run(tmp_path / "whole", tmp_path / "run")
+    assert is_whole(newest(tmp_path / "run")[0])
+
+
+def test_best_and_last_point_to_checkpoints_and_old_ones_go(tmp_path, tiny_recipe):
+    events = list(train(tiny_recipe, tmp_path / "run"))
+    validated = [event for event in events if isinstance(event, Validated)]
+    best = max(validated, key=lambda event: event.validation.bleu.value)
+    assert (tmp_path / "run" / "best").resolve().name == f"update-{best.update:06d}" or best.validation.bleu.value == 0
+    assert (tmp_path / "run" / "last").resolve().name == f"update-{validated[-1].update:06d}"
+    assert len(list((tmp_path / "run" / "checkpoints").iterdir())) <= tiny_recipe.training.keep + 1
+
+
+def test_reports_have_what_was_promised(tmp_path, tiny_recipe):
+    events = list(train(replace(tiny_recipe, training=replace(tiny_recipe.training, clip_norm=0.05)), tmp_path / "run"))
+    reports = [event for event in events if isinstance(event, Report)]
+    assert [report.update for report in reports] == list(range(3, reports[0].updates + 1, 3))
+    assert all(report.window.clipped_share == 1.0 for report in reports)
+    row = next(row for row in metrics(tmp_path / "run") if row["kind"] == "update")
+    assert row["gradient_norm"] > 0.05
+    assert row["clipped_share"] == 1.0
+    # The last update's gradient after clipping: its layers' norms make up the bound.
+    assert math.sqrt(sum(norm**2 for norm in row["layer_norms"].values())) == pytest.approx(0.05, rel=1e-3)
+
+
+def test_patience_ends_a_run_early(tmp_path, tiny_recipe):
+    recipe = replace(tiny_recipe, training=replace(tiny_recipe.training, learning_rate=1e-12, patience=2, epochs=20, select="loss"))
+    events = list(train(recipe, tmp_path / "run"))
+    assert len([event for event in events if isinstance(event, Validated)]) < 20
+    assert events[-1].finished
+    assert list(train(recipe, tmp_path / "run"))[-1].finished
+
+
+def test_another_recipe_in_the_same_folder_is_refused_by_its_key(tmp_path, tiny_recipe):
+    list(train(tiny_recipe, tmp_path / "run", stop=stop_after(1)))
+    other = replace(tiny_recipe, model=replace(tiny_recipe.model, hidden_size=32))
+    with pytest.raises(NmtError, match=r"model.hidden_size is 16 there, 32 here\); choose another --run"):
+        list(train(other, tmp_path / "run"))
+
+
+def test_changed_training_data_are_refused(tmp_path, tiny_recipe):
+    list(train(tiny_recipe, tmp_path / "run", stop=stop_after(1)))
+    for side in ("nl", "en"):
+        with open(f"{tiny_recipe.data.train[0]}.{side}", "a") as out:
+            out.write("nieuw\n")
+    with pytest.raises(NmtError, match="the training data have changed since this run began"):
+        list(train(tiny_recipe, tmp_path / "run"))
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path, tiny_recipe):
+    events = train(tiny_recipe, tmp_path / "run")
+    next(events)
+    with pytest.raises(NmtError, match="another process is training in this folder"):
+        next(train(tiny_recipe, tmp_path / "run"))
+    events.close()
+
+
+def test_what_is_left_to_nmt_is_written_into_the_recipe(tmp_path, tiny_recipe):
+    recipe = replace(tiny_recipe, subwords=SubwordsConfig(), training=replace(tiny_recipe.training, epochs=0))
+    list(train(recipe, tmp_path / "run", stop=stop_after(1)))
+    text = (tmp_path / "run" / "recipe.toml").read_text()
+    size = Subwords.load(tmp_path / "run" / "subwords.model").size
+    assert f"vocab_size = {size}" in text
+    assert "epochs = 20" in text
+    *_, ended = train(recipe, tmp_path / "run", stop=stop_after(1))
+    assert ended.update == 2
+
+
+def test_gradients_that_are_not_finite_skip_the_update_and_end_the_run_if_they_stay(tmp_path, tiny_recipe, monkeypatch):
+    real = run_module.train_updates
+
+    def poisoned(model, *rest):
+        for update in real(model, *rest):
+            before = [parameter.detach().clone() for parameter in model.parameters()]
+            model.output.weight.data.fill_(math.nan)
+            yield update
+            del before
+
+    monkeypatch.setattr(run_module, "train_updates", poisoned)
+    with pytest.raises(NmtError, match=r"not finite in 20 updates in a row .* lower training.learning_rate"):
+        list(train(replace(tiny_recipe, training=replace(tiny_recipe.training, validate_every=1000, epochs=20)), tmp_path / "run"))
+
+
+def test_batches_of_a_place_are_those_of_the_whole_run(tmp_path, tiny_recipe):
+    recipe = replace(tiny_recipe, subwords=replace(tiny_recipe.subwords, sampling=0.3))
+    list(train(recipe, tmp_path / "run", stop=stop_after(1)))
+    *_, materials = run_module.prepare(recipe, tmp_path / "run")
+    whole = list(run_module.placed_batches(materials.store, materials.subwords, recipe, 1, 0))
+    first_of_second = next(index for index, placed in enumerate(whole) if placed.epoch == 2)
+    for start in (3, first_of_second + 2):
+        rest = run_module.placed_batches(materials.store, materials.subwords, recipe, whole[start].epoch, whole[start].place)
+        for ours, theirs in zip(rest, whole[start:], strict=True):
+            assert ours[:3] == theirs[:3]
+            assert all(torch.equal(a, b) for a, b in zip(ours.batch, theirs.batch, strict=True))
+
+
+def test_one_update_of_two_sentences_equals_the_mean_over_their_pieces():
+    from nmt.config import ModelConfig
+    from nmt.model.seq2seq import Seq2Seq
+    from nmt.training.loop import batch_loss
+
+    torch.manual_seed(1)
+    model = Seq2Seq(ModelConfig(embedding_size=8, hidden_size=8, dropout=0.0), 20, 20, shared=True)
+    pairs = [([5, 6, 7], [8, 9]), ([10], [11, 12, 13, 14])]
+    together = batch_loss(model, collate([pairs[0][0], pairs[1][0]], [pairs[0][1], pairs[1][1]]), 0.1)
+    alone = [batch_loss(model, collate([source], [target]), 0.1) for source, target in pairs]
+    torch.testing.assert_close(together.smoothed, alone[0].smoothed + alone[1].smoothed)
+    torch.testing.assert_close(together.cross_entropy, alone[0].cross_entropy + alone[1].cross_entropy)
