@@ -72,8 +72,8 @@ def prepare(recipe: Recipe, run: Path) -> Iterator[str | Materials]:
 
 
 def default_epochs(pairs: int) -> int:
-    """Passes over a corpus of this size: 20 for 30,000 pairs, 8 for 200,000, 3 from 1.3 million on; small corpora need more."""
-    return max(3, min(20, round(20 * math.sqrt(30_000 / pairs))))
+    """Passes over a corpus of this size: 14 for 30,000 pairs, 5 for 200,000, 3 from 650,000 on; small corpora need more."""
+    return max(3, min(20, round(14 * math.sqrt(30_000 / pairs))))
 
 
 def default_batch_pieces(pairs: int) -> int:
