@@ -1,39 +1,68 @@
 """Score translations against references, with sacreBLEU's signatures.
 
-nmt evaluate MODEL --test PREFIX                      translate the source side of a test corpus, compare with its target side
+nmt evaluate MODEL [MODEL ...] --test PREFIX          translate the source side of a test corpus, compare with its target side
 nmt evaluate MODEL --source FILE --reference FILE     the same with files of any name
 nmt evaluate --reference FILE HYP [HYP ...]           compare translations that exist already
+
+Several systems and several test sets make one table. With --test or --source, files of translations may stand beside models.
 """
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nmt.commands.arguments import UsageError, add_hardware_arguments, add_search_arguments, log
+from nmt.commands.arguments import UsageError, add_hardware_arguments, add_search_arguments, at_least, log
 from nmt.errors import NmtError
 
+if TYPE_CHECKING:
+    from nmt.inference.translator import Translator
+    from nmt.scoring.breakdown import Group
+    from nmt.scoring.evaluation import Benchmark
+
 METRICS = ("bleu", "chrf", "chrf++", "ter")
+FORMATS = ("text", "markdown", "json")
+BREAKDOWNS = ("length", "frequency", "domain")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("inputs", metavar="MODEL | HYP", nargs="+", type=Path, help="a model to translate with, or files of translations")
-    parser.add_argument("--test", metavar="PREFIX", help="test corpus, in any format that nmt train reads")
+    parser.add_argument("inputs", metavar="MODEL | HYP", nargs="+", type=Path, help="models to translate with, or files of translations")
+    parser.add_argument("--test", metavar="PREFIX", action="append", help="test corpus, in any format that nmt train reads; repeatable")
     parser.add_argument("--source", metavar="FILE", type=Path, help="text to translate")
     parser.add_argument(
         "--reference", metavar="FILE", type=Path, action="append", default=[], help="human translations; repeat for several sets"
     )
     parser.add_argument("--metrics", nargs="+", choices=METRICS, default=["bleu", "chrf"], help="default: bleu chrf")
-    parser.add_argument("--save", metavar="FILE", type=Path, help="write the translations there")
-    parser.add_argument("--paired", action="store_true", help="test every further HYP against the first by paired bootstrap resampling")
+    parser.add_argument("--confidence", action="store_true", help="95 %% confidence intervals (1,000 bootstrap resamples)")
+    tests = parser.add_mutually_exclusive_group()
+    tests.add_argument("--paired", "--paired-bs", action="store_true", help="test each further system against the first: paired bootstrap")
+    tests.add_argument("--paired-ar", action="store_true", help="the same by paired approximate randomisation")
+    parser.add_argument("--paired-n", metavar="N", type=at_least(1), help="resamples or trials (default: 1,000 or 10,000, as sacreBLEU)")
+    parser.add_argument("--breakdown", nargs="+", choices=BREAKDOWNS, default=[], help="score parts of the test set as well")
+    parser.add_argument("--domains", metavar="FILE", type=Path, help="the domain of each line, for --breakdown domain")
+    parser.add_argument("--train", metavar="FILE", type=Path, help="source side of the training text, for --breakdown frequency")
+    parser.add_argument("--format", choices=FORMATS, default="text", help="default: text")
+    parser.add_argument("--save", metavar="FILE", type=Path, help="write the translations of one MODEL there")
     add_search_arguments(parser)
     add_hardware_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     _refuse_contradictions(arguments)
-    if arguments.test or arguments.source:
-        return _evaluate_model(arguments)
-    return _evaluate_files(arguments)
+    from nmt.scoring.evaluation import evaluate, paired_note
+    from nmt.scoring.significance import Test
+    from nmt.scoring.tables import render
+
+    tests = _test_sets(arguments)
+    paired: Test | None = "bootstrap" if arguments.paired else "randomisation" if arguments.paired_ar else None
+    for test in tests:
+        _warn_of_tokenised(test)
+    results = evaluate(tests, arguments.metrics, arguments.confidence, paired, arguments.paired_n or 0)
+    if arguments.format == "text" and len(tests) == 1 and len(tests[0].systems) == 1 and not arguments.breakdown:
+        print(*(result.score for result in results), sep="\n")
+    else:
+        print(render(results, arguments.format, paired_note(paired, arguments.paired_n or 0) if paired else ""))
+    return 0
 
 
 def _refuse_contradictions(arguments: argparse.Namespace) -> None:
@@ -45,61 +74,101 @@ def _refuse_contradictions(arguments: argparse.Namespace) -> None:
         raise UsageError("--test names source and reference together: leave out --source and --reference")
     if arguments.source is not None and not arguments.reference:
         raise UsageError("--source needs --reference FILE, the human translations of its lines")
-    if model_given and len(arguments.inputs) > 1:
-        raise UsageError(f"one MODEL is translated with, got {len(arguments.inputs)}")
-    if model_given and arguments.paired:
-        raise UsageError("--paired compares files of translations: leave out --test and --source")
     if not model_given and (arguments.save or arguments.beam or arguments.length_alpha is not None):
         raise UsageError("--save, --beam and --length-alpha need a MODEL to translate with: give --test or --source")
-    if arguments.paired and len(set(arguments.inputs)) < max(2, len(arguments.inputs)):
-        raise UsageError("--paired needs two or more different HYP files")
+    if arguments.save and (len(arguments.inputs) > 1 or len(arguments.test or [""]) > 1):
+        raise UsageError("--save writes the translations of one MODEL on one test set")
+    if (arguments.paired or arguments.paired_ar) and len(set(arguments.inputs)) < 2:
+        raise UsageError("--paired needs two or more different systems")
+    if len(set(arguments.inputs)) < len(arguments.inputs):
+        raise UsageError("a system is given twice; name each one once")
+    if ("domain" in arguments.breakdown) != bool(arguments.domains):
+        raise UsageError("--breakdown domain and --domains FILE go together")
+    if "frequency" in arguments.breakdown and not (model_given and arguments.train):
+        raise UsageError("--breakdown frequency needs the source text (--test or --source) and --train FILE to count words in")
 
 
-def _evaluate_model(arguments: argparse.Namespace) -> int:
-    from nmt.data.corpus import read_lines, read_parallel
-    from nmt.inference.lines import open_writer
+def _test_sets(arguments: argparse.Namespace) -> "list[Benchmark]":
+    """Reads and translates whatever the arguments name."""
+    from nmt.data.lines import read_lines
+    from nmt.scoring.evaluation import Benchmark
+
+    translated = arguments.test is not None or arguments.source is not None
+    files = [path for path in arguments.inputs if path.is_file() or not translated]
+    references = [list(read_lines(path)) for path in arguments.reference]
+    written = {str(path): list(read_lines(path)) for path in files}
+    if not translated:
+        _refuse_unequal([*arguments.reference, *files], [*references, *written.values()])
+        return [Benchmark(str(arguments.reference[0]), references, written, _groups(arguments, references[0], None))]
     from nmt.inference.translator import Translator
-    from nmt.scoring.bleu import corpus_scores
 
-    translator = Translator.load(arguments.inputs[0], device=arguments.device, precision=arguments.precision)
+    models = {
+        str(path): Translator.load(path, device=arguments.device, precision=arguments.precision)
+        for path in arguments.inputs
+        if path not in files
+    }
+    if not models:
+        raise NmtError(f"{files[0]}: a file of translations; name a model as well, or give --reference FILE alone")
+    tests = []
+    for name in arguments.test or [str(arguments.source)]:
+        sources, sets = _source_and_references(arguments, name, next(iter(models.values())), references)
+        _refuse_unequal([Path(name), *files], [sources, *written.values()])
+        made = {system: _translate(translator, sources, arguments) for system, translator in models.items()}
+        systems = {str(path): made.get(str(path)) or written[str(path)] for path in arguments.inputs}
+        tests.append(Benchmark(name, sets, systems, _groups(arguments, sets[0], sources)))
+    return tests
+
+
+def _source_and_references(
+    arguments: argparse.Namespace, name: str, translator: "Translator", references: list[list[str]]
+) -> tuple[list[str], list[list[str]]]:
+    from nmt.data.corpus import read_parallel
+    from nmt.data.lines import read_lines
+
     if arguments.test is not None:
         data = translator.recipe.data
-        sources, reference = read_parallel(arguments.test, data.source, data.target, "test")
-        references = [reference]
-    else:
-        sources = list(read_lines(arguments.source))
-        references = [list(read_lines(path)) for path in arguments.reference]
-        _refuse_unequal([arguments.source, *arguments.reference], [sources, *references])
+        sources, reference = read_parallel(name, data.source, data.target, "test")
+        return sources, [reference]
+    sources = list(read_lines(arguments.source))
+    _refuse_unequal([arguments.source, *arguments.reference], [sources, *references])
+    return sources, references
+
+
+def _translate(translator: "Translator", sources: list[str], arguments: argparse.Namespace) -> list[str]:
     translations = translator.translate(sources, arguments.beam, arguments.length_alpha)
     if arguments.save:
+        from nmt.inference.lines import open_writer
+
         with open_writer(arguments.save) as writer:
             writer.write(translations)
-    for score in corpus_scores(translations, references, arguments.metrics):
-        print(score)
-    return 0
+    return translations
 
 
-def _evaluate_files(arguments: argparse.Namespace) -> int:
+def _groups(arguments: argparse.Namespace, reference: Sequence[str], sources: Sequence[str] | None) -> "list[Group]":
+    """The parts of a test set that are to be scored on their own."""
     from nmt.data.lines import read_lines
-    from nmt.scoring.bleu import corpus_scores, looks_tokenised
-    from nmt.scoring.significance import paired_test
+    from nmt.scoring.breakdown import by_frequency, by_label, by_length, word_counts
 
-    paths = [*arguments.reference, *arguments.inputs]
-    texts = [list(read_lines(path)) for path in paths]
-    _refuse_unequal(paths, texts)
-    for path, lines in zip(paths, texts, strict=True):
+    groups: list[Group] = []
+    for kind in arguments.breakdown:
+        if kind == "length":
+            groups += by_length(reference)
+        elif kind == "frequency" and sources is not None:
+            groups += by_frequency(sources, word_counts(read_lines(arguments.train)))
+        elif kind == "domain":
+            labels = list(read_lines(arguments.domains))
+            _refuse_unequal([Path("the references"), arguments.domains], [reference, labels])
+            groups += by_label(labels)
+    return groups
+
+
+def _warn_of_tokenised(test: "Benchmark") -> None:
+    from nmt.scoring.bleu import looks_tokenised
+
+    named = [*((f"the reference {test.name}", lines) for lines in test.references), *test.systems.items()]
+    for name, lines in named:
         if looks_tokenised(lines):
-            log(f"warning: {path} looks tokenised; scores can only be compared on text as people write it")
-    references = texts[: len(arguments.reference)]
-    systems = dict(zip(map(str, arguments.inputs), texts[len(references) :], strict=True))
-    if arguments.paired:
-        for system, score, p_value in paired_test(systems, references, arguments.metrics):
-            print(f"{system}: {score}" + ("" if p_value is None else f" p = {p_value:.4f}"))
-        return 0
-    for system, lines in systems.items():
-        for score in corpus_scores(lines, references, arguments.metrics):
-            print(f"{system}: {score}" if len(systems) > 1 else score)
-    return 0
+            log(f"warning: {name} looks tokenised; scores can only be compared on text as people write it")
 
 
 def _refuse_unequal(paths: Sequence[Path], texts: Sequence[Sequence[str]]) -> None:

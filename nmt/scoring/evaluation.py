@@ -1,0 +1,51 @@
+"""Several systems on several test sets: scores, paired tests and breakdowns as rows of one table."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from nmt.scoring.bleu import corpus_scores
+from nmt.scoring.breakdown import Group, group_scores
+from nmt.scoring.significance import Test, paired_test
+from nmt.scoring.tables import Result
+
+
+class Benchmark(NamedTuple):
+    """References and what the systems made of their sources."""
+
+    name: str
+    references: Sequence[Sequence[str]]  # one list for each set of references
+    systems: Mapping[str, Sequence[str]]  # name -> a translation for each line
+    groups: Sequence[Group] = ()  # parts to score on their own as well
+
+
+def evaluate(
+    tests: Sequence[Benchmark], metrics: Sequence[str], confidence: bool = False, paired: Test | None = None, samples: int = 0
+) -> list[Result]:
+    """The scores of every system on every test set, then those of its groups.
+
+    Raises: NmtError as `corpus_scores` and `paired_test` do.
+    """
+    results = []
+    for test in tests:
+        lines = len(test.references[0])
+        if paired:
+            compared = paired_test(test.systems, test.references, metrics, paired, samples)
+            results += [Result(test.name, each.system, "", lines, each.score, each.p_value) for each in compared]
+        else:
+            for system, hypotheses in test.systems.items():
+                scores = corpus_scores(hypotheses, test.references, metrics, confidence)
+                results += [Result(test.name, system, "", lines, score) for score in scores]
+        for system, hypotheses in test.systems.items():
+            found = group_scores(hypotheses, test.references, test.groups, metrics)
+            for group, scores in zip(test.groups, found, strict=True):
+                results += [Result(test.name, system, group.name, len(group.lines), score) for score in scores]
+    return results
+
+
+def paired_note(test: Test, samples: int) -> str:
+    """What the p-values of a table mean."""
+    if test == "bootstrap":
+        how = f"paired bootstrap, {samples or 1000:,} resamples"
+    else:
+        how = f"paired approximate randomisation, {samples or 10_000:,} trials"
+    return f"p: chance of such a difference from the first system if both were equally good ({how}); * p < 0.05"

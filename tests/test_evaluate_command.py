@@ -1,0 +1,147 @@
+"""`nmt evaluate` with several systems, test sets and formats; the simple ways to call it are in test_commands.py."""
+
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from nmt.commands.main import main
+from nmt.config import DataConfig, ModelConfig, Recipe, SearchConfig, SubwordsConfig, dump_recipe
+from nmt.data.subwords import SubwordPair, train_subwords
+from nmt.model.seq2seq import Seq2Seq
+from nmt.model.weights import named_weights, save_weights
+
+WORDS = ["the", "a", "cat", "dog", "house", "tree", "sees", "finds", "big", "small", "red", "old", "and", "runs"]
+
+
+@pytest.fixture
+def texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """reference, and the systems good and bad that replace a tenth and a third of its words; the working folder holds them."""
+    chance = random.Random(1)
+    lines = [chance.choices(WORDS, k=9) for _ in range(40)]
+    for name, share in (("reference", 0.0), ("good", 0.1), ("bad", 0.3)):
+        text = [" ".join(chance.choice(WORDS) if chance.random() < share else word for word in line) for line in lines]
+        (tmp_path / name).write_text("".join(line + "\n" for line in text))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Two networks that have learnt nothing, each in its own way."""
+    recipe = Recipe(
+        data=DataConfig(train=("train",), dev="dev", source="nl", target="en"),
+        subwords=SubwordsConfig(kind="char"),
+        model=ModelConfig(embedding_size=8, hidden_size=8, encoder_layers=1, decoder_layers=1),
+        search=SearchConfig(beam=2, max_length_extra=3, max_length_factor=1.0),
+    )
+    subwords = train_subwords(["de kat en de hond", "the cat and the dog"], recipe.subwords, 400, seed=1)
+    folders = [tmp_path_factory.mktemp(name) for name in ("one", "two")]
+    for seed, folder in enumerate(folders):
+        SubwordPair(subwords, subwords).save(folder)
+        (folder / "recipe.toml").write_text(dump_recipe(recipe))
+        (folder / "last").mkdir()
+        torch.manual_seed(seed)
+        network = Seq2Seq(recipe.model, subwords.size, subwords.size, shared=True)
+        save_weights(named_weights(network), folder / "last/averaged.safetensors")
+    return [str(folder) for folder in folders]
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(["evaluate", *arguments]) == 0
+    return capsys.readouterr().out
+
+
+def sacrebleu_json(*options: str) -> list[dict]:
+    command = [sys.executable, "-m", "sacrebleu", "reference", "-i", "good", "bad", "-m", "bleu", "chrf", *options, "-f", "json"]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.usefixtures("texts")
+def test_paired_gives_the_p_values_of_sacrebleus_command(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--reference", "reference", "good", "bad", "--paired-ar", "--paired-n", "100", "--format", "json"]
+    found = json.loads(printed(capsys, *arguments))["scores"]
+    expected = sacrebleu_json("--paired-ar", "--paired-ar-n", "100")
+    for system, row in (("good", 0), ("bad", 1)):
+        for metric in ("BLEU", "chrF2"):
+            mine = next(score for score in found if (score["system"], score["metric"]) == (system, metric))
+            assert mine["value"] == expected[row][metric]["score"]
+            assert mine.get("p_value") == expected[row][metric]["p_value"]
+
+
+@pytest.mark.usefixtures("texts")
+def test_the_table_of_a_paired_bootstrap_says_what_its_p_values_mean(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed(capsys, "--reference", "reference", "good", "bad", "--paired", "--paired-n", "100", "--metrics", "bleu").splitlines()
+    assert lines[0].split() == ["test", "set", "system", "lines", "BLEU"]
+    assert " p = " not in lines[1]
+    assert "(p = 0.0" in lines[2]
+    assert lines[3].startswith("BLEU nrefs:1|bs:100|seed:12345|")
+    assert "paired bootstrap, 100 resamples" in lines[4]
+
+
+@pytest.mark.usefixtures("texts")
+def test_confidence_intervals_stand_beside_the_scores(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "(μ = " in printed(capsys, "--reference", "reference", "good", "--confidence", "--metrics", "bleu")
+
+
+@pytest.mark.usefixtures("texts")
+def test_a_breakdown_by_domain_scores_each_one(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("domains").write_text("news\n" * 30 + "talk\n" * 10)
+    arguments = ["--reference", "reference", "good", "--breakdown", "domain", "length", "--domains", "domains", "--format", "markdown"]
+    out = printed(capsys, *arguments)
+    for part in ("| news | 30 |", "| talk | 10 |", "| 6-10 words | 40 |"):
+        assert part in out
+
+
+def test_models_and_files_on_two_test_sets_make_one_table(models: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tests = []
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.nl").write_text("de kat\nde hond\n")
+        (tmp_path / f"{name}.en").write_text("the cat\nthe dog\n")
+        tests += ["--test", str(tmp_path / name)]
+    written = tmp_path / "first.en"
+    train = ["--breakdown", "frequency", "--train", str(tmp_path / "first.nl")]
+    rows = json.loads(printed(capsys, *models, str(written), *tests, *train, "--format", "json", "--metrics", "chrf"))["scores"]
+    assert [(row["test"], row["system"]) for row in rows if "part" not in row] == [
+        (test, system) for test in tests[1::2] for system in (*models, str(written))
+    ]
+    assert {row["part"] for row in rows if "part" in row} == {"1-9 times"}
+    assert [row["value"] for row in rows if row["system"] == str(written)] == [100.0] * 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a", "b", "--test", "t", "--save", "f"], "--save writes the translations of one MODEL on one test set"),
+        (["a", "b", "b", "--reference", "r"], "a system is given twice"),
+        (["a", "--reference", "r", "--breakdown", "domain"], "--breakdown domain and --domains FILE go together"),
+        (["a", "--reference", "r", "--breakdown", "frequency"], "--breakdown frequency needs the source text"),
+        (["a", "b", "--reference", "r", "--paired", "--paired-ar"], "not allowed with argument"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        main(["evaluate", *arguments])
+    assert exit_info.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("texts")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["good", "--reference", "reference", "--breakdown", "domain", "--domains", "short"], "short has 1 lines"),
+        (["good", "--source", "reference", "--reference", "reference"], "good: a file of translations; name a model as well"),
+        (["good", "--reference", "none"], "none: cannot be opened"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("short").write_text("news\n")
+    assert main(["evaluate", *arguments]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
