@@ -10,7 +10,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -44,9 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
     folder: Path = arguments.run or Path("runs") / name
     from nmt.training.run import Ended, train
 
-    with _signals() as received:
+    with _signals() as received, _progress() as show:
         for event in train(recipe, folder, stop=lambda: bool(received)):
-            log(_line(event))
+            show(event)
             if isinstance(event, Ended) and not event.finished:
                 log(f"the same command continues {folder}")
                 return 128 + received[0]
@@ -94,6 +94,29 @@ def _signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def _progress() -> Iterator[Callable[["Event"], None]]:
+    """Shows events on stderr: as lines, and on a terminal the reports as a bar."""
+    from tqdm import tqdm
+
+    from nmt.training.run import Report
+
+    with tqdm(unit=" updates", disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False) as bar:
+
+        def show(event: "Event") -> None:
+            if bar.disable:
+                log(_line(event))
+            elif isinstance(event, Report):
+                bar.total = event.updates
+                bar.initial = bar.initial or event.update
+                bar.set_postfix_str(_figures(event), refresh=False)
+                bar.update(event.update - bar.n)
+            else:
+                bar.write(f"nmt: {_line(event)}", file=sys.stderr)
+
+        yield show
+
+
 def _line(event: "Event") -> str:
     """What people read about an event."""
     from nmt.training.run import Note, Report, Validated
@@ -111,12 +134,15 @@ def _line(event: "Event") -> str:
 
 
 def _report_line(report: "Report") -> str:
-    window = report.window
-    loss = window.cross_entropy / max(1, window.pieces)
     minutes, seconds = divmod(round(report.seconds_left), 60)
     hours, minutes = divmod(minutes, 60)
+    return f"update {report.update:,}/{report.updates:,} {_figures(report)} rate {report.rate:.2g} left {hours}:{minutes:02}:{seconds:02}"
+
+
+def _figures(report: "Report") -> str:
+    window = report.window
+    loss = window.cross_entropy / max(1, window.pieces)
     return (
-        f"update {report.update:,}/{report.updates:,} epoch {report.epoch} loss {loss:.3f} gradient {window.norm_mean:.2f} "
-        f"clipped {window.clipped_share:.0%} rate {report.rate:.2g} {report.pieces_per_second:,.0f} pieces/s "
-        f"left {hours}:{minutes:02}:{seconds:02}"
+        f"epoch {report.epoch} loss {loss:.3f} gradient {window.norm_mean:.2f} clipped {window.clipped_share:.0%} "
+        f"{report.pieces_per_second:,.0f} pieces/s"
     )
