@@ -179,3 +179,18 @@ def test_one_update_of_two_sentences_equals_the_mean_over_their_pieces():
     alone = [batch_loss(model, collate([source], [target]), 0.1) for source, target in pairs]
     torch.testing.assert_close(together.smoothed, alone[0].smoothed + alone[1].smoothed)
     torch.testing.assert_close(together.cross_entropy, alone[0].cross_entropy + alone[1].cross_entropy)
+
+
+def test_the_estimate_knows_what_the_run_will_be(tmp_path, tiny_recipe):
+    from nmt.data.corpus import read_pairs
+    from nmt.training.estimate import estimate
+
+    pairs = [(pair.source, pair.target) for pair in read_pairs(tiny_recipe.data.train[0], "nl", "en")]
+    cost = estimate(tiny_recipe, pairs, len(pairs))
+    reports = [event for event in train(tiny_recipe, tmp_path / "run") if isinstance(event, Report)]
+    weights = final_weights(tmp_path / "run")[0]
+    assert cost.updates == reports[0].updates
+    assert cost.parameters == sum(value.numel() for value in weights.values())
+    assert cost.vocabulary == Subwords.load(tmp_path / "run" / "subwords.model").size
+    assert cost.seconds > 0
+    assert cost.memory > 5 * 4 * cost.parameters  # weights, gradients, two moments, average

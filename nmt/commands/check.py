@@ -1,22 +1,24 @@
 """Look at a recipe and its data before they cost training time.
 
 Reads all of the training and dev data once: what would be left out and why, duplicates, training text in the dev set, swapped languages.
+Then makes a few updates on a sample of it, and says how long the training will take on this machine and how much memory.
 """
 
 import argparse
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.config import DataConfig, load_recipe, with_settings
+from nmt.config import DataConfig, Recipe, load_recipe, with_settings
 from nmt.errors import NmtError
 
 if TYPE_CHECKING:
     from nmt.data.clean import Overlap
     from nmt.data.corpus import Pair
 
-SAMPLE = 100_000  # pairs looked at for swapped languages
+SAMPLE = 100_000  # pairs looked at for swapped languages, and learnt subwords from to measure the cost
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +33,6 @@ def run(arguments: argparse.Namespace) -> int:
     data = recipe.data
     from nmt.data.clean import Audit, audit_overlap, clean_pairs, swapped_pairs
     from nmt.data.corpus import read_pairs
-    from nmt.data.subwords import default_vocab_size
 
     print(f"recipe: {arguments.recipe} is sound, {data.source} to {data.target}")
     audit, dev_audit = Audit(), Audit()
@@ -44,8 +45,22 @@ def run(arguments: argparse.Namespace) -> int:
         if not counted.kept:
             raise NmtError(f"data.{name}: no pair is left to use; check the files")
     print(*_findings(overlap, swapped_pairs(sample), data), sep="\n")
-    print(f"subwords: {recipe.subwords.vocab_size or default_vocab_size(audit.kept):,} pieces")
+    _print_cost(recipe, sample, audit.kept)
     return 0
+
+
+def _print_cost(recipe: Recipe, sample: "list[Pair]", pairs: int) -> None:
+    from nmt.data.subwords import default_vocab_size
+    from nmt.training.estimate import estimate
+
+    if pairs > len(sample) and not recipe.subwords.vocab_size:
+        recipe = replace(recipe, subwords=replace(recipe.subwords, vocab_size=default_vocab_size(pairs)))
+    cost = estimate(recipe, [(pair.source, pair.target) for pair in sample], pairs)
+    hours, minutes = divmod(round(cost.seconds / 60), 60)
+    print(f"network: {cost.parameters / 1e6:.1f}M parameters, {cost.vocabulary:,} pieces")
+    duration = f"about {hours}:{minutes:02} hours on {cost.device}, validation left out"
+    print(f"training: {cost.epochs} epochs, about {cost.updates:,} updates, {duration}")
+    print(f"memory: about {cost.memory / 2**30:.1f} GiB {'of the GPU' if cost.device == 'cuda' else 'of this machine'}")
 
 
 def _sampled(pairs: "Iterable[Pair]", sample: "list[Pair]") -> "Iterator[Pair]":

@@ -1,0 +1,72 @@
+"""The inference form of a trained network on a CPU: everything that does not depend on the input is computed once, when it is built."""
+
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor
+
+from nmt.inference.packed_decoder import PackedDecoder, PackedDecoderState
+from nmt.inference.packed_encoder import PackedEncoder
+from nmt.inference.packing import Kernels, PackedLinear, quantise
+from nmt.inference.reading import PackedMemory
+from nmt.inference.shortlist import Shortlist
+from nmt.model.seq2seq import Seq2Seq
+
+
+class EngineState(NamedTuple):
+    """A search state: the memory of B sentences, the decoder states of N = B * K rows, and what of the output layer they need."""
+
+    memory: PackedMemory
+    decoder: PackedDecoderState
+    heads: int
+    candidates_C: Tensor | None  # the pieces that the columns of the logits stand for; None: all
+    output: PackedLinear
+
+    def select(self, rows_N: Tensor, sentences_B: Tensor | None) -> Self:
+        """Rows in a new order; `sentences_B` are the sentences that stay, None for all."""
+        memory = self.memory if sentences_B is None else self.memory.select(sentences_B, self.heads)
+        return self._replace(memory=memory, decoder=self.decoder.select(rows_N))
+
+
+class Engine:
+    """Seq2Seq.encode and Seq2Seq.step, faster. Its methods change nothing and may be called from several threads.
+
+    With a shortlist the logits have one column for each candidate of the batch, in rising order of the pieces, so that PAD, UNK, BOS and
+    EOS keep their numbers; `state.candidates_C` turns what a search found back into pieces.
+    """
+
+    def __init__(self, model: Seq2Seq, kernels: Kernels, shortlist: Shortlist | None = None) -> None:
+        with torch.no_grad():
+            source_VE = model.source_embedding.weight.detach() * model.scale
+            target_VE = model.target_embedding.weight.detach() * model.scale
+            self.encoder = PackedEncoder(model.encoder, source_VE, kernels)
+            self.decoder = PackedDecoder(model.decoder, target_VE, kernels)
+            weight_VE = model.output.weight.detach()
+            self.output = PackedLinear(weight_VE, None, kernels)
+            self.kernels, self.shortlist = kernels, shortlist
+            self.rows: tuple[Tensor, ...] = ()
+            if shortlist is not None:
+                self.rows = quantise(weight_VE) if kernels.precision == "int8" else (weight_VE,)
+
+    def encode(self, source_BS: Tensor, lengths_B: Tensor) -> EngineState:
+        """Reads the source; the result has one row a sentence."""
+        states_BSH, final_BH = self.encoder.read(source_BS, lengths_B)
+        candidates_C = None if self.shortlist is None else self.shortlist.candidates(source_BS)
+        attention = self.decoder.attention
+        memory, decoder = attention.memory(states_BSH, lengths_B), self.decoder.initial_state(final_BH)
+        return EngineState(memory, decoder, attention.heads, candidates_C, self._output(candidates_C))
+
+    def step(self, pieces_N: Tensor, state: EngineState) -> tuple[Tensor, EngineState]:
+        """One target position: the logits of the next piece and the next state."""
+        if state.candidates_C is not None:
+            pieces_N = state.candidates_C.index_select(0, pieces_N)
+        vectors_NE, decoder = self.decoder.step(pieces_N, state.memory, state.decoder)
+        return state.output(vectors_NE), state._replace(decoder=decoder)
+
+    def _output(self, candidates_C: Tensor | None) -> PackedLinear:
+        if candidates_C is None:
+            return self.output
+        chosen = [part.index_select(0, candidates_C) for part in self.rows]
+        if self.kernels.precision == "int8":
+            return PackedLinear.from_int8(chosen[0], chosen[1], self.kernels)
+        return PackedLinear(chosen[0], None, self.kernels)

@@ -1,0 +1,64 @@
+"""Which number format multiplies fastest on this machine: asked of the machine, not guessed."""
+
+import time
+from collections.abc import Callable
+
+import torch
+
+from nmt.errors import NmtError
+from nmt.inference.packing import PRECISIONS, Kernels, PackedLinear
+
+ROWS = 64
+SIZE = 512  # of the probe's matrix
+GAIN = 1.2  # a format with more rounding has to be this much faster to be chosen
+
+
+def choose_kernels(precision: str) -> Kernels:
+    """The kernels for `precision` fp32, bf16, int8 or auto: the fastest of them, by instructions and a probe of some milliseconds.
+
+    A processor without bf16 or 8-bit instructions still computes with such weights when asked to: slowly, with the same results.
+
+    Raises:
+        NmtError: no such precision, or this build of torch has no int8 products.
+    """
+    if precision not in ("auto", *PRECISIONS):
+        raise NmtError(f"unknown precision {precision!r}; use auto, fp32, bf16 or int8")
+    fp32, bf16 = Kernels(precision="fp32"), Kernels(precision="bf16")
+    if precision in ("fp32", "bf16"):
+        return fp32 if precision == "fp32" else bf16
+    int8 = _int8_kernels()
+    if precision == "int8":
+        if not int8:
+            raise NmtError("precision int8 was asked for, but this build of torch has no int8 products; use auto, bf16 or fp32")
+        return min(int8, key=seconds)
+    rivals = [*(int8 if _fast_int8() else []), *([bf16] if torch.cpu._is_avx512_bf16_supported() else [])]
+    best = min(rivals, key=seconds, default=fp32)
+    return best if GAIN * seconds(best) < seconds(fp32) else fp32
+
+
+def seconds(kernels: Kernels, measure: Callable[[Callable[[], object]], float] | None = None) -> float:
+    """The best time of several products of 64 rows."""
+    packed = PackedLinear(torch.full((SIZE, SIZE), 0.01), torch.zeros(SIZE), kernels)
+    inputs_NI = torch.linspace(-1, 1, ROWS * SIZE).view(ROWS, SIZE)
+    return (measure or _best_time)(lambda: packed(inputs_NI))
+
+
+def _best_time(work: Callable[[], object]) -> float:
+    best = float("inf")
+    for _ in range(6):  # the first ones warm up
+        start = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def _fast_int8() -> bool:
+    """8-bit products that do not saturate: AVX512-VNNI."""
+    return bool(torch.cpu._is_vnni_supported())
+
+
+def _int8_kernels() -> list[Kernels]:
+    engines = [name for name in ("fbgemm", "onednn") if name in torch.backends.quantized.supported_engines]
+    if "fbgemm" not in engines or not hasattr(torch.ops.quantized, "linear_dynamic"):
+        return []
+    return [Kernels(precision="int8", engine=name, reduced=not _fast_int8()) for name in engines]

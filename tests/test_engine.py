@@ -1,0 +1,85 @@
+import pytest
+import torch
+from test_seq2seq import FORMS, PAIRS, V, network
+
+from nmt.data.batches import collate
+from nmt.data.subwords import BOS, EOS, PAD, UNK
+from nmt.inference.engine import Engine
+from nmt.inference.packing import Kernels
+from nmt.search.beam import beam_search
+
+FP32 = Kernels(precision="fp32")
+ROUNDED = [Kernels(precision="bf16"), Kernels(precision="int8"), Kernels(precision="int8", engine="onednn")]
+STEPS = [  # the rows and the sentences that stay after each step
+    ([0, 0, 1, 1, 2, 2], None),
+    ([0, 1, 3, 2, 5, 4], None),
+    ([0, 1, 4, 5], [0, 2]),
+    ([1, 0, 3, 3], None),
+]
+
+
+def spread_out(form):
+    """A network whose weights are large enough for its outputs to differ."""
+    model = network(**form)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return model
+
+
+def largest_difference(model, engine):
+    """Of the logits of a search with reordered rows and a sentence that leaves."""
+    batch = collate([source for source, _ in PAIRS], [target for _, target in PAIRS])
+    with torch.inference_mode():
+        expected, found = (form.encode(batch.source_BS, batch.source_lengths_B) for form in (model, engine))
+        differences = []
+        for rows, sentences in STEPS:
+            pieces_N = torch.randint(4, V, (len(found.decoder.layers[0][0]),))
+            expected_NV, expected = model.step(pieces_N, expected)
+            found_NV, found = engine.step(pieces_N, found)
+            differences.append(float((expected_NV - found_NV).abs().max()))
+            chosen = torch.tensor(rows), None if sentences is None else torch.tensor(sentences)
+            expected, found = expected.select(*chosen), found.select(*chosen)
+    return max(differences)
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_the_engine_computes_what_the_network_computes(form):
+    model = spread_out(form)
+    assert largest_difference(model, Engine(model, FP32)) < 1e-5
+
+
+@pytest.mark.parametrize("form", [{"cell": cell} for cell in ("lstm", "gru", "peephole", "tanh")], ids=str)
+@pytest.mark.parametrize("kernels", ROUNDED, ids=str)
+def test_rounded_weights_change_the_logits_a_little(form, kernels):
+    model = spread_out(form)
+    assert 0 < largest_difference(model, Engine(model, kernels)) < 0.1
+
+
+def hypotheses(engine, sources, beam):
+    batch = collate(sources, sources)
+    with torch.inference_mode():
+        state = engine.encode(batch.source_BS, batch.source_lengths_B)
+        lengths = [len(source) + 10 for source in sources]
+        found = beam_search(
+            engine.step, state, max_lengths=lengths, beam=beam, length_alpha=1.0, bos=BOS, eos=EOS, forbidden=(PAD, UNK, BOS)
+        )
+    return [best[0].pieces for best in found]
+
+
+@pytest.mark.parametrize("beam", [1, 4])
+def test_batch_mates_change_no_hypothesis_in_fp32(beam):
+    engine = Engine(spread_out({}), FP32)
+    sources = [list(range(4, 4 + length)) for length in (9, 3, 7, 1, 12)]
+    alone = [hypotheses(engine, [source], beam)[0] for source in sources]
+    assert hypotheses(engine, sources, beam) == alone
+    assert hypotheses(engine, sources[::-1], beam) == alone[::-1]
+
+
+def test_a_step_leaves_the_state_before_it_as_it_was():
+    engine = Engine(spread_out({}), FP32)
+    batch = collate([source for source, _ in PAIRS], [target for _, target in PAIRS])
+    with torch.inference_mode():
+        state = engine.encode(batch.source_BS, batch.source_lengths_B)
+        first_NV = engine.step(torch.tensor([5, 6, 7]), state)[0].clone()
+        engine.step(torch.tensor([9, 9, 9]), state)
+        torch.testing.assert_close(engine.step(torch.tensor([5, 6, 7]), state)[0], first_NV, rtol=0, atol=0)

@@ -1,0 +1,36 @@
+import pytest
+import torch
+
+from nmt.errors import NmtError
+from nmt.inference import probe
+from nmt.inference.probe import choose_kernels
+
+
+def test_a_named_precision_is_used_as_named():
+    assert [choose_kernels(name).precision for name in ("fp32", "bf16", "int8")] == ["fp32", "bf16", "int8"]
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(NmtError, match=r"unknown precision 'fp8'; use auto, fp32, bf16 or int8"):
+        choose_kernels("fp8")
+
+
+def test_without_fast_instructions_auto_is_fp32(monkeypatch):
+    monkeypatch.setattr(probe, "_fast_int8", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    assert choose_kernels("auto").precision == "fp32"
+
+
+@pytest.mark.parametrize(("times", "chosen"), [((9, 5, 1), "int8"), ((9, 2, 4), "bf16"), ((9, 8, 8), "fp32")])
+def test_auto_takes_what_is_clearly_faster_than_fp32(monkeypatch, times, chosen):
+    fp32, bf16, int8 = times
+    monkeypatch.setattr(probe, "_fast_int8", lambda: True)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setattr(probe, "seconds", lambda kernels: {"fp32": fp32, "bf16": bf16, "int8": int8}[kernels.precision])
+    assert choose_kernels("auto").precision == chosen
+
+
+def test_int8_without_its_products_is_refused(monkeypatch):
+    monkeypatch.setattr(probe, "_int8_kernels", list)
+    with pytest.raises(NmtError, match=r"this build of torch has no int8 products; use auto, bf16 or fp32"):
+        choose_kernels("int8")
