@@ -9,13 +9,13 @@ import io
 import random
 import re
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 import sentencepiece
 
+from nmt.data.sampling import SubwordSampler
 from nmt.errors import NmtError
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ PARALLEL_LINES = 1000  # from so many lines on, encoding uses all cores
 SMALLEST_DEFAULT, LARGEST_DEFAULT = 500, 32_000  # pieces
 
 Item = TypeVar("Item")
-_seed_lock = Lock()  # sentencepiece has one seed for the whole process
 
 
 class Subwords:
@@ -72,19 +71,13 @@ class Subwords:
         return ids
 
     def sample(self, lines: Sequence[str], alpha: float, seed: int) -> list[list[int]]:
-        """Ids of a random segmentation of each line; a pure function of its arguments.
-
-        Unigram models draw from p(segmentation)**alpha (Kudo 2018), BPE models drop each merge with probability alpha (Provilkov et al.
-        2020).
-        """
+        """Ids of a random segmentation of each line; a pure function of its arguments. An `alpha` of 0 is no sampling."""
         _check_unicode(lines)
-        # Each thread has its own generator, which takes the seed when it is first used: only a new thread starts from this seed.
-        with _seed_lock, ThreadPoolExecutor(max_workers=1) as thread:
-            sentencepiece.set_random_generator_seed(seed % 2**32)
-            return thread.submit(self._sample, list(lines), alpha).result()
+        return self._sampler.sample(lines, alpha, seed) if alpha else self.encode(lines)
 
-    def _sample(self, lines: list[str], alpha: float) -> list[list[int]]:
-        return [self._processor.encode(line, enable_sampling=True, alpha=alpha, nbest_size=-1) for line in lines]
+    @cached_property
+    def _sampler(self) -> SubwordSampler:
+        return SubwordSampler(self._processor)
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """Text of each line; special ids write nothing, bytes that are no UTF-8 write U+FFFD."""
