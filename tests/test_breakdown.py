@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from sacrebleu.metrics.bleu import BLEU
 
 from nmt.errors import NmtError
 from nmt.scoring.bleu import Score, corpus_scores
@@ -126,3 +127,13 @@ def test_health_counts_what_is_wrong_at_first_sight() -> None:
 
 def test_sentence_chrf_is_100_for_the_reference_itself(tmp_path: Path) -> None:
     assert sentence_chrf(["a cat", "zzz"], ["a cat", "a cat"]) == [pytest.approx(100), 0]
+
+
+def test_confidence_intervals_are_sacrebleus_and_survive_resamples_that_score_0() -> None:
+    lines = [f"{number} a b c d e" for number in range(30)]
+    changed = [line.replace("c", "x") if number % 3 else line for number, line in enumerate(lines)]
+    score = corpus_scores(changed, [lines], ("bleu",), confidence=True)[0]
+    expected = BLEU().corpus_score(changed, [lines], n_bootstrap=1000)
+    assert (score.mean, score.interval) == (pytest.approx(expected._mean), pytest.approx(expected._ci))
+    for poor in corpus_scores(["a b"] + ["zz"] * 9, [["a b"] + ["yy"] * 9], ("bleu", "chrf", "ter"), confidence=True):
+        assert poor.interval is not None

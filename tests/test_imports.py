@@ -23,6 +23,7 @@ ALLOWED = {
     "scoring": {"errors"},
     "training": {"errors", "config", "data", "hashing", "model", "search", "scoring", "inference"},
     "inference": {"errors", "config", "hashing", "data", "model", "search"},
+    "report": {"errors", "config", "data", "search", "scoring", "inference"},
 }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import FrameType, ModuleType
 
 from nmt import __version__
-from nmt.commands import average, check, evaluate, export, info, score, train, translate
+from nmt.commands import average, check, evaluate, export, info, report, score, train, translate
 from nmt.commands.arguments import UsageError
 from nmt.errors import NmtError
 
@@ -21,6 +21,7 @@ COMMANDS: dict[str, ModuleType] = {
     "average": average,
     "export": export,
     "info": info,
+    "report": report,
 }
 INTERRUPTED = 128 + signal.SIGINT
 NO_READER = 128 + signal.SIGPIPE

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
+from sacrebleu.significance import _bootstrap_resample, estimate_ci
 
 from nmt.errors import NmtError
 
@@ -41,10 +43,21 @@ def corpus_scores(
     scores = []
     for name in metrics:
         metric = make_metric(name)
-        found = metric.corpus_score(hypotheses, references, n_bootstrap=BOOTSTRAP if confidence else 1)
-        mean, interval = (float(found._mean), float(found._ci)) if confidence else (None, None)  # sacreBLEU offers them as text only
+        found = metric.corpus_score(hypotheses, references)
+        mean, interval = _bootstrap(metric, hypotheses, references) if confidence else (None, None)
         scores.append(Score(found.name, float(found.score), str(metric.get_signature()), mean, interval))
     return scores
+
+
+def _bootstrap(metric: BLEU | CHRF | TER, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[float, float]:
+    """Mean and half the width of the 95 % interval over resamples, as `corpus_score(n_bootstrap=...)` prints them.
+
+    That call itself fails where only some resamples score exactly 0 (its mean cannot add Python's and numpy's numbers).
+    """
+    metric.n_bootstrap = BOOTSTRAP  # for the signature, as the seed is
+    metric.seed, resamples = _bootstrap_resample(metric._extract_corpus_statistics(hypotheses, references), metric, BOOTSTRAP)
+    mean, interval = estimate_ci(np.array([float(each.score) for each in resamples]))
+    return float(mean), float(interval)
 
 
 def make_metric(name: str) -> BLEU | CHRF | TER:

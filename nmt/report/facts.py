@@ -1,0 +1,112 @@
+"""The sections of facts: what the runs are, the corpus at a glance, and everything that is needed to repeat them."""
+
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from nmt import __version__
+from nmt.config import dump_recipe
+from nmt.report.charts import histogram
+from nmt.report.corpus import Corpus
+from nmt.report.curves import score_of
+from nmt.report.markup import Markup, details, escape, paragraph, section, table
+from nmt.report.records import RunRecord
+
+PACKAGES = ("torch", "numpy", "sentencepiece", "sacrebleu", "safetensors", "datasets")
+STATUS = {
+    "training": "still training: this report shows the run as it stood",
+    "finished": "finished",
+    "stopped": "stopped before its last epoch; the same nmt train command continues it",
+    "exported": "an exported model",
+}
+
+
+def overview(runs: Sequence[RunRecord], parameters: dict[str, int], recorded: str, notes: Sequence[str]) -> str:
+    """One column a run, the scores that training recorded, and whatever could not be shown."""
+    facts = [_about(run, parameters.get(run.name)) for run in runs]
+    rows = [[key, *(each[key] for each in facts)] for key in facts[0]]
+    noted = "".join(f'<li class="gap">{escape(note)}</li>' for note in notes)
+    content = table(["", *(run.name for run in runs)], rows, numbers=False)
+    return section("overview", "Overview", content, recorded, f"<ul>{noted}</ul>" if noted else "")
+
+
+def _about(run: RunRecord, parameters: int | None) -> dict[str, str]:
+    data, model, epochs, best = run.recipe.data, run.recipe.model, run.recipe.training.epochs, run.best
+    bleu = score_of(best, "BLEU") if best else None
+    layers = f"{model.cell}, {model.encoder_layers}+{model.decoder_layers} layers of {model.hidden_size}, {model.attention} attention"
+    return {
+        "state": Markup(f'<span class="status {run.status}">{escape(STATUS[run.status])}</span>'),
+        "languages": f"{data.source} to {data.target}",
+        "network": layers if parameters is None else f"{layers}, {parameters / 1e6:.1f}M parameters",
+        "trained": f"{last_update(run):,} updates, in epoch {min(run.state.get('epoch', 1), epochs)} of {epochs}",
+        "best on dev": "none yet" if best is None or bleu is None else f"BLEU {bleu:.1f} at update {best['update']:,}",
+    }
+
+
+def last_update(run: RunRecord) -> int:
+    """The newest update that anything tells of."""
+    rows = [*run.updates[-1:], *run.validations[-1:]]
+    return max([int(run.state.get("update", 0)), *(int(row["update"]) for row in rows)])
+
+
+def corpus_section(corpora: Sequence[tuple[str, Corpus]]) -> str:
+    """Each corpus with the runs that were trained on it."""
+    parts = []
+    for name, corpus in corpora:
+        counted = "" if corpus.counted == corpus.pairs else f" (words counted in {corpus.counted:,} of them)"
+        rows = [
+            [
+                side.language,
+                f"{side.vocabulary:,}",
+                f"{side.pieces_per_word:.2f}",
+                f"{side.words:,}",
+                f"{side.unknown:.1%}",
+                f"{side.bytes:.2%}",
+            ]
+            for side in corpus.sides
+        ]
+        header = ["language", "pieces known", "pieces per word", "different words", "unknown words in dev", "byte pieces in dev"]
+        lengths = histogram("Length of the training lines", "pieces", [(side.language, side.lengths) for side in corpus.sides])
+        parts += [
+            f"<h3>{escape(name)}</h3>\n",
+            paragraph(f"{corpus.pairs:,} pairs{counted}. Cleaning: {'; '.join(corpus.summary)}."),
+            table(header, rows),
+            f'<div class="grid-of-charts">{lengths}</div>',
+        ]
+    return section("corpus", "Corpus", *parts) if parts else ""
+
+
+def repeat_section(runs: Sequence[RunRecord]) -> str:
+    """Recipes, what differs between them, hashes and versions."""
+    parts = [paragraph("Save a recipe as recipe.toml and train it again with: nmt train recipe.toml --run NEW-FOLDER")]
+    if len(runs) > 1:
+        parts.append(_differences(runs))
+    for run in runs:
+        facts: list[Sequence[object]] = [
+            ["seed", run.recipe.training.seed],
+            ["precision", run.state.get("precision", "not recorded")],
+            ["fingerprint of data and subwords", run.corpus.get("fingerprint", "not recorded")],
+            *([f"SHA-256 of {name}", value] for name, value in sorted(run.hashes.items())),
+        ]
+        recipe = f'<pre tabindex="0" aria-label="recipe">{escape(dump_recipe(run.recipe))}</pre>'
+        parts.append(details(f"Recipe and hashes: {run.name}", table(["fact", "value"], facts, numbers=False) + recipe, len(runs) == 1))
+    packages = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
+    parts.append(paragraph(f"This report was made with nmt {__version__}, Python {platform.python_version()}, {packages}.", "note"))
+    return section("repeat", "To repeat this", *parts)
+
+
+def _differences(runs: Sequence[RunRecord]) -> str:
+    flat = [{f"{name}.{key}": value for name, values in asdict(run.recipe).items() for key, value in values.items()} for run in runs]
+    rows: list[list[Any]] = [
+        [key, *(recipe[key] for recipe in flat)] for key in flat[0] if any(recipe[key] != flat[0][key] for recipe in flat)
+    ]
+    return table(["setting", *(run.name for run in runs)], rows or [["none", *("" for _ in runs)]], "Settings that differ", numbers=False)
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,48 @@
+"""Attention as a heat map: which source pieces each target piece was read from."""
+
+from nmt.report.close_up import CloseUp
+from nmt.report.markup import data, details, escape, table
+
+CELL = 22  # pixels
+LETTER = 7.5  # width of a letter, about
+INVISIBLE = 0.02  # weights below leave the cell empty
+
+
+def heat_map(view: CloseUp) -> str:
+    """Rows are target pieces, columns source pieces; the fuller the colour the higher the weight."""
+    left = 12 + LETTER * max(len(piece) for piece in view.target_pieces)
+    top = 12 + LETTER * max(len(piece) for piece in view.source_pieces)
+    across, down = CELL * len(view.source_pieces), CELL * len(view.target_pieces)
+    parts = []
+    for column, piece in enumerate(view.source_pieces):
+        x = left + CELL * column + CELL / 2 + 4
+        parts.append(f'<text x="{x:.0f}" y="{top - 6:.0f}" transform="rotate(-90 {x:.0f} {top - 6:.0f})">{escape(piece)}</text>')
+    for row, (piece, weights) in enumerate(zip(view.target_pieces, view.weights, strict=True)):
+        y = top + CELL * row
+        parts.append(f'<text x="{left - 6:.0f}" y="{y + 15:.0f}" text-anchor="end">{escape(piece)}</text>')
+        parts += [
+            f'<rect class="cell" x="{left + CELL * column:.0f}" y="{y:.0f}" width="{CELL}" height="{CELL}" fill-opacity="{weight:.2f}"/>'
+            for column, weight in enumerate(weights)
+            if weight >= INVISIBLE
+        ]
+    frame = f'<rect class="frame" x="{left:.0f}" y="{top:.0f}" width="{across}" height="{down}"/>'
+    values = {
+        "left": round(left), "top": round(top), "cell": CELL, "source": view.source_pieces, "target": view.target_pieces,
+        "weights": [[round(weight, 2) for weight in weights] for weights in view.weights],
+        "log_probs": [round(value, 2) for value in view.log_probs],
+    }  # fmt: skip
+    label = f"Attention of {view.run}: rows are target pieces, columns source pieces. Arrow keys move, the table below says the same."
+    return (
+        f'<div class="scroll"><svg class="heat" width="{left + across + 4:.0f}" height="{top + down + 4:.0f}" role="img" tabindex="0" '
+        f'aria-label="{escape(label)}" data-heat="{data(values)}">{frame}{"".join(parts)}'
+        f'<rect class="chosen" width="{CELL}" height="{CELL}"/></svg></div>'
+        f'<output class="readout" aria-live="polite"></output>{details("Attention as a table", _table(view))}'
+    )
+
+
+def _table(view: CloseUp) -> str:
+    rows = []
+    for piece, weights, log_prob in zip(view.target_pieces, view.weights, view.log_probs, strict=True):
+        top = sorted(range(len(weights)), key=lambda column: -weights[column])[:2]
+        rows.append([piece, ", ".join(f"{view.source_pieces[column]} {weights[column]:.2f}" for column in top), f"{log_prob:.2f}"])
+    return table(["target piece", "read from (weight)", "log-probability"], rows)

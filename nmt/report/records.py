@@ -1,0 +1,115 @@
+"""What a run has written so far, read without disturbing it: a missing part is a gap, a damaged one is named."""
+
+import fcntl
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nmt.config import Recipe, load_recipe
+from nmt.errors import NmtError
+
+Row = dict[str, Any]
+
+
+class RunRecord(NamedTuple):
+    """A run folder (or an exported model) as a report sees it."""
+
+    path: Path
+    name: str
+    recipe: Recipe
+    updates: list[Row]  # rows of metrics.jsonl
+    validations: list[Row]
+    state: Row  # of the last checkpoint; empty without one
+    hashes: dict[str, str]  # SHA-256 of the best checkpoint's files
+    status: str  # training, finished, stopped or exported
+    corpus: Row  # data/store.json; empty without it
+
+    @property
+    def best(self) -> Row | None:
+        """The validation of the best checkpoint."""
+        return next((row for row in reversed(self.validations) if row.get("best")), None)
+
+
+def read_run(path: Path, name: str = "") -> RunRecord:
+    """Reads recipe, metrics and the state of the checkpoints.
+
+    Raises:
+        NmtError: no such folder, no recipe, or a file that is damaged.
+    """
+    if not path.is_dir():
+        raise NmtError(f"{path}: no such run folder; name a folder that nmt train has written")
+    if not (path / "recipe.toml").exists():
+        raise NmtError(f"{path}: no run of nmt train (no recipe.toml); check the path")
+    recipe = load_recipe(path / "recipe.toml")
+    rows = _metrics(path / "metrics.jsonl")
+    last = _json(path / "last" / "state.json")
+    return RunRecord(
+        path=path,
+        name=name or path.name,
+        recipe=recipe,
+        updates=[row for row in rows if row.get("kind") == "update"],
+        validations=[row for row in rows if row.get("kind") == "validation"],
+        state=last.get("state", {}),
+        hashes=_json(path / "best" / "state.json").get("sha256") or _json(path / "model.json").get("sha256") or {},
+        status=_status(path, recipe, last.get("state", {})),
+        corpus=_json(path / "data" / "store.json"),
+    )
+
+
+def read_runs(paths: list[Path]) -> list[RunRecord]:
+    """Several runs; those with the same folder name are called by their whole path."""
+    names = [path.resolve().name for path in paths]
+    return [read_run(path, name if names.count(name) == 1 else str(path)) for path, name in zip(paths, names, strict=True)]
+
+
+def is_training(path: Path) -> bool:
+    """Whether a process holds the run's lock."""
+    try:
+        with open(path / ".lock", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _status(path: Path, recipe: Recipe, state: Row) -> str:
+    if (path / "model.json").exists():
+        return "exported"
+    if is_training(path):
+        return "training"
+    patience = recipe.training.patience
+    done = state.get("epoch", 0) > recipe.training.epochs > 0 or (patience and state.get("stale", 0) >= patience)
+    return "finished" if done else "stopped"
+
+
+def _metrics(path: Path) -> list[Row]:
+    """All whole rows; a last line without its end is still being written."""
+    if not path.exists():
+        return []
+    *lines, _ = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    rows: list[Row] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+            if not isinstance(row, dict) or not isinstance(row.get("update"), int):
+                raise ValueError("no object with an update")
+        except ValueError as error:
+            raise NmtError(f"{path}:{number}: damaged ({error}); delete this line to see the rest") from None
+        rows.append(row)
+    return rows
+
+
+def _json(path: Path) -> Row:
+    """An object in a file; empty if there is none (yet).
+
+    Raises: NmtError if it is damaged.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        return {}
+    except ValueError as error:
+        raise NmtError(f"{path}: damaged ({error}); delete the checkpoint it belongs to, or copy the folder again") from None
+    return found if isinstance(found, dict) else {}

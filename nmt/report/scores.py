@@ -1,0 +1,127 @@
+"""The sections of numbers: scores with signatures, significance, parts of the test set, health of the outputs, robustness."""
+
+from collections.abc import Sequence
+
+from nmt.report.curves import number
+from nmt.report.markup import Markup, details, escape, paragraph, section, table
+from nmt.report.records import RunRecord
+from nmt.report.sentences import Output, Sentences
+from nmt.scoring.bleu import Score
+from nmt.scoring.breakdown import Group, by_length, group_scores
+from nmt.scoring.checks import health
+from nmt.scoring.evaluation import Benchmark, evaluate, paired_note
+from nmt.scoring.robustness import Outcome
+from nmt.scoring.tables import Result
+
+METRICS = ("bleu", "chrf", "chrf++", "ter")
+
+
+def score_section(outputs: Sequence[Output], sentences: Sentences, rarity: Sequence[Group]) -> str:
+    """All scores of the runs on the sentences; `rarity` groups them by how rare their source words are."""
+    systems = {output.name: output.texts for output in outputs}
+    several = len(systems) > 1
+    results = evaluate([Benchmark(sentences.name, [sentences.references], systems)], METRICS, True, "bootstrap" if several else None)
+    shown = len(sentences.sources)
+    which = f"the first {shown:,} of {sentences.total:,} lines" if shown < sentences.total else f"all {shown:,} lines"
+    signatures = "".join(
+        f"<li>{escape(metric)}: <code>{escape(signature)}</code></li>"
+        for metric, signature in dict.fromkeys((each.score.metric, each.score.signature) for each in results)
+    )
+    parts = [
+        paragraph(f"Measured on {sentences.name}, {which}, with 95 % confidence intervals. Higher is better, except for TER."),
+        _score_table(results),
+        paragraph(paired_note("bootstrap", 0) + ".") if several else "",
+        details("Signatures: what it takes to compute the same numbers again", f"<ul>{signatures}</ul>", is_open=True),
+        _parts("By length of the reference", outputs, sentences, by_length(sentences.references)),
+        _parts("By how often the rarest source word occurs in the training text", outputs, sentences, rarity),
+        _health(outputs, sentences),
+    ]
+    return section("scores", "Scores", *parts)
+
+
+def _score_table(results: Sequence[Result]) -> str:
+    metrics = list(dict.fromkeys(each.score.metric for each in results))
+    rows = []
+    for system in dict.fromkeys(each.system for each in results):
+        rows.append(
+            [system, *(_score(each) for metric in metrics for each in results if (each.system, each.score.metric) == (system, metric))]
+        )
+    return table(["run", *metrics], rows, "Scores")
+
+
+def _score(result: Result) -> Markup:
+    score, p_value = result.score, result.p_value
+    interval = "" if score.interval is None else f" <small>({score.mean:.1f} ± {score.interval:.1f})</small>"
+    star = "*" if p_value is not None and p_value < 0.05 else ""
+    chance = "" if p_value is None else f"<br><small>p = {p_value:.4f}{star}</small>"
+    return Markup(f"<b>{score.value:.1f}</b>{interval}{chance}")
+
+
+def _parts(title: str, outputs: Sequence[Output], sentences: Sentences, groups: Sequence[Group]) -> str:
+    """BLEU and chrF of each run on each group, with bars."""
+    if not groups:
+        return ""
+    columns = [group_scores(output.texts, [sentences.references], groups, ("bleu", "chrf")) for output in outputs]
+    rows = [
+        [group.name, len(group.lines), *(_bar(score) for column in columns for score in column[place])]
+        for place, group in enumerate(groups)
+    ]
+    names = [f"{output.name} {metric}" if len(outputs) > 1 else metric for output in outputs for metric in ("BLEU", "chrF2")]
+    return table(["part", "lines", *names], rows, title)
+
+
+def _bar(score: Score) -> Markup:
+    return Markup(f'<span class="bar" style="--value:{min(100.0, score.value):.0f}%">{score.value:.1f}</span>')
+
+
+def _health(outputs: Sequence[Output], sentences: Sentences) -> str:
+    rows = []
+    for output in outputs:
+        found = health(output.texts, sentences.references, sentences.sources)
+        rows.append([output.name, f"{found.length_ratio:.2f}", *(f"{share:.1%}" for share in found[1:])])
+    about = (
+        "Length ratio: words of all outputs for each word of the references. Repeating: one to four words three times in a row, or four "
+        "words twice more than the reference has them. Far off: three words or more with a chrF2 below 10, what a hallucination looks like."
+    )
+    return table(["run", "length ratio", "empty", "repeating", "copied source", "far off"], rows, "Health of the outputs") + paragraph(
+        about, "note"
+    )
+
+
+def robustness_section(measured: Sequence[tuple[str, Sequence[Outcome]]]) -> str:
+    """Each run under each condition, and what it loses against the unchanged text."""
+    if not measured:
+        return ""
+    parts = []
+    for name, outcomes in measured:
+        clean = outcomes[0].scores[0].value
+        rows = [
+            [
+                outcome.condition, outcome.lines, Markup(_bar(outcome.scores[0])), f"{outcome.scores[0].value - clean:+.1f}",
+                f"{outcome.scores[1].value:.1f}", f"{outcome.health.length_ratio:.2f}",
+                f"{outcome.health.repeating:.1%}", f"{outcome.health.far_off:.1%}",
+            ]
+            for outcome in outcomes
+        ]  # fmt: skip
+        header = ["input", "lines", "BLEU", "change", "chrF2", "length ratio", "repeating", "far off"]
+        parts.append(table(header, rows, name))
+    about = "".join(f"<li><b>{escape(each.condition)}</b>: {escape(each.about)}</li>" for each in measured[0][1])
+    signature = measured[0][1][0].scores[0].signature
+    return section(
+        "robustness", "Robustness", paragraph("The same sentences, made harder. BLEU signature: " + signature), *parts,
+        details("What was done to the text", f"<ul>{about}</ul>"),
+    )  # fmt: skip
+
+
+def recorded_scores(runs: Sequence[RunRecord]) -> str:
+    """The scores that training itself wrote down at each run's best checkpoint."""
+    rows = []
+    for run in runs:
+        for score in (run.best or {}).get("scores") or []:
+            value = number(score.get("value"))
+            if value is not None:
+                rows.append(
+                    [run.name, score.get("metric", ""), f"{value:.1f}", Markup(f"<code>{escape(score.get('signature', ''))}</code>")]
+                )
+    caption = "Dev scores of the best checkpoint, recorded in training"
+    return table(["run", "metric", "value", "signature"], rows, caption, numbers=False) if rows else ""

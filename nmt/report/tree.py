@@ -1,0 +1,84 @@
+"""The prediction tree as SVG: every prefix that the beam kept, the translation's own path in full colour."""
+
+from nmt.report.close_up import CloseUp, TreeNode
+from nmt.report.markup import data, details, escape, table
+
+ROW = 20  # pixels between leaves
+GAP = 26  # between a piece and those that follow it
+LETTER = 8.5  # width of a letter in bold, about
+MOST = 400  # nodes: a bigger tree cannot be read
+
+
+def prediction_tree(view: CloseUp) -> str:
+    """Time runs to the right; a square ends a hypothesis. What fell off the beam at once is left out."""
+    nodes = view.nodes
+    finished = details("Hypotheses as a table", _table(view))
+    if not 0 < len(nodes) <= MOST:
+        return f'<p class="gap">The tree has {len(nodes)} prefixes, too many to draw.</p>{finished}'
+    across, down = place_nodes(nodes)
+    width = max(x + LETTER * len(node.piece) for x, node in zip(across, nodes, strict=True)) + 12
+    links, labels = [], []
+    for number, node in enumerate(nodes):
+        x, y = across[number], down[number]
+        kind = f"{' best' if node.best else ''}{' end' if node.score is not None else ''}"
+        if node.parent >= 0:
+            start = across[node.parent] + LETTER * len(nodes[node.parent].piece) + 6
+            middle = (start + x - 8) / 2
+            links.append(
+                f'<path class="link{kind}" d="M{start:.0f} {down[node.parent]:.0f}C{middle:.0f} {down[node.parent]:.0f} '
+                f'{middle:.0f} {y:.0f} {x - 8:.0f} {y:.0f}"/>'
+            )
+        mark = f'<rect x="{x - 7:.0f}" y="{y - 3:.0f}" width="6" height="6"/>' if node.score is not None else ""
+        if node.score is None:
+            mark = f'<circle cx="{x - 4:.0f}" cy="{y:.0f}" r="2"/>'
+        labels.append(
+            f'<g class="node{kind}" data-n="{number}">{mark}<text x="{x + 3:.0f}" y="{y + 4:.0f}">{escape(node.piece)}</text></g>'
+        )
+    label = f"Prediction tree of {view.run}: {len(nodes)} prefixes. Arrow keys walk through it; the table below lists the hypotheses."
+    values = [[node.parent, node.piece, round(node.log_prob, 2), None if node.score is None else round(node.score, 3)] for node in nodes]
+    return (
+        f'<div class="scroll tall"><svg class="tree" width="{width:.0f}" height="{max(down) + ROW:.0f}" role="img" tabindex="0" '
+        f'aria-label="{escape(label)}" data-tree="{data(values)}">{"".join(links)}{"".join(labels)}</svg></div>'
+        f'<output class="readout" aria-live="polite"></output>{finished}'
+    )
+
+
+def place_nodes(nodes: list[TreeNode]) -> tuple[list[float], list[float]]:
+    """(x, y) of each node: behind its parent's longest sibling at that depth, and in the middle of its children."""
+    depths = [0] * len(nodes)
+    children: list[list[int]] = [[] for _ in nodes]
+    for number, node in enumerate(nodes):
+        if node.parent >= 0:
+            depths[number] = depths[node.parent] + 1
+            children[node.parent].append(number)
+    widths = [0.0] * (max(depths) + 1)
+    for depth, node in zip(depths, nodes, strict=True):
+        widths[depth] = max(widths[depth], LETTER * len(node.piece) + GAP)
+    starts = [12 + sum(widths[:depth]) for depth in range(len(widths))]
+    down = [0.0] * len(nodes)
+    leaf = 0
+    for number in _depth_first(nodes, children):
+        if not children[number]:
+            leaf += 1
+            down[number] = leaf * ROW
+    for number in reversed(range(len(nodes))):  # parents stand before their children
+        if children[number]:
+            down[number] = sum(down[child] for child in children[number]) / len(children[number])
+    return [starts[depth] for depth in depths], down
+
+
+def _depth_first(nodes: list[TreeNode], children: list[list[int]]) -> list[int]:
+    """All nodes, each before its children, the translation's path first among siblings."""
+    order = []
+    stack = [number for number, node in enumerate(nodes) if node.parent < 0]
+    stack.sort(key=lambda number: nodes[number].best)
+    while stack:
+        number = stack.pop()
+        order.append(number)
+        stack += sorted(children[number], key=lambda child: nodes[child].best)
+    return order
+
+
+def _table(view: CloseUp) -> str:
+    rows = [[text or "(empty)", f"{log_prob:.2f}", f"{score:.3f}"] for text, log_prob, score in view.hypotheses]
+    return table(["hypothesis", "log-probability", "score"], rows)

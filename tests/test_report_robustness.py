@@ -1,0 +1,61 @@
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nmt.scoring.perturbations import conditions, joined, typos, unseen, unstopped
+from nmt.scoring.robustness import measure_robustness
+
+SOURCES = [f"Dit is zin nummer {number}." for number in range(8)]
+REFERENCES = [f"This is sentence number {number}." for number in range(8)]
+line = st.text(st.characters(exclude_characters="\n\r", exclude_categories=["Cs"]), max_size=40)
+
+
+@given(line, st.integers(0, 100))
+def test_a_typo_changes_no_number_of_words(text: str, seed: int) -> None:
+    assert typos(text, random.Random(seed), share=1.0).count(" ") == text.count(" ")
+
+
+@given(line, st.integers(0, 100))
+def test_a_typo_changes_at_most_one_letter_of_a_word(text: str, seed: int) -> None:
+    for before, after in zip(text.split(" "), typos(text, random.Random(seed), share=1.0).split(" "), strict=True):
+        assert abs(len(after) - len(before)) <= 1
+        assert len(before) > 1 or after == before
+
+
+@given(line, st.integers(0, 100))
+def test_an_unseen_character_is_one_word_more(text: str, seed: int) -> None:
+    assert unseen(text, random.Random(seed)).count(" ") == text.count(" ") + 1
+
+
+def test_the_final_stop_goes_and_only_that() -> None:
+    assert [unstopped(text) for text in ("Ja. Nee.", "Ja!  ", "Ja", "", ".")] == ["Ja. Nee", "Ja", "Ja", "", ""]
+
+
+def test_joined_lines_leave_out_what_is_left_over() -> None:
+    assert joined(["a", "b", "c", "d", "e"], 2) == ["a b", "c d"]
+
+
+def test_conditions_are_the_same_each_time_and_stay_line_for_line() -> None:
+    made = conditions(SOURCES, REFERENCES)
+    assert made == conditions(SOURCES, REFERENCES)
+    assert made[0].sources == SOURCES
+    assert all(len(each.sources) == len(each.references) for each in made)
+    assert len({each.name for each in made}) == len(made) == 8
+    assert len(conditions(["een"], ["one"])) == 6
+
+
+def test_a_system_that_knows_the_answers_loses_nothing() -> None:
+    answers = {
+        source: reference
+        for each in conditions(SOURCES, REFERENCES)
+        for source, reference in zip(each.sources, each.references, strict=True)
+    }
+    outcomes = measure_robustness(lambda lines: [answers[each] for each in lines], SOURCES, REFERENCES, ("bleu",))
+    assert all(outcome.scores[0].value > 99.9 and outcome.health.length_ratio == 1 for outcome in outcomes)
+    assert [outcome.lines for outcome in outcomes] == [8] * 6 + [2, 1]
+
+
+def test_a_system_that_repeats_itself_is_found_out() -> None:
+    outcomes = measure_robustness(lambda lines: ["no no no no"] * len(lines), SOURCES, REFERENCES, ("bleu",))
+    assert all(outcome.health.repeating == 1 for outcome in outcomes)
