@@ -1,5 +1,7 @@
 """nmt: recurrent machine translation.
 
+`nmt.Translator` is the front door of the Python API; the rest is for the command line and for those who read on.
+
 Tensors end in their shape. The dimensions:
 
 B  sentences of a batch          E  embedding size
@@ -9,4 +11,19 @@ K  beam size                     V  pieces of the vocabulary
 N  rows = B * K                  G  gate rows of a cell (4H for an LSTM)
 """
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nmt.inference.translator import Translator
+
+__all__ = ["Translator", "__version__"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Loads torch only for those who translate: `nmt --help` and argument errors answer at once."""
+    if name == "Translator":
+        from nmt.inference.translator import Translator
+
+        return Translator
+    raise AttributeError(f"module 'nmt' has no attribute {name!r}")

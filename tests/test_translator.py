@@ -64,7 +64,7 @@ def test_a_translation_depends_on_no_batch_no_order_and_no_neighbour(translator,
 def test_streaming_is_translating(translator, monkeypatch):
     from nmt.inference import translator as module
 
-    whole = translator.translate(LINES)
+    whole = translator.translate([f"{line}\n" for line in LINES])
     monkeypatch.setattr(module, "CHUNK_LINES", 2)
     assert list(translator.stream(iter(LINES))) == whole
 
@@ -101,6 +101,7 @@ def test_a_long_line_is_translated_in_segments_and_none_is_lost(translator):
     alone = translator.translate([" ".join([sentence] * fitting)])[0]
     assert translator.translate([long_line])[0] == " ".join([alone] * 3)
     (best,) = translator.nbest([long_line], 1, details=True)[0]
+    assert best.segments == 3
     assert max(source for source, _ in best.alignment) >= 2 * fitting * 5
     assert len(best.piece_log_probs) == len(best.pieces) + 3
 

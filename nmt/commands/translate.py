@@ -53,8 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
         first = 0
         # A person who types a line waits for its translation.
         size = 1 if arguments.input is None and sys.stdin.isatty() else CHUNK_LINES
-        for chunk in chunks(read(stream, str(arguments.input or "stdin"), log), size):
+        name = str(arguments.input or "stdin")
+        for chunk in chunks(read(stream, name, log), size):
             found = translator.nbest([line.text for line in chunk], n_best, arguments.beam, arguments.length_alpha, details)
+            for number, translations in enumerate(found, start=first + 1):
+                if translations[0].segments > 1:
+                    log(f"{name}:{number}: longer than any line in training; translated in {translations[0].segments} segments")
             writer.write(_rendered(first, chunk, found, form, arguments))
             first += len(chunk)
     return 0

@@ -15,6 +15,7 @@ class Translation(NamedTuple):
     pieces: tuple[str, ...]
     piece_log_probs: tuple[float, ...] = ()  # of each piece and the end of sentence; only with details
     alignment: Alignment = ()  # (source word, target word); only with details
+    segments: int = 1  # in which a line longer than the model has seen was translated
 
 
 class SegmentTranslations(NamedTuple):
@@ -55,4 +56,5 @@ def _joined(source_words: list[int], parts: list[Translation], alpha: float) -> 
         pieces=tuple(piece for part in parts for piece in part.pieces),
         piece_log_probs=tuple(value for part in parts for value in part.piece_log_probs),
         alignment=tuple(alignment),
+        segments=len(parts),
     )

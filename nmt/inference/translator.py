@@ -40,7 +40,7 @@ class _Segment(NamedTuple):
 class Translator:
     """A model with its subwords and search settings; its methods may be called from several threads.
 
-    `translate` and its sisters take lines without line ends. A blank line translates to a blank line. A line of more pieces than
+    `translate` and its sisters take lines; line ends are taken off. A blank line translates to a blank line. A line of more pieces than
     `data.max_length` of the recipe is translated in segments and joined with spaces.
     """
 
@@ -120,7 +120,7 @@ class Translator:
 
     def _segments(self, lines: Sequence[str]) -> list[_Segment]:
         segments = []
-        for line, ids in enumerate(self.subwords.source.encode(lines)):
+        for line, ids in enumerate(self.subwords.source.encode([line.rstrip("\r\n") for line in lines])):
             ends = segment_ends(self.subwords.source.pieces(ids), self.recipe.data.max_length) if ids else []
             segments += [_Segment(line, ids[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
         return segments
