@@ -297,3 +297,11 @@ def test_a_reader_that_leaves_is_no_error(model: str) -> None:
     )
     os.close(write)
     assert (result.returncode, result.stderr) == (141, b"")
+
+
+def test_a_line_translated_in_segments_is_reported(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "in.nl"
+    path.write_text("de kat\n" + "de hond " * 100 + "\n", encoding="utf-8")
+    assert main(["translate", model, "-i", str(path)]) == 0
+    # 800 characters without the last space are 800 pieces with the first one, of which 200 make a segment.
+    assert f"{path}:2: longer than any line in training; translated in 4 segments" in capsys.readouterr().err
