@@ -7,7 +7,6 @@ CORPUS is a prefix or anything else that `nmt train` reads. Updates are real one
 
 import argparse
 import json
-import platform
 import statistics
 import tempfile
 import time
@@ -17,6 +16,7 @@ from typing import Any
 
 import torch
 
+from evaluation.hardware import circumstances
 from nmt.config import DataConfig, ModelConfig, Recipe, SubwordsConfig, TrainingConfig
 from nmt.model.cells import GATES
 from nmt.model.seq2seq import Seq2Seq
@@ -92,9 +92,7 @@ def measure(recipe: Recipe, updates: int) -> dict[str, Any]:
             "gemm_gflops": round(gemm / 1e9, 1),
             "share_of_gemm_rate": round(statistics.median(flop_rates) / gemm, 3),
             "updates": updates,
-            "threads": torch.get_num_threads(),
-            "machine": platform.processor() or platform.machine(),
-            "torch": torch.__version__,
+            **circumstances(),
         }
 
 

@@ -1,0 +1,61 @@
+"""BLEU of a run on a test set, greedy and with beams, with all that it takes to repeat it.
+
+python -m evaluation.quality RUN TEST [--out evaluation/results/NAME.json]
+
+RUN is a finished run of `nmt train`; TEST a corpus that it never saw, in any format that nmt reads.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from evaluation.hardware import circumstances
+from nmt.config import dump_recipe
+from nmt.data.corpus import read_parallel
+from nmt.inference.export import best_validation
+from nmt.inference.translator import Translator
+from nmt.scoring.bleu import corpus_scores
+
+
+def measure(run: Path, test: str, beams: tuple[int, ...] = (1, 5)) -> dict[str, Any]:
+    """Scores with signatures for each beam, beside the dev scores of the best checkpoint."""
+    translator = Translator.load(run)
+    data = translator.recipe.data
+    sources, references = read_parallel(test, data.source, data.target, "test")
+    scores = {}
+    for beam in beams:
+        start = time.perf_counter()
+        translations = translator.translate(sources, beam=beam)
+        found = corpus_scores(translations, [references], confidence=True)
+        scores[f"beam {beam}"] = [score._asdict() for score in found] + [{"seconds": round(time.perf_counter() - start, 1)}]
+    return {
+        "run": run.name,
+        "test": test,
+        "sentences": len(sources),
+        "parameters": sum(parameter.numel() for parameter in translator.model.parameters()),
+        "precision": translator.precision,
+        "test_scores": scores,
+        "dev": best_validation(run),
+        "seed": translator.recipe.training.seed,
+        "recipe": dump_recipe(translator.recipe),
+        **circumstances(),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("test")
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    figures = measure(arguments.run, arguments.test)
+    text = json.dumps(figures, indent=1, ensure_ascii=False)
+    print(text)
+    if arguments.out:
+        arguments.out.write_text(f"{text}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
