@@ -5,15 +5,19 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 import torch
+from sacrebleu.dataset import DATASETS
 
 from nmt.commands.main import main
 from nmt.config import DataConfig, ModelConfig, Recipe, SearchConfig, SubwordsConfig, dump_recipe
 from nmt.data.subwords import SubwordPair, train_subwords
+from nmt.errors import NmtError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model.weights import named_weights, save_weights
+from nmt.scoring.testsets import published_test_set
 
 WORDS = ["the", "a", "cat", "dog", "house", "tree", "sees", "finds", "big", "small", "red", "old", "and", "runs"]
 
@@ -112,9 +116,55 @@ def test_models_and_files_on_two_test_sets_make_one_table(models: list[str], tmp
     assert [row["value"] for row in rows if row["system"] == str(written)] == [100.0] * 4
 
 
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which sacreBLEU looks for wmt14 and wmt15; nothing can be downloaded."""
+
+    def refuse(*_: object) -> None:
+        raise URLError("no network")
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    for name in ("wmt14", "wmt15"):
+        monkeypatch.setattr(DATASETS[name], "_outdir", str(tmp_path / name))
+        monkeypatch.setattr(DATASETS[name], "_rawdir", str(tmp_path / name / "raw"))
+    (tmp_path / "wmt14").mkdir()
+    lines = {"src": "der Hund\x85\n", "ref": "the dog\n"}
+    for field in DATASETS["wmt14"].fieldnames("de-en"):
+        (tmp_path / f"wmt14/wmt14.de-en.{field}").write_text(lines.get(field, "x\n"), encoding="utf-8")
+    return tmp_path
+
+
+def test_a_published_test_set_is_known_by_its_name(published: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (published / "made").write_text("the dog\n")
+    assert printed(capsys, "-t", "wmt14", "-l", "de-en", str(published / "made"), "--metrics", "chrf").startswith("chrF2 = 100.0 ")
+    assert published_test_set("wmt14", "de-en") == (["der Hund\x85"], [["the dog"]])
+
+
+@pytest.mark.parametrize(
+    ("name", "pair", "message"),
+    [
+        ("wmt140", "de-en", "sacreBLEU has no test set 'wmt140'; did you mean wmt14"),
+        ("wmt14", "de-nl", "the test set wmt14 has no language pair 'de-nl'; it has cs-en, "),
+        ("wmt15", "de-en", "the test set wmt15 de-en is not on disk .* and cannot be downloaded .*no network"),
+    ],
+)
+@pytest.mark.usefixtures("published")
+def test_a_test_set_that_is_not_to_be_had_is_one_clear_line(name: str, pair: str, message: str) -> None:
+    with pytest.raises(NmtError, match=message):
+        published_test_set(name, pair)
+
+
+@pytest.mark.usefixtures("published")
+def test_a_model_for_other_languages_is_refused(models: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "-t", "wmt14", "-l", "de-en", models[0]]) == 1
+    assert "-l de-en: a model translates nl-en" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["a", "-t", "wmt14"], "-t NAME and -l XX-YY go together"),
+        (["a", "-t", "wmt14", "-l", "de-en", "--reference", "r"], "-t names source and references"),
         (["a", "b", "--test", "t", "--save", "f"], "--save writes the translations of one MODEL on one test set"),
         (["a", "b", "b", "--reference", "r"], "a system is given twice"),
         (["a", "--reference", "r", "--breakdown", "domain"], "--breakdown domain and --domains FILE go together"),

@@ -3,6 +3,7 @@
 nmt evaluate MODEL [MODEL ...] --test PREFIX          translate the source side of a test corpus, compare with its target side
 nmt evaluate MODEL --source FILE --reference FILE     the same with files of any name
 nmt evaluate --reference FILE HYP [HYP ...]           compare translations that exist already
+nmt evaluate -t wmt14 -l de-en MODEL | HYP ...        the same on a test set that sacreBLEU knows by name
 
 Several systems and several test sets make one table. With --test or --source, files of translations may stand beside models.
 """
@@ -28,6 +29,8 @@ BREAKDOWNS = ("length", "frequency", "domain")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", metavar="MODEL | HYP", nargs="+", type=Path, help="models to translate with, or files of translations")
     parser.add_argument("--test", metavar="PREFIX", action="append", help="test corpus, in any format that nmt train reads; repeatable")
+    parser.add_argument("-t", "--test-set", metavar="NAME", help="test set of sacreBLEU's list, such as wmt14; downloaded if need be")
+    parser.add_argument("-l", "--language-pair", metavar="XX-YY", help="its languages, such as de-en")
     parser.add_argument("--source", metavar="FILE", type=Path, help="text to translate")
     parser.add_argument(
         "--reference", metavar="FILE", type=Path, action="append", default=[], help="human translations; repeat for several sets"
@@ -67,7 +70,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _refuse_contradictions(arguments: argparse.Namespace) -> None:
     """Raise UsageError for arguments of different ways to call this command."""
-    model_given = arguments.test is not None or arguments.source is not None
+    model_given = arguments.test is not None or arguments.source is not None or arguments.test_set is not None
+    if (arguments.test_set is None) != (arguments.language_pair is None):
+        raise UsageError("-t NAME and -l XX-YY go together: -t wmt14 -l de-en")
+    if arguments.test_set and (arguments.test or arguments.source or arguments.reference):
+        raise UsageError("-t names source and references: leave out --test, --source and --reference")
     if not model_given and not arguments.reference:
         raise UsageError("what to compare with is missing: give --test PREFIX, or --reference FILE")
     if arguments.test is not None and (arguments.source or arguments.reference):
@@ -93,7 +100,7 @@ def _test_sets(arguments: argparse.Namespace) -> "list[Benchmark]":
     from nmt.data.lines import read_lines
     from nmt.scoring.evaluation import Benchmark
 
-    translated = arguments.test is not None or arguments.source is not None
+    translated = arguments.test is not None or arguments.source is not None or arguments.test_set is not None
     files = [path for path in arguments.inputs if path.is_file() or not translated]
     references = [list(read_lines(path)) for path in arguments.reference]
     written = {str(path): list(read_lines(path)) for path in files}
@@ -107,11 +114,11 @@ def _test_sets(arguments: argparse.Namespace) -> "list[Benchmark]":
         for path in arguments.inputs
         if path not in files
     }
-    if not models:
+    if not models and not arguments.test_set:
         raise NmtError(f"{files[0]}: a file of translations; name a model as well, or give --reference FILE alone")
     tests = []
-    for name in arguments.test or [str(arguments.source)]:
-        sources, sets = _source_and_references(arguments, name, next(iter(models.values())), references)
+    for name in arguments.test or [f"{arguments.test_set} {arguments.language_pair}" if arguments.test_set else str(arguments.source)]:
+        sources, sets = _source_and_references(arguments, name, list(models.values()), references)
         _refuse_unequal([Path(name), *files], [sources, *written.values()])
         made = {system: _translate(translator, sources, arguments) for system, translator in models.items()}
         systems = {str(path): made.get(str(path)) or written[str(path)] for path in arguments.inputs}
@@ -120,13 +127,20 @@ def _test_sets(arguments: argparse.Namespace) -> "list[Benchmark]":
 
 
 def _source_and_references(
-    arguments: argparse.Namespace, name: str, translator: "Translator", references: list[list[str]]
+    arguments: argparse.Namespace, name: str, translators: "list[Translator]", references: list[list[str]]
 ) -> tuple[list[str], list[list[str]]]:
     from nmt.data.corpus import read_parallel
     from nmt.data.lines import read_lines
 
+    if arguments.test_set:
+        from nmt.scoring.testsets import published_test_set
+
+        for data in (translator.recipe.data for translator in translators):
+            if f"{data.source}-{data.target}" != arguments.language_pair:
+                raise NmtError(f"-l {arguments.language_pair}: a model translates {data.source}-{data.target}; evaluate it on its own pair")
+        return published_test_set(arguments.test_set, arguments.language_pair)
     if arguments.test is not None:
-        data = translator.recipe.data
+        data = translators[0].recipe.data
         sources, reference = read_parallel(name, data.source, data.target, "test")
         return sources, [reference]
     sources = list(read_lines(arguments.source))

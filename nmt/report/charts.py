@@ -45,7 +45,7 @@ def line_chart(chart: Chart) -> str:
         return f'<figure class="chart"><figcaption>{escape(chart.title)}</figcaption><p class="gap">Not recorded.</p></figure>\n'
     xs = [x for each in series for x in each.xs]
     ys = [y for each in series for y in each.ys if y is not None]
-    x_scale = Scale(min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1, LEFT, WIDTH - RIGHT)
+    x_scale = Scale(0, max(1.0, *xs), LEFT, WIDTH - RIGHT)
     y_scale = scale_over(ys, HEIGHT - BOTTOM, TOP, chart.logarithmic, chart.from_zero)
     lines = "".join(_line(each, x_scale, y_scale) for each in series)
     label = f"{chart.title}: {chart.y_name} by {chart.x_name}. " + " ".join(_summary(each) for each in series)
