@@ -9,7 +9,7 @@ from nmt.inference.packing import Kernels
 from nmt.search.beam import beam_search
 
 FP32 = Kernels(precision="fp32")
-ROUNDED = [Kernels(precision="bf16"), Kernels(precision="int8"), Kernels(precision="int8", engine="onednn")]
+ROUNDED = [Kernels(precision="bf16"), Kernels(precision="int8"), Kernels(precision="int8", engine="onednn", fast_bf16=True)]
 STEPS = [  # the rows and the sentences that stay after each step
     ([0, 0, 1, 1, 2, 2], None),
     ([0, 1, 3, 2, 5, 4], None),

@@ -7,10 +7,12 @@ from torch import Tensor
 
 from nmt.inference.packed_decoder import PackedDecoder, PackedDecoderState
 from nmt.inference.packed_encoder import PackedEncoder
-from nmt.inference.packing import Kernels, PackedLinear, quantise
+from nmt.inference.packing import Kernels, PackedLinear
 from nmt.inference.reading import PackedMemory
 from nmt.inference.shortlist import Shortlist
 from nmt.model.seq2seq import Seq2Seq
+
+FEW_SENTENCES = 3  # of a batch: their output layer of some hundred pieces is not worth rounding to bf16
 
 
 class EngineState(NamedTuple):
@@ -44,17 +46,18 @@ class Engine:
             weight_VE = model.output.weight.detach()
             self.output = PackedLinear(weight_VE, None, kernels)
             self.kernels, self.shortlist = kernels, shortlist
-            self.rows: tuple[Tensor, ...] = ()
-            if shortlist is not None:
-                self.rows = quantise(weight_VE) if kernels.precision == "int8" else (weight_VE,)
+            self.weight_VE = weight_VE.bfloat16() if kernels.fast_bf16 and kernels.precision != "fp32" else weight_VE
 
     def encode(self, source_BS: Tensor, lengths_B: Tensor) -> EngineState:
         """Reads the source; the result has one row a sentence."""
         states_BSH, final_BH = self.encoder.read(source_BS, lengths_B)
-        candidates_C = None if self.shortlist is None else self.shortlist.candidates(source_BS)
         attention = self.decoder.attention
         memory, decoder = attention.memory(states_BSH, lengths_B), self.decoder.initial_state(final_BH)
-        return EngineState(memory, decoder, attention.heads, candidates_C, self._output(candidates_C))
+        if self.shortlist is None:
+            return EngineState(memory, decoder, attention.heads, None, self.output)
+        candidates_C = self.shortlist.candidates(source_BS)
+        output = self._output(candidates_C, len(source_BS))
+        return EngineState(memory, decoder, attention.heads, candidates_C, output)
 
     def step(self, pieces_N: Tensor, state: EngineState) -> tuple[Tensor, EngineState]:
         """One target position: the logits of the next piece and the next state."""
@@ -63,10 +66,7 @@ class Engine:
         vectors_NE, decoder = self.decoder.step(pieces_N, state.memory, state.decoder)
         return state.output(vectors_NE), state._replace(decoder=decoder)
 
-    def _output(self, candidates_C: Tensor | None) -> PackedLinear:
-        if candidates_C is None:
-            return self.output
-        chosen = [part.index_select(0, candidates_C) for part in self.rows]
-        if self.kernels.precision == "int8":
-            return PackedLinear.from_int8(chosen[0], chosen[1], self.kernels)
-        return PackedLinear(chosen[0], None, self.kernels)
+    def _output(self, candidates_C: Tensor, sentences: int) -> PackedLinear:
+        """The output layer of some pieces. int8 takes longer to pack than it saves in the steps of one batch."""
+        precision = "bf16" if self.kernels.fast_bf16 and sentences > FEW_SENTENCES else "fp32"
+        return PackedLinear(self.weight_VE.index_select(0, candidates_C), None, Kernels(precision=precision))

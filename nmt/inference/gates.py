@@ -39,10 +39,10 @@ def advance_tanh(gates_NG: Tensor, state: CellState, peepholes_3H: Tensor | None
 
 
 def advance_lstm(gates_NG: Tensor, state: CellState, peepholes_3H: Tensor | None, hidden_NH: Tensor | None) -> CellState:
-    H = state[1].shape[1]
-    gates_NG[:, : 3 * H].sigmoid_()
-    cell_NH = (gates_NG[:, H : 2 * H] * state[1]).addcmul_(gates_NG[:, :H], gates_NG[:, 3 * H :].tanh_())
-    return torch.mul(gates_NG[:, 2 * H : 3 * H], torch.tanh(cell_NH), out=hidden_NH), cell_NH
+    in_NH, forget_NH, out_NH, candidate_NH = gates_NG.chunk(4, dim=1)
+    gates_NG.narrow(1, 0, 3 * state[1].shape[1]).sigmoid_()
+    cell_NH = (forget_NH * state[1]).addcmul_(in_NH, candidate_NH.tanh_())
+    return torch.mul(out_NH, torch.tanh(cell_NH), out=hidden_NH), cell_NH
 
 
 def advance_peephole(gates_NG: Tensor, state: CellState, peepholes_3H: Tensor | None, hidden_NH: Tensor | None) -> CellState:

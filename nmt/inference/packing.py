@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 PRECISIONS = ("fp32", "bf16", "int8")
-FEW_ROWS = 16  # up to so many rows fbgemm's int8 product is the faster one: it sets up nothing a call
+FEW_ROWS = 24  # up to so many rows fbgemm's int8 product is the faster one: it sets up nothing a call
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,13 @@ class Kernels:
 
     precision: str  # of the weights: fp32, bf16 or int8
     engine: str = "fbgemm"  # of int8 products of many rows: fbgemm, or onednn where that is faster
+    fast_bf16: bool = False  # the processor has bf16 instructions, and int8 is to use them where they are faster
     reduced: bool = True  # int8: activations have 7 bits, for processors whose 8-bit sums saturate (those without VNNI)
+
+    @property
+    def fused_encoder(self) -> bool:
+        """Whether LSTMs that read the source run in oneDNN's bf16 kernel."""
+        return self.precision != "fp32" and self.fast_bf16
 
 
 class PackedLinear:
@@ -37,14 +43,6 @@ class PackedLinear:
             self._pack_int8(*quantise(weight_OI), bias_O, kernels.engine)
         else:
             self._pack_float(weight_OI, bias_O)
-
-    @classmethod
-    def from_int8(cls, weight_OI: Tensor, scales_O: Tensor, kernels: Kernels) -> "PackedLinear":
-        """Of weights that are quantised already, without bias."""
-        packed = cls.__new__(cls)
-        packed.precision, packed.reduced = "int8", kernels.reduced
-        packed._pack_int8(weight_OI, scales_O, None, kernels.engine)
-        return packed
 
     def __call__(self, inputs_NI: Tensor) -> Tensor:
         """fp32 rows -> fp32 rows."""

@@ -15,7 +15,7 @@ from nmt.data.subwords import EOS
 from nmt.errors import NmtError
 
 STEP = 64  # candidate sets are a multiple of so many pieces
-BEST = 16  # target pieces of each source piece
+BEST = 64  # target pieces of each source piece
 FREQUENT = 128  # target pieces that are always candidates
 LINKS = 20_000_000  # at most so many pairs of positions are counted
 ROUNDS = 4  # of expectation and maximisation
@@ -90,12 +90,13 @@ def learn_shortlist(sources: Sequence[Integers], targets: Sequence[Integers], so
 def _translation_probabilities(
     sources: Sequence[Integers], targets: Sequence[Integers], target_size: int
 ) -> tuple[Integers, npt.NDArray[np.float64]]:
-    """-> keys (source piece * target size + target piece), rising, and P(source piece generated it | target piece seen) counts."""
+    """-> keys (source piece * target size + target piece), rising, and P(target piece | source piece) of each."""
     keys, positions = [], []
     position = 0
     for source, target in zip(sources, targets, strict=True):
-        keys.append((np.asarray(source, np.int64)[None] * target_size + np.asarray(target, np.int64)[:, None]).reshape(-1))
-        positions.append(np.repeat(np.arange(position, position + len(target)), len(source)))
+        ended = np.append(source, EOS).astype(np.int64)  # the end stands for whatever no piece calls for: model 1's empty word
+        keys.append((ended * target_size + np.asarray(target, np.int64)[:, None]).reshape(-1))
+        positions.append(np.repeat(np.arange(position, position + len(target)), len(ended)))
         position += len(target)
     if not keys:
         return np.zeros(0, np.int64), np.zeros(0)

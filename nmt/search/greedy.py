@@ -10,6 +10,8 @@ from nmt.search.candidates import best_pieces, look
 from nmt.search.picks import Hypothesis, nothing_finite
 from nmt.search.step import S, Step
 
+FEW = 20_000  # logits: so many are faster looked at one by one than in blocks
+
 
 class Ends(NamedTuple):
     """Where outputs may end and where they must."""
@@ -32,13 +34,18 @@ def greedy_search(step: Step[S], state: S, bos: int, ends: Ends, length_alpha: f
     while sentences:
         length += 1
         logits_NV, state = step(pieces_N, state)
-        rows = look(logits_NV, ends.early_F if length < ends.min_length else ends.never_F, scored)
-        values_N, pieces_N = best_pieces(rows)
+        forbidden_F = ends.early_F if length < ends.min_length else ends.never_F
+        if not scored and logits_NV.numel() <= FEW:
+            values_N, pieces_N = logits_NV.index_fill_(1, forbidden_F, -torch.inf).max(1)
+        else:
+            rows = look(logits_NV, forbidden_F, scored)
+            values_N, pieces_N = best_pieces(rows)
+            values_N = values_N - rows.normalisers_N
         must_end = [n for n, sentence in enumerate(sentences) if ends.max_lengths[sentence] == length]
         if must_end:
             pieces_N[must_end] = ends.eos
-            values_N[must_end] = logits_NV[must_end, ends.eos]
-        log_probs_N = log_probs_N + (values_N - rows.normalisers_N)
+            values_N[must_end] = logits_NV[must_end, ends.eos] - (rows.normalisers_N[must_end] if scored else 0.0)
+        log_probs_N = log_probs_N + values_N
         going = []
         for n, (sentence, piece) in enumerate(zip(sentences, pieces_N.tolist(), strict=True)):
             if piece != ends.eos:
