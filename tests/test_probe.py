@@ -31,6 +31,6 @@ def test_auto_takes_what_is_clearly_faster_than_fp32(monkeypatch, times, chosen)
 
 
 def test_int8_without_its_products_is_refused(monkeypatch):
-    monkeypatch.setattr(probe, "_int8_kernels", list)
+    monkeypatch.setattr(probe, "_int8_kernels", lambda has_bf16: [])
     with pytest.raises(NmtError, match=r"this build of torch has no int8 products; use auto, bf16 or fp32"):
         choose_kernels("int8")

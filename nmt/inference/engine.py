@@ -11,6 +11,7 @@ from nmt.inference.packing import Kernels, PackedLinear
 from nmt.inference.reading import PackedMemory
 from nmt.inference.shortlist import Shortlist
 from nmt.model.seq2seq import Seq2Seq
+from nmt.search.picks import Hypothesis
 
 FEW_SENTENCES = 3  # of a batch: their output layer of some hundred pieces is not worth rounding to bf16
 
@@ -46,7 +47,7 @@ class Engine:
             weight_VE = model.output.weight.detach()
             self.output = PackedLinear(weight_VE, None, kernels)
             self.kernels, self.shortlist = kernels, shortlist
-            self.weight_VE = weight_VE.bfloat16() if kernels.fast_bf16 and kernels.precision != "fp32" else weight_VE
+            self.weight_VE = weight_VE.bfloat16() if kernels.rounded_to_bf16 else weight_VE
 
     def encode(self, source_BS: Tensor, lengths_B: Tensor) -> EngineState:
         """Reads the source; the result has one row a sentence."""
@@ -68,5 +69,13 @@ class Engine:
 
     def _output(self, candidates_C: Tensor, sentences: int) -> PackedLinear:
         """The output layer of some pieces. int8 takes longer to pack than it saves in the steps of one batch."""
-        precision = "bf16" if self.kernels.fast_bf16 and sentences > FEW_SENTENCES else "fp32"
+        precision = "bf16" if self.kernels.rounded_to_bf16 and sentences > FEW_SENTENCES else "fp32"
         return PackedLinear(self.weight_VE.index_select(0, candidates_C), None, Kernels(precision=precision))
+
+
+def in_pieces(found: list[list[Hypothesis]], candidates_C: Tensor | None) -> list[list[Hypothesis]]:
+    """What a search over the columns of a shortlist found, in pieces."""
+    if candidates_C is None:
+        return found
+    names = candidates_C.tolist()
+    return [[each._replace(pieces=tuple(names[column] for column in each.pieces)) for each in hypotheses] for hypotheses in found]

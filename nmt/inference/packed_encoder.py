@@ -97,7 +97,7 @@ class PackedEncoder:
 
     def __init__(self, encoder: Encoder, embedding_VE: Tensor, kernels: Kernels) -> None:
         layers = [layer for layer in encoder.layers if isinstance(layer, BidirectionalLayer)]
-        fused = kernels.fused_encoder and layers[0].forwards.cell == "lstm"
+        fused = kernels.rounded_to_bf16 and layers[0].forwards.cell == "lstm"
         self.embedding_VE = embedding_VE.bfloat16() if fused else None
         self.layers: list[_FusedLayer] | list[_ScannedLayer]
         if fused:

@@ -18,12 +18,12 @@ class Kernels:
 
     precision: str  # of the weights: fp32, bf16 or int8
     engine: str = "fbgemm"  # of int8 products of many rows: fbgemm, or onednn where that is faster
-    fast_bf16: bool = False  # the processor has bf16 instructions, and int8 is to use them where they are faster
+    fast_bf16: bool = False  # the processor has bf16 instructions: int8 uses them where they are faster than its own
     reduced: bool = True  # int8: activations have 7 bits, for processors whose 8-bit sums saturate (those without VNNI)
 
     @property
-    def fused_encoder(self) -> bool:
-        """Whether LSTMs that read the source run in oneDNN's bf16 kernel."""
+    def rounded_to_bf16(self) -> bool:
+        """Whether LSTMs that read the source run in oneDNN's bf16 kernel, and the output layers of shortlists in bf16."""
         return self.precision != "fp32" and self.fast_bf16
 
 

@@ -23,15 +23,16 @@ def choose_kernels(precision: str) -> Kernels:
     """
     if precision not in ("auto", *PRECISIONS):
         raise NmtError(f"unknown precision {precision!r}; use auto, fp32, bf16 or int8")
-    fp32, bf16 = Kernels(precision="fp32"), Kernels(precision="bf16")
+    has_bf16 = bool(torch.cpu._is_avx512_bf16_supported())
+    fp32, bf16 = Kernels(precision="fp32"), Kernels(precision="bf16", fast_bf16=has_bf16)
     if precision in ("fp32", "bf16"):
         return fp32 if precision == "fp32" else bf16
-    int8 = _int8_kernels()
+    int8 = _int8_kernels(has_bf16)
     if precision == "int8":
         if not int8:
             raise NmtError("precision int8 was asked for, but this build of torch has no int8 products; use auto, bf16 or fp32")
         return min(int8, key=seconds)
-    rivals = [*(int8 if _fast_int8() else []), *([bf16] if torch.cpu._is_avx512_bf16_supported() else [])]
+    rivals = [*(int8 if _fast_int8() else []), *([bf16] if has_bf16 else [])]
     best = min(rivals, key=seconds, default=fp32)
     return best if GAIN * seconds(best) < seconds(fp32) else fp32
 
@@ -57,8 +58,8 @@ def _fast_int8() -> bool:
     return bool(torch.cpu._is_vnni_supported())
 
 
-def _int8_kernels() -> list[Kernels]:
+def _int8_kernels(has_bf16: bool) -> list[Kernels]:
     engines = [name for name in ("fbgemm", "onednn") if name in torch.backends.quantized.supported_engines]
     if "fbgemm" not in engines or not hasattr(torch.ops.quantized, "linear_dynamic"):
         return []
-    return [Kernels(precision="int8", engine=name, reduced=not _fast_int8()) for name in engines]
+    return [Kernels(precision="int8", engine=name, fast_bf16=has_bf16, reduced=not _fast_int8()) for name in engines]

@@ -14,6 +14,7 @@ from torch import Tensor
 from nmt.data.subwords import EOS
 from nmt.errors import NmtError
 
+SHORTLIST = "shortlist.safetensors"  # its file in a model folder
 STEP = 64  # candidate sets are a multiple of so many pieces
 BEST = 64  # target pieces of each source piece
 FREQUENT = 128  # target pieces that are always candidates
