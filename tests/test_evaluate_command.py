@@ -1,6 +1,7 @@
 """`nmt evaluate` with several systems, test sets and formats; the simple ways to call it are in test_commands.py."""
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from nmt.data.subwords import SubwordPair, train_subwords
 from nmt.errors import NmtError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model.weights import named_weights, save_weights
+from nmt.scoring.comet import comet_score
 from nmt.scoring.testsets import published_test_set
 
 WORDS = ["the", "a", "cat", "dog", "house", "tree", "sees", "finds", "big", "small", "red", "old", "and", "runs"]
@@ -195,3 +197,37 @@ def test_what_cannot_be_evaluated_is_one_line(arguments: list[str], message: str
     assert captured.out == ""
     assert message in captured.err
     assert captured.err.count("\n") == 1
+
+
+@pytest.fixture
+def comet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A comet-score that answers 0.5 and writes down how it was called."""
+    script = tmp_path / "bin/comet-score"
+    script.parent.mkdir()
+    script.write_text('#!/bin/sh\necho "$@" > "$0.arguments"\ncat "$5" "$7" "$9" > "$0.text"\necho "t\tscore: 0.5000"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
+    return script
+
+
+def test_comet_is_asked_in_a_process_of_its_own(comet: Path, models: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, text in (("source", "de kat\n"), ("reference", "the cat\n"), ("made", "a cat\n")):
+        (tmp_path / name).write_text(text)
+    files = ["--source", str(tmp_path / "source"), "--reference", str(tmp_path / "reference")]
+    out = printed(capsys, models[0], str(tmp_path / "made"), *files, "--comet", "--format", "json")
+    scores = [score for score in json.loads(out)["scores"] if score["metric"] == "COMET"]
+    assert [score["value"] for score in scores] == [50.0, 50.0]
+    assert scores[0]["signature"] == "nrefs:1|model:Unbabel/wmt22-comet-da|scale:100"
+    assert comet.with_suffix(".arguments").read_text().startswith("--model Unbabel/wmt22-comet-da --quiet --only_system -s ")
+
+
+def test_comet_says_what_it_lacks(comet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "reference").write_text("the cat\n")
+    assert main(["evaluate", "--reference", str(tmp_path / "reference"), str(tmp_path / "reference"), "--comet"]) == 1
+    assert "reference: COMET needs the source text" in capsys.readouterr().err
+    comet.write_text("#!/bin/sh\necho no such model >&2\nexit 3\n")
+    with pytest.raises(NmtError, match=r"failed with status 3 \(no such model\)"):
+        comet_score(["a"], ["b"], ["c"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NmtError, match="comet-score is not on the PATH"):
+        comet_score(["a"], ["b"], ["c"])

@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--reference", metavar="FILE", type=Path, action="append", default=[], help="human translations; repeat for several sets"
     )
     parser.add_argument("--metrics", nargs="+", choices=METRICS, default=["bleu", "chrf"], help="default: bleu chrf")
+    parser.add_argument("--comet", action="store_true", help="COMET as well, by the comet-score command that you have installed")
     parser.add_argument("--confidence", action="store_true", help="95 %% confidence intervals (1,000 bootstrap resamples)")
     tests = parser.add_mutually_exclusive_group()
     tests.add_argument("--paired", "--paired-bs", action="store_true", help="test each further system against the first: paired bootstrap")
@@ -52,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     _refuse_contradictions(arguments)
-    from nmt.scoring.evaluation import evaluate, paired_note
+    from nmt.scoring.evaluation import add_comet, evaluate, paired_note
     from nmt.scoring.significance import Test
     from nmt.scoring.tables import render
 
@@ -61,6 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     for test in tests:
         _warn_of_tokenised(test)
     results = evaluate(tests, arguments.metrics, arguments.confidence, paired, arguments.paired_n or 0)
+    if arguments.comet:
+        results = add_comet(tests, results)
     if arguments.format == "text" and len(tests) == 1 and len(tests[0].systems) == 1 and not arguments.breakdown:
         print(*(result.score for result in results), sep="\n")
     else:
@@ -122,7 +125,7 @@ def _test_sets(arguments: argparse.Namespace) -> "list[Benchmark]":
         _refuse_unequal([Path(name), *files], [sources, *written.values()])
         made = {system: _translate(translator, sources, arguments) for system, translator in models.items()}
         systems = {str(path): made.get(str(path)) or written[str(path)] for path in arguments.inputs}
-        tests.append(Benchmark(name, sets, systems, _groups(arguments, sets[0], sources)))
+        tests.append(Benchmark(name, sets, systems, _groups(arguments, sets[0], sources), sources))
     return tests
 
 

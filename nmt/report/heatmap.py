@@ -32,8 +32,9 @@ def heat_map(view: CloseUp) -> str:
         "log_probs": [round(value, 2) for value in view.log_probs],
     }  # fmt: skip
     label = f"Attention of {view.run}: rows are target pieces, columns source pieces. Arrow keys move, the table below says the same."
+    width, height = f"{left + across + 4:.0f}", f"{top + down + 4:.0f}"
     return (
-        f'<div class="scroll"><svg class="heat" width="{left + across + 4:.0f}" height="{top + down + 4:.0f}" role="img" tabindex="0" '
+        f'<div class="scroll"><svg class="heat" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" tabindex="0" '
         f'aria-label="{escape(label)}" data-heat="{data(values)}">{frame}{"".join(parts)}'
         f'<rect class="chosen" width="{CELL}" height="{CELL}"/></svg></div>'
         f'<output class="readout" aria-live="polite"></output>{details("Attention as a table", _table(view))}'

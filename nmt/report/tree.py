@@ -16,7 +16,8 @@ def prediction_tree(view: CloseUp) -> str:
     if not 0 < len(nodes) <= MOST:
         return f'<p class="gap">The tree has {len(nodes)} prefixes, too many to draw.</p>{finished}'
     across, down = place_nodes(nodes)
-    width = max(x + LETTER * len(node.piece) for x, node in zip(across, nodes, strict=True)) + 12
+    width = f"{max(x + LETTER * len(node.piece) for x, node in zip(across, nodes, strict=True)) + 12:.0f}"
+    height = f"{max(down) + ROW:.0f}"
     links, labels = [], []
     for number, node in enumerate(nodes):
         x, y = across[number], down[number]
@@ -37,8 +38,8 @@ def prediction_tree(view: CloseUp) -> str:
     label = f"Prediction tree of {view.run}: {len(nodes)} prefixes. Arrow keys walk through it; the table below lists the hypotheses."
     values = [[node.parent, node.piece, round(node.log_prob, 2), None if node.score is None else round(node.score, 3)] for node in nodes]
     return (
-        f'<div class="scroll tall"><svg class="tree" width="{width:.0f}" height="{max(down) + ROW:.0f}" role="img" tabindex="0" '
-        f'aria-label="{escape(label)}" data-tree="{data(values)}">{"".join(links)}{"".join(labels)}</svg></div>'
+        f'<div class="scroll tall"><svg class="tree" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" '
+        f'tabindex="0" aria-label="{escape(label)}" data-tree="{data(values)}">{"".join(links)}{"".join(labels)}</svg></div>'
         f'<output class="readout" aria-live="polite"></output>{finished}'
     )
 

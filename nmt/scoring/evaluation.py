@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from nmt.errors import NmtError
 from nmt.scoring.bleu import corpus_scores
 from nmt.scoring.breakdown import Group, group_scores
+from nmt.scoring.comet import comet_score
 from nmt.scoring.significance import Test, paired_test
 from nmt.scoring.tables import Result
 
@@ -16,6 +18,7 @@ class Benchmark(NamedTuple):
     references: Sequence[Sequence[str]]  # one list for each set of references
     systems: Mapping[str, Sequence[str]]  # name -> a translation for each line
     groups: Sequence[Group] = ()  # parts to score on their own as well
+    sources: Sequence[str] | None = None  # where they are known
 
 
 def evaluate(
@@ -40,6 +43,21 @@ def evaluate(
             for group, scores in zip(test.groups, found, strict=True):
                 results += [Result(test.name, system, group.name, len(group.lines), score) for score in scores]
     return results
+
+
+def add_comet(tests: Sequence[Benchmark], results: Sequence[Result]) -> list[Result]:
+    """The results, with each system's COMET on each test set (first set of references) behind them.
+
+    Raises: NmtError as `comet_score` does, and for a test set without sources.
+    """
+    found = list(results)
+    for test in tests:
+        if test.sources is None:
+            raise NmtError(f"{test.name}: COMET needs the source text; give --source FILE, --test or -t")
+        for system, hypotheses in test.systems.items():
+            score = comet_score(test.sources, hypotheses, test.references[0])
+            found.append(Result(test.name, system, "", len(test.sources), score))
+    return found
 
 
 def paired_note(test: Test, samples: int) -> str:
