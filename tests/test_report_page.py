@@ -14,12 +14,15 @@ from conftest import write_corpus
 from nmt.commands.main import main
 from nmt.config import DataConfig, ModelConfig, Recipe, SearchConfig, SubwordsConfig, TrainingConfig
 from nmt.errors import NmtError
+from nmt.inference.translation import Translation
+from nmt.report.all_sentences import all_sentences
 from nmt.report.build import Wishes, build_report
+from nmt.report.sentences import Output, Sentences
 from nmt.training.run import train
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 in_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-VOID = {"meta", "link", "input", "br", "line", "rect", "circle", "path"}
+VOID = {"meta", "link", "input", "br", "line", "rect", "circle", "path"}  # the last four end themselves
 SECTIONS = ["overview", "scores", "training", "examples", "inside", "robustness", "corpus", "repeat"]
 
 
@@ -136,6 +139,21 @@ def test_a_run_that_has_lost_its_data_is_shown_with_its_gaps(runs: list[Path], t
     assert report.html.count("Not recorded.") == 7
 
 
+def test_an_exported_model_is_shown_without_its_training(runs: list[Path], tmp_path: Path) -> None:
+    assert main(["export", str(runs[0]), str(tmp_path / "model")]) == 0
+    report = build_report([tmp_path / "model"], Wishes(robustness=0, looked_at=("aap mies",), device="cpu"))
+    assert "an exported model" in report.html
+    assert [note for note in report.notes if "training data are not beside the model" in note]
+    assert 'id="inside"' in report.html
+
+
+def test_too_much_text_is_cut_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.report.all_sentences.LETTERS", 30)
+    sentences = Sentences("dev", 2, ["a" * 10, "b" * 10], ["c" * 10, "d" * 10])
+    output = Output("run", [Translation("e" * 10, -1.0, -1.0, ())] * 2, [1.0, 2.0])
+    assert "The first 1 sentences" in all_sentences([output], sentences)
+
+
 def test_what_cannot_be_reported_is_one_line(runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = copied(runs[0], tmp_path)
     (run / "metrics.jsonl").write_text("nonsense\n")
@@ -170,6 +188,15 @@ for (const kind of ["chart", "heat", "tree"]) {
   document.body.dataset[kind] = (svg.closest(".scroll") || svg).nextElementSibling.textContent;
 }
 document.querySelector("[data-toggle]").click();
+const table = document.querySelector("table.sentences");
+const order = document.querySelector("[data-order]");
+order.value = "worst";
+order.dispatchEvent(new Event("change"));
+document.body.dataset.sorted = [...table.tBodies[0].rows].every((row, n, rows) => !n || +rows[n - 1].dataset.mean <= +row.dataset.mean);
+const search = document.querySelector("[data-search]");
+search.value = table.tBodies[0].rows[3].cells[3].textContent.toUpperCase();
+search.dispatchEvent(new Event("input"));
+document.body.dataset.found = [...table.tBodies[0].rows].filter((row) => !row.hidden).length;
 dispatchEvent(new Event("beforeprint"));
 document.body.dataset.closed = document.querySelectorAll("section > details:not([open])").length;
 dispatchEvent(new Event("afterprint"));
@@ -194,7 +221,9 @@ def test_a_browser_draws_the_page_without_a_complaint(html: str, width: int, tmp
     assert " reads " in body["data-heat"]
     assert " · log-probability -" in body["data-tree"]
     assert body["class"] == "show-confidence"
-    assert body["data-closed"] == "0"
+    assert body["data-sorted"] == "true"
+    assert 1 <= int(body["data-found"]) < 12
+    assert body["data-closed"] == "1"  # the table of all sentences stays folded on paper
     assert int(body["data-overflow"]) <= 0
 
 

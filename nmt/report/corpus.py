@@ -7,6 +7,7 @@ import numpy as np
 
 from nmt.data.store import open_store
 from nmt.data.subwords import SubwordPair
+from nmt.errors import NmtError
 from nmt.report.sentences import Sentences
 from nmt.scoring.breakdown import WORD, Group, by_frequency, word_counts
 
@@ -42,6 +43,8 @@ def look_at_corpus(run: Path, languages: tuple[str, str], dev: Sentences) -> Cor
     Raises:
         NmtError: the store is not there or not whole.
     """
+    if not (run / "data").exists():
+        raise NmtError(f"{run}: the training data are not beside the model; name the run folder to see them")
     store, subwords = open_store(run / "data"), SubwordPair.load(run)
     counted = _spread(len(store), WORDS)
     texts = store.texts(counted)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
+from nmt.report.all_sentences import all_sentences
 from nmt.report.markup import escape, paragraph, section
 from nmt.report.sentences import Output, Sentences, Word, best, most_changed, words_with_probability, worst
 
@@ -15,7 +16,7 @@ def examples_section(outputs: Sequence[Output], sentences: Sentences, count: int
     if len(outputs) > 1:
         lists.insert(1, ("Most changed between the runs", most_changed(outputs, sentences, count)))
     parts = [f"<h3>{title}</h3>\n" + "".join(_example(line, outputs, sentences) for line in lines) for title, lines in lists if lines]
-    return section("examples", "Examples", paragraph(INTRODUCTION), LEGEND, *parts)
+    return section("examples", "Examples", paragraph(INTRODUCTION), LEGEND, *parts, all_sentences(outputs, sentences))
 
 
 INTRODUCTION = "Sentences of the set above, sorted by chrF2 of each sentence. Point at a word for its probability."

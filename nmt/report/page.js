@@ -125,6 +125,24 @@ function setUpTree(svg) {
   });
 }
 
+function setUpSentences(table) {
+  const controls = table.closest("details");
+  const rows = [...table.tBodies[0].rows];
+  const orders = {
+    worst: (a, b) => a.dataset.mean - b.dataset.mean, best: (a, b) => b.dataset.mean - a.dataset.mean,
+    spread: (a, b) => b.dataset.spread - a.dataset.spread,
+  };
+  controls.querySelector("[data-search]").addEventListener("input", (event) => {
+    const wanted = event.target.value.toLowerCase();
+    rows.forEach((row) => { row.hidden = !row.textContent.toLowerCase().includes(wanted); });
+  });
+  controls.querySelector("[data-order]").addEventListener("change", (event) => {
+    const order = orders[event.target.value];
+    table.tBodies[0].append(...(order ? [...rows].sort(order) : rows));
+  });
+}
+
+all("table.sentences").forEach(setUpSentences);
 all("[data-chart]").forEach(setUpChart);
 all("[data-heat]").forEach(setUpHeatMap);
 all("[data-tree]").forEach(setUpTree);
@@ -133,7 +151,7 @@ all("[data-toggle]").forEach((box) =>
 
 let opened = [];
 addEventListener("beforeprint", () => {
-  opened = all("details:not([open])").filter((each) => !each.closest("figure"));
+  opened = all("details:not([open])").filter((each) => !each.closest("figure") && !each.querySelector("table.sentences"));
   opened.forEach((each) => { each.open = true; });
 });
 addEventListener("afterprint", () => opened.forEach((each) => { each.open = false; }));
