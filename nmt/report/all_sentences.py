@@ -35,6 +35,6 @@ def all_sentences(outputs: Sequence[Output], sentences: Sentences) -> str:
 
 def _row(line: int, texts: Sequence[str], scores: Sequence[float]) -> str:
     mean, spread = sum(scores) / len(scores), max(scores) - min(scores)
-    numbers = "".join(f"<td>{score:.0f}</td>" for score in scores)
+    numbers = "".join(f'<td class="score">{score:.0f}</td>' for score in scores)
     cells = "".join(f"<td>{escape(text)}</td>" for text in texts)
     return f'<tr data-mean="{mean:.1f}" data-spread="{spread:.1f}"><th scope="row">{line + 1}</th>{numbers}{cells}</tr>\n'
