@@ -13,6 +13,7 @@ from torch.nn import functional
 from nmt.errors import NmtError
 from nmt.search.candidates import Candidates, best_candidates, look
 from nmt.search.greedy import Ends, greedy_search
+from nmt.search.leaving import staying
 from nmt.search.picks import Hypothesis, Picks, read_hypotheses
 from nmt.search.step import S, SearchState, Step
 
@@ -156,17 +157,17 @@ def _advance(picks: Picks, slots_BP: Tensor, state: S, front: _Front) -> tuple[T
     live_BP, order_BP = live_BP.sort(dim=1, descending=True, stable=True)
     live_BP.masked_fill_(live_BP[:, :1] / front.limits_B[:, None] <= best_BQ[:, -1:], -torch.inf)
     widths: list[int] = (live_BP > -torch.inf).sum(1).tolist()
-    staying = [sentence for sentence, width in enumerate(widths) if width]
-    sentences_B = None if len(staying) == B else torch.tensor(staying, dtype=torch.long, device=device)
+    stay = staying([width > 0 for width in widths])  # one that is done and stays has no live prefix, and gets none
+    sentences_B = None if len(stay) == B else torch.tensor(stay, dtype=torch.long, device=device)
     stays_B = slice(None) if sentences_B is None else sentences_B
     order_BK = order_BP[stays_B, : max(widths)]
     firsts_B1 = torch.arange(B, device=device)[stays_B, None]
-    if staying and (sentences_B is not None or max(widths) > 1 or K > 1):  # else every row goes on where it is
+    if stay and (sentences_B is not None or max(widths) > 1 or K > 1):  # else every row goes on where it is
         state = state.select((slots_BP[stays_B].gather(1, order_BK) + firsts_B1 * K).view(-1), sentences_B)
     front = _Front(
         length=front.length + 1,
-        sentences=[front.sentences[sentence] for sentence in staying],
-        max_lengths=[front.max_lengths[sentence] for sentence in staying],
+        sentences=[front.sentences[sentence] for sentence in stay],
+        max_lengths=[front.max_lengths[sentence] for sentence in stay],
         limits_B=front.limits_B[stays_B],
         log_probs_BK=live_BP[stays_B, : max(widths)],
         origins_BK=order_BK + firsts_B1 * P,

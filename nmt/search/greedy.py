@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from nmt.search.candidates import best_pieces, look
+from nmt.search.leaving import staying
 from nmt.search.picks import Hypothesis, nothing_finite
 from nmt.search.step import S, Step
 
@@ -25,7 +26,8 @@ class Ends(NamedTuple):
 
 def greedy_search(step: Step[S], state: S, bos: int, ends: Ends, length_alpha: float, scored: bool) -> list[Hypothesis]:
     """One hypothesis for each sentence: at each step the likeliest piece, of equal ones the first."""
-    sentences = list(range(len(ends.max_lengths)))  # those that are not finished, one row each
+    sentences = list(range(len(ends.max_lengths)))  # those in the batch, one row each
+    going = [True] * len(sentences)  # which of them are not finished
     pieces: list[list[int]] = [[] for _ in sentences]
     found = [Hypothesis((), math.nan, math.nan)] * len(sentences)
     pieces_N = torch.full((len(sentences),), bos, device=ends.never_F.device)
@@ -46,26 +48,23 @@ def greedy_search(step: Step[S], state: S, bos: int, ends: Ends, length_alpha: f
             pieces_N[must_end] = ends.eos
             values_N[must_end] = logits_NV[must_end, ends.eos] - (rows.normalisers_N[must_end] if scored else 0.0)
         log_probs_N = log_probs_N + values_N
-        going = []
-        for n, (sentence, piece) in enumerate(zip(sentences, pieces_N.tolist(), strict=True)):
-            if piece != ends.eos:
+        log_probs = log_probs_N.tolist() if ends.eos in (picked := pieces_N.tolist()) else []
+        for n, (sentence, piece) in enumerate(zip(sentences, picked, strict=True)):
+            if going[n] and piece != ends.eos:
                 pieces[sentence].append(piece)
-                going.append(n)
-        if len(going) < len(sentences):
-            _finish(found, pieces, sentences, going, log_probs_N.tolist(), length**length_alpha if scored else math.nan)
-            sentences = [sentences[n] for n in going]
-            going_N = torch.tensor(going, dtype=torch.long, device=pieces_N.device)
-            pieces_N, log_probs_N = pieces_N[going_N], log_probs_N[going_N]
-            state = state.select(going_N, going_N) if going else state
+            elif going[n]:
+                going[n] = False
+                found[sentence] = _finished(sentence, pieces[sentence], log_probs[n], length**length_alpha, scored)
+        stay = staying(going)
+        if len(stay) < len(sentences):
+            sentences, going = [sentences[n] for n in stay], [going[n] for n in stay]
+            stay_N = torch.tensor(stay, dtype=torch.long, device=pieces_N.device)
+            pieces_N, log_probs_N = pieces_N[stay_N], log_probs_N[stay_N]
+            state = state.select(stay_N, stay_N) if stay else state
     return found
 
 
-def _finish(
-    found: list[Hypothesis], pieces: list[list[int]], sentences: list[int], going: list[int], log_probs: list[float], divisor: float
-) -> None:
-    """Fill in the hypotheses of the sentences that do not go on. A `divisor` of nan marks scores that mean nothing."""
-    for n in set(range(len(sentences))) - set(going):
-        if not math.isfinite(log_probs[n]):
-            raise nothing_finite(sentences[n])
-        log_prob = math.nan if math.isnan(divisor) else log_probs[n]
-        found[sentences[n]] = Hypothesis(tuple(pieces[sentences[n]]), log_prob, log_prob / divisor)
+def _finished(sentence: int, pieces: list[int], log_prob: float, divisor: float, scored: bool) -> Hypothesis:
+    if not math.isfinite(log_prob):
+        raise nothing_finite(sentence)
+    return Hypothesis(tuple(pieces), log_prob, log_prob / divisor) if scored else Hypothesis(tuple(pieces), math.nan, math.nan)
