@@ -49,13 +49,14 @@ def line_chart(chart: Chart) -> str:
     y_scale = scale_over(ys, HEIGHT - BOTTOM, TOP, chart.logarithmic, chart.from_zero)
     lines = "".join(_line(each, x_scale, y_scale) for each in series)
     label = f"{chart.title}: {chart.y_name} by {chart.x_name}. " + " ".join(_summary(each) for each in series)
+    unit = "" if chart.y_name.lower() in chart.title.lower() else f" <small>{escape(chart.y_name)}</small>"
     points = {
         "scale": [*x_scale[:4]],
         "series": [{"name": each.name, "x": each.xs, "y": each.ys} for each in series],
         "x": chart.x_name,
     }
     return (
-        f'<figure class="chart"><figcaption>{escape(chart.title)}</figcaption>{_legend(series)}'
+        f'<figure class="chart"><figcaption>{escape(chart.title)}{unit}</figcaption>{_legend(series)}'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" tabindex="0" aria-label="{escape(label)}" data-chart="{data(points)}">'
         f'{_axes(x_scale, y_scale, chart)}{lines}<line class="cursor" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/></svg>'
         f'<output class="readout" aria-live="polite"></output>{details("Table", _table(chart, series))}</figure>\n'
