@@ -57,12 +57,18 @@ def test_no_pairs_give_a_shortlist_of_frequent_pieces():
 def test_a_shortlist_of_all_pieces_changes_nothing(kernels):
     model = spread_out({})
     everything = Shortlist(torch.full((V, 1), EOS), torch.arange(V))
-    sources = [[5, 6, 7], [8, 9, 10, 11, 12, 13]]
+    sources = [[5, 6, 7], [8, 9, 10, 11, 12, 13], [4, 4], [9, 7, 5, 11]]
     plain, short = (hypotheses(Engine(model, kernels, shortlist), sources, 3) for shortlist in (None, everything))
     if kernels.precision == "int8":  # whose shortlists are not rounded to 8 bits
         assert [len(pieces) > 0 for pieces in short] == [len(pieces) > 0 for pieces in plain]
     else:
         assert short == plain
+
+
+def test_a_few_sentences_are_not_worth_a_shortlist():
+    engine = Engine(spread_out({}), FP32, Shortlist(torch.full((V, 1), EOS), torch.arange(V)))
+    rows = [engine.encode(torch.full((count, 2), 5), torch.full((count,), 2)).candidates_C for count in (1, 3, 4)]
+    assert [candidates_C is None for candidates_C in rows] == [True, True, False]
 
 
 def test_columns_become_pieces():

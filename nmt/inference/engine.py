@@ -13,7 +13,7 @@ from nmt.inference.shortlist import Shortlist
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.picks import Hypothesis
 
-FEW_SENTENCES = 3  # of a batch: their output layer of some hundred pieces is not worth rounding to bf16
+FEW_SENTENCES = 3  # of a batch: choosing their candidates takes longer than reading all pieces
 
 
 class EngineState(NamedTuple):
@@ -54,10 +54,11 @@ class Engine:
         states_BSH, final_BH = self.encoder.read(source_BS, lengths_B)
         attention = self.decoder.attention
         memory, decoder = attention.memory(states_BSH, lengths_B), self.decoder.initial_state(final_BH)
-        if self.shortlist is None:
+        if self.shortlist is None or len(source_BS) <= FEW_SENTENCES:
             return EngineState(memory, decoder, attention.heads, None, self.output)
         candidates_C = self.shortlist.candidates(source_BS)
-        output = self._output(candidates_C, len(source_BS))
+        precision = "bf16" if self.kernels.rounded_to_bf16 else "fp32"  # packing int8 takes longer than it saves in one batch
+        output = PackedLinear(self.weight_VE.index_select(0, candidates_C), None, Kernels(precision=precision))
         return EngineState(memory, decoder, attention.heads, candidates_C, output)
 
     def step(self, pieces_N: Tensor, state: EngineState) -> tuple[Tensor, EngineState]:
@@ -66,11 +67,6 @@ class Engine:
             pieces_N = state.candidates_C.index_select(0, pieces_N)
         vectors_NE, decoder = self.decoder.step(pieces_N, state.memory, state.decoder)
         return state.output(vectors_NE), state._replace(decoder=decoder)
-
-    def _output(self, candidates_C: Tensor, sentences: int) -> PackedLinear:
-        """The output layer of some pieces. int8 takes longer to pack than it saves in the steps of one batch."""
-        precision = "bf16" if self.kernels.rounded_to_bf16 and sentences > FEW_SENTENCES else "fp32"
-        return PackedLinear(self.weight_VE.index_select(0, candidates_C), None, Kernels(precision=precision))
 
 
 def in_pieces(found: list[list[Hypothesis]], candidates_C: Tensor | None) -> list[list[Hypothesis]]:

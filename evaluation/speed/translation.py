@@ -1,0 +1,119 @@
+"""Translation on one core beside CTranslate2 int8: pieces/s greedy, at beam 5, and one sentence at a time; random weights.
+
+PEER_PYTHON=DIR/bin/python taskset -c 1 python -m evaluation speed.translation     (a Python with ctranslate2 4.8.5; without it only ours)
+
+Sources of 14 pieces on average, every output of 15 or 16 pieces and its end. Ours and the peer run in turn, five times; medians. Speeds are
+of processor time, so that other work on the machine disturbs them less.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nmt.config import ModelConfig
+from nmt.data.batches import padded, source_batches
+from nmt.data.subwords import BOS, EOS, PAD, UNK
+from nmt.inference.engine import Engine
+from nmt.inference.probe import choose_kernels
+from nmt.inference.shortlist import Shortlist
+from nmt.model.seq2seq import Seq2Seq
+from nmt.search.beam import beam_search
+
+ROUNDS = 5
+NETWORKS = {512: (8000, (4, 256, 8, 1024)), 256: (4000, (4, 128, 4, 256))}  # width -> pieces, the peer's layers, width, heads, FFN
+WAYS = {
+    "greedy": (1, 4096, 32),
+    "beam 5": (5, 1024, 32),
+    "greedy, one by one": (1, 0, 1),
+    "beam 5, one by one": (5, 0, 1),
+}  # ours, peer's batch
+ONE_BY_ONE = 150  # sentences
+
+
+def run(out: Path) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    sources = random_sources(1000)
+    out.mkdir(parents=True, exist_ok=True)
+    peer = os.environ.get("PEER_PYTHON")
+    measures = {}
+    for size, (vocabulary, shape) in NETWORKS.items():
+        engines = {name: random_engine(size, vocabulary, name == "shortlist") for name in ("all pieces", "shortlist")}
+        for way, (beam, pieces, peer_batch) in WAYS.items():
+            part = sources if pieces else sources[:ONE_BY_ONE]
+            file = out / f"sources-{len(part)}.json"
+            file.write_text(json.dumps(part), encoding="utf-8")
+            contestants: dict[str, Callable[[], float]] = {}
+            for name, engine in engines.items():
+                lines = [[4 + piece % (vocabulary - 4) for piece in source] for source in part]
+                translate(engine, lines[:64], beam, pieces)
+                contestants[f"d={size}, {name}"] = lambda engine=engine, lines=lines: translate(engine, lines, beam, pieces)  # type: ignore[misc]  # noqa: B023
+            if peer:
+                command = [peer, str(Path(__file__).with_name("peer.py")), str(file), *map(str, (*shape, beam, peer_batch))]
+                contestants[f"CTranslate2 {shape[0]}+{shape[0]} x {shape[1]}"] = lambda command=command: ask(command)  # type: ignore[misc]
+            measures |= {f"{way}: {name}": value for name, value in in_turn(contestants).items()}
+    return measures
+
+
+def in_turn(contestants: dict[str, Callable[[], float]]) -> dict[str, dict[str, Any]]:
+    """The median of each one's rounds; the noise is half their range."""
+    speeds: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(ROUNDS):
+        for name, measure in contestants.items():
+            speeds[name].append(measure())
+    return {
+        name: {"value": round(statistics.median(each)), "noise": round((max(each) - min(each)) / 2), "unit": "pieces/s of processor time"}
+        for name, each in speeds.items()
+    }
+
+
+def random_sources(count: int) -> list[list[int]]:
+    """Pieces in the manner of text: a few are frequent."""
+    random = np.random.default_rng(1)
+    lengths = np.clip(np.round(random.gamma(12.0, 14 / 12, count)), 4, 40).astype(int)
+    return [(4 + np.minimum(random.zipf(1.3, length), 7990)).tolist() for length in lengths]
+
+
+def random_engine(size: int, vocabulary: int, short: bool) -> Engine:
+    """A shortlist of random pieces: 64 a source piece."""
+    torch.manual_seed(1)
+    model = Seq2Seq(ModelConfig(embedding_size=size, hidden_size=size), vocabulary, vocabulary, shared=True).eval()
+    best_VX = torch.randint(4, vocabulary // 2, (vocabulary, 64))
+    shortlist = Shortlist(best_VX, torch.arange(vocabulary)) if short else None
+    return Engine(model, choose_kernels("int8"), shortlist)
+
+
+def translate(engine: Engine, sources: Sequence[Sequence[int]], beam: int, pieces: int) -> float:
+    """Pieces a second of processor time."""
+    lengths = np.array([len(source) for source in sources])
+    batches = source_batches(lengths, pieces) if pieces else [np.array([number]) for number in range(len(sources))]
+    done, start = 0, time.process_time()
+    with torch.inference_mode():
+        for batch in batches:
+            state = engine.encode(*padded([sources[number] for number in batch], suffix=(EOS,)))
+            found = beam_search(
+                engine.step,
+                state,
+                max_lengths=[17] * len(batch),
+                min_length=16,
+                beam=beam,
+                length_alpha=1.0,
+                bos=BOS,
+                eos=EOS,
+                forbidden=(PAD, UNK, BOS),
+                scored=beam > 1,
+            )
+            done += sum(len(best[0].pieces) + 1 for best in found)
+    return done / (time.process_time() - start)
+
+
+def ask(command: list[str]) -> float:
+    answer = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return float(answer["pieces"] / answer["cpu"])
