@@ -16,7 +16,7 @@ from nmt.errors import NmtError
 
 SHORTLIST = "shortlist.safetensors"  # its file in a model folder
 STEP = 64  # candidate sets are a multiple of so many pieces
-BEST = 64  # target pieces of each source piece
+BEST = 100  # target pieces of each source piece
 FREQUENT = 128  # target pieces that are always candidates
 LINKS = 20_000_000  # at most so many pairs of positions are counted
 ROUNDS = 4  # of expectation and maximisation
