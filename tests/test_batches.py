@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.data.batches import batch_order, collate, source_batches
+from nmt.data.batches import ROWS, batch_order, collate, source_batches
 
 LENGTHS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=80)
 BUDGET = st.integers(1, 200)
@@ -71,10 +71,10 @@ def test_pairs_of_one_length_meet_others_in_the_next_epoch() -> None:
 
 
 def test_short_sources_of_neighbouring_target_lengths_share_a_batch() -> None:
-    targets = np.repeat([10, 11], 20)
-    sources = np.tile(np.repeat([5, 30], 10), 2)
-    batches = batch_order(sources, targets, 310, 1, 0)  # 310 holds 10 rows of 30 + EOS, or 20 rows of which the longest side is 11 + EOS
-    assert sorted((len(batch), int(sources[batch].max())) for batch in batches) == [(10, 30), (10, 30), (20, 5)]
+    targets = np.repeat([10, 11], 32)
+    sources = np.tile(np.repeat([5, 30], 16), 2)
+    batches = batch_order(sources, targets, 496, 1, 0)  # 496 holds 16 rows of 30 + EOS, or 32 rows of which the longest side is 11 + EOS
+    assert sorted((len(batch), int(sources[batch].max())) for batch in batches) == [(16, 30), (16, 30), (32, 5)]
 
 
 def test_little_of_a_batch_is_padding() -> None:
@@ -107,3 +107,10 @@ def test_a_pair_longer_than_the_budget_is_alone() -> None:
 @pytest.mark.parametrize("order", [batch_order(np.zeros(0, int), np.zeros(0, int), 10, 1, 0), source_batches(np.zeros(0, int), 10)])
 def test_no_pairs_make_no_batches(order: list[np.ndarray]) -> None:
     assert order == []
+
+
+def test_larger_batches_have_whole_tiles_of_rows() -> None:
+    lengths = np.random.default_rng(1).integers(1, 40, 2000)
+    sizes = [len(batch) for batch in batch_order(lengths, lengths, 2048, seed=1, epoch=1)]
+    assert sum(size % ROWS > 0 for size in sizes) <= 1  # the last one of the corpus
+    assert sum(sizes) == 2000

@@ -1,6 +1,7 @@
 """One training run from recipe to best model, as a stream of events."""
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -91,6 +92,8 @@ class _Run:
         self.recipe, self.subwords, self.store = materials
         self.config, self.run, self.stop = self.recipe.training, run, stop
         self.device = choose_device(self.config.device)
+        # Each shape of a batch has kernels of its own, which oneDNN keeps: 1,024 of them are gigabytes, and making them again costs little.
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
         if self.config.threads:
             torch.set_num_threads(self.config.threads)
         data = self.recipe.data
