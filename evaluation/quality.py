@@ -21,7 +21,7 @@ from nmt.scoring.bleu import corpus_scores
 
 def measure(run: Path, test: str, beams: tuple[int, ...] = (1, 5)) -> dict[str, Any]:
     """Scores with signatures for each beam, beside the dev scores of the best checkpoint."""
-    translator = Translator.load(run)
+    translator = Translator.load(run, precision="fp32")
     data = translator.recipe.data
     sources, references = read_parallel(test, data.source, data.target, "test")
     scores = {}

@@ -21,7 +21,7 @@ def run(out: Path, lines: int = 1000) -> dict[str, Any]:
     for _ in train(recipe, MODEL):  # at once over where the model is there
         pass
     sources, references = read_parallel(recipe.data.dev, recipe.data.source, recipe.data.target, "test")
-    return measures_of(Translator.load(MODEL).translate, sources[:lines], references[:lines])
+    return measures_of(Translator.load(MODEL, precision="fp32").translate, sources[:lines], references[:lines])
 
 
 def measures_of(translate: Callable[[list[str]], list[str]], sources: list[str], references: list[str]) -> dict[str, Any]:

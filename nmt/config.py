@@ -138,7 +138,7 @@ class SearchConfig:
     length_alpha: float = 1.0  # the score is log_prob / length**alpha; 0: no normalisation
     max_length_factor: float = 2.0  # target pieces allowed for each source piece; above 0
     max_length_extra: int = 20  # target pieces allowed on top of that; at least 1
-    batch_pieces: int = 4096  # padded source pieces translated at once; at least 1
+    batch_pieces: int = 2048  # padded source pieces translated at once; at least 1
 
     def __post_init__(self) -> None:
         for key in ("beam", "max_length_extra", "batch_pieces"):

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -139,7 +140,9 @@ def test_an_operating_system_error_has_one_line(model: str, lines: Path, capsys:
 
 
 def test_translate_keeps_every_line(model: str, lines: Path) -> None:
-    result = subprocess.run([sys.executable, "-m", "nmt", "translate", model], input=lines.read_bytes(), capture_output=True, cwd=ROOT)
+    result = subprocess.run(
+        [sys.executable, "-m", "nmt", "translate", model, "--precision", "fp32"], input=lines.read_bytes(), capture_output=True, cwd=ROOT
+    )
     assert result.returncode == 0
     assert [bool(line) for line in result.stdout.split(b"\n")] == [True, False, True, False]
     assert result.stderr == b"nmt: stdin:3: invalid UTF-8; the bytes became U+FFFD\n"
@@ -156,7 +159,7 @@ def test_translate_reads_and_writes_files(model: str, lines: Path, tmp_path: Pat
 
 def test_an_empty_input_has_an_empty_output(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").write_bytes(b"")
-    assert main(["translate", model, "-i", str(tmp_path / "empty")]) == 0
+    assert main(["translate", model, "--precision", "fp32", "-i", str(tmp_path / "empty")]) == 0
     assert capsys.readouterr() == ("", "")
 
 
@@ -293,7 +296,11 @@ def test_a_reader_that_leaves_is_no_error(model: str) -> None:
     read, write = os.pipe()
     os.close(read)
     result = subprocess.run(
-        [sys.executable, "-m", "nmt", "translate", model], input=b"de kat\n", stdout=write, stderr=subprocess.PIPE, cwd=ROOT
+        [sys.executable, "-m", "nmt", "translate", model, "--precision", "fp32"],
+        input=b"de kat\n",
+        stdout=write,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
     )
     os.close(write)
     assert (result.returncode, result.stderr) == (141, b"")
@@ -305,3 +312,8 @@ def test_a_line_translated_in_segments_is_reported(model: str, tmp_path: Path, c
     assert main(["translate", model, "-i", str(path)]) == 0
     # 800 characters without the last space are 800 pieces with the first one, of which 200 make a segment.
     assert f"{path}:2: longer than any line in training; translated in 4 segments" in capsys.readouterr().err
+
+
+def test_a_chosen_precision_is_told(model: str, lines: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["translate", model, "-i", str(lines)]) == 0
+    assert re.search(r"^nmt: chose (fp32|bf16|int8) on (cpu|cuda);", capsys.readouterr().err, re.MULTILINE)

@@ -5,7 +5,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from nmt.config import DEVICES, PRECISIONS
+from nmt.config import DEVICES
+
+PRECISIONS = ("auto", "fp32", "bf16", "int8")
 
 
 class UsageError(Exception):
@@ -18,9 +20,9 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     add_hardware_arguments(parser)
 
 
-def add_hardware_arguments(parser: argparse.ArgumentParser) -> None:
+def add_hardware_arguments(parser: argparse.ArgumentParser, precision: str = "auto") -> None:
     parser.add_argument("--device", choices=DEVICES, default="auto", help="default: a GPU if there is one")
-    parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="default: bf16 where the hardware is fast at it")
+    parser.add_argument("--precision", choices=PRECISIONS, default=precision, help=f"auto: the fastest here (default: {precision})")
 
 
 def add_search_arguments(parser: argparse.ArgumentParser) -> None:

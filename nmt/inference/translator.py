@@ -13,16 +13,19 @@ from nmt.data.batches import padded, source_batches
 from nmt.data.subwords import BOS, EOS, PAD, UNK, SubwordPair
 from nmt.errors import NmtError
 from nmt.inference.alignment import align_words, words_of
+from nmt.inference.engine import Engine, in_pieces
 from nmt.inference.folder import load_network, open_folder
 from nmt.inference.forced import force_decode
+from nmt.inference.probe import choose_kernels
 from nmt.inference.segments import segment_ends
+from nmt.inference.shortlist import SHORTLIST, Shortlist
 from nmt.inference.translation import SegmentTranslations, Translation, join_segments
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.beam import beam_search
 from nmt.search.picks import Hypothesis
+from nmt.search.step import S, Step
 
 CHUNK_LINES = 2000  # read, sorted by length and translated together: memory does not grow with the input
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 class PairScore(NamedTuple):
@@ -37,6 +40,15 @@ class _Segment(NamedTuple):
     ids: list[int]
 
 
+class _Search(NamedTuple):
+    longest: list[int]  # target pieces of each sentence, its end included
+    beam: int
+    alpha: float
+    n: int
+    device: torch.device
+    scored: bool  # False: greedy without the softmax, the same pieces
+
+
 class Translator:
     """A model with its subwords and search settings; its methods may be called from several threads.
 
@@ -44,8 +56,10 @@ class Translator:
     `data.max_length` of the recipe is translated in segments and joined with spaces.
     """
 
-    def __init__(self, model: Seq2Seq, subwords: SubwordPair, recipe: Recipe, precision: str = "fp32") -> None:
-        self.model, self.subwords, self.recipe, self.precision = model, subwords, recipe, precision
+    def __init__(
+        self, model: Seq2Seq, subwords: SubwordPair, recipe: Recipe, precision: str = "fp32", engine: Engine | None = None
+    ) -> None:
+        self.model, self.subwords, self.recipe, self.precision, self.engine = model, subwords, recipe, precision, engine
         self.search = recipe.search
         self.device = model.output.weight.device
 
@@ -53,18 +67,25 @@ class Translator:
     def load(cls, path: str | Path, device: str = "auto", precision: str = "auto") -> Self:
         """A training run, one of its checkpoints, or an exported model.
 
-        `device` is auto (a GPU where there is one), cpu or cuda; `precision` is fp32, bf16 or auto (bf16 on a GPU, fp32 on a CPU).
+        `device` is auto (a GPU where there is one), cpu or cuda; `precision` is fp32, bf16, int8 or auto: on a GPU
+        bf16, on a CPU the fastest by a probe of some milliseconds. With bf16 and int8 a shortlist is used where the folder has one.
 
         Raises:
             NmtError: the folder is no model, is damaged, or the device is not there.
         """
         chosen = choose_device(device)
         folder = open_folder(Path(path))
-        if precision == "auto":
-            precision = "bf16" if chosen.type == "cuda" else "fp32"
-        if precision not in PRECISIONS:
-            raise NmtError(f"unknown precision {precision!r}; use auto, fp32 or bf16")
-        return cls(load_network(folder, chosen), folder.subwords, folder.recipe, precision)
+        model = load_network(folder, chosen)
+        if chosen.type == "cuda":
+            if precision not in ("auto", "fp32", "bf16"):
+                raise NmtError(f"precision {precision!r} is not for a GPU; use auto, fp32 or bf16")
+            return cls(model, folder.subwords, folder.recipe, "bf16" if precision == "auto" else precision)
+        kernels = choose_kernels(precision)
+        file = folder.weights.parent / SHORTLIST
+        shortlist = None
+        if kernels.precision != "fp32" and file.exists():
+            shortlist = Shortlist.load(file, folder.subwords.source.size, folder.subwords.target.size)
+        return cls(model, folder.subwords, folder.recipe, kernels.precision, Engine(model, kernels, shortlist))
 
     def translate(self, lines: Iterable[str], beam: int | None = None, length_alpha: float | None = None) -> list[str]:
         """The best translation of each line."""
@@ -74,7 +95,7 @@ class Translator:
         """The best translation of each line, in order, in constant memory: lines are read by the thousand."""
         iterator = iter(lines)
         while chunk := list(islice(iterator, CHUNK_LINES)):
-            yield from (best[0].text for best in self.nbest(chunk, 1, beam, length_alpha))
+            yield from (best[0].text for best in self._nbest(chunk, 1, beam, length_alpha, details=False, scored=False))
 
     def nbest(
         self, lines: Sequence[str], n: int, beam: int | None = None, length_alpha: float | None = None, details: bool = False
@@ -84,6 +105,11 @@ class Translator:
         Raises:
             NmtError: beam, n or length_alpha is out of range.
         """
+        return self._nbest(lines, n, beam, length_alpha, details, scored=True)
+
+    def _nbest(
+        self, lines: Sequence[str], n: int, beam: int | None, length_alpha: float | None, details: bool, scored: bool
+    ) -> list[list[Translation]]:
         beam = self.search.beam if beam is None else beam
         alpha = self.search.length_alpha if length_alpha is None else length_alpha
         if not 1 <= n <= beam:
@@ -92,11 +118,12 @@ class Translator:
         results: list[list[Translation]] = [[] for _ in segments]
         for batch in source_batches(np.array([len(segment.ids) for segment in segments]), self.search.batch_pieces):
             sources = [segments[index].ids for index in batch]
-            for index, translations in zip(batch, self._translate_batch(sources, n, beam, alpha, details), strict=True):
+            settings = _Search(self._longest(sources), beam, alpha, n, self.device, scored or beam > 1)
+            for index, translations in zip(batch, self._translate_batch(sources, settings, details), strict=True):
                 results[index] = translations
         parts: list[list[SegmentTranslations]] = [[] for _ in lines]
         for segment, translations in zip(segments, results, strict=True):
-            source_words = 1 + max(words_of(self.subwords.source.pieces(segment.ids)))
+            source_words = 1 + max(words_of(self.subwords.source.pieces(segment.ids))) if details else 0
             parts[segment.line].append(SegmentTranslations(source_words, translations))
         return [join_segments(each, alpha) for each in parts]
 
@@ -125,25 +152,21 @@ class Translator:
             segments += [_Segment(line, ids[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
         return segments
 
-    def _translate_batch(self, sources: list[list[int]], n: int, beam: int, alpha: float, details: bool) -> list[list[Translation]]:
-        with torch.inference_mode(), self._autocast():
-            source_BS, lengths_B = padded(sources, suffix=(EOS,))
-            state = self.model.encode(source_BS.to(self.device), lengths_B.to(self.device))
-            longest = [int(self.search.max_length_factor * len(ids)) + self.search.max_length_extra for ids in sources]
-            found = beam_search(
-                self.model.step,
-                state,
-                max_lengths=longest,
-                beam=beam,
-                length_alpha=alpha,
-                n_best=n,
-                bos=BOS,
-                eos=EOS,
-                forbidden=(PAD, UNK, BOS),
-                device=self.device,
-            )
+    def _longest(self, sources: list[list[int]]) -> list[int]:
+        return [int(self.search.max_length_factor * len(ids)) + self.search.max_length_extra for ids in sources]
+
+    def _translate_batch(self, sources: list[list[int]], settings: _Search, details: bool) -> list[list[Translation]]:
+        source_BS, lengths_B = (tensor.to(self.device) for tensor in padded(sources, suffix=(EOS,)))
+        with torch.inference_mode():
+            if self.engine is not None:
+                state = self.engine.encode(source_BS, lengths_B)
+                found = in_pieces(_search(self.engine.step, state, settings), state.candidates_C)
+            else:
+                with self._autocast():
+                    found = _search(self.model.step, self.model.encode(source_BS, lengths_B), settings)
             if details:
-                return [self._detailed(ids, hypotheses) for ids, hypotheses in zip(sources, found, strict=True)]
+                with self._autocast():
+                    return [self._detailed(ids, hypotheses) for ids, hypotheses in zip(sources, found, strict=True)]
         return [[self._translation(hypothesis) for hypothesis in hypotheses] for hypotheses in found]
 
     def _translation(self, hypothesis: Hypothesis) -> Translation:
@@ -161,6 +184,22 @@ class Translator:
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+
+def _search(step: Step[S], state: S, search: _Search) -> list[list[Hypothesis]]:
+    return beam_search(
+        step,
+        state,
+        max_lengths=search.longest,
+        beam=search.beam,
+        length_alpha=search.alpha,
+        n_best=search.n,
+        bos=BOS,
+        eos=EOS,
+        forbidden=(PAD, UNK, BOS),
+        scored=search.scored,
+        device=search.device,
+    )
 
 
 def choose_device(name: str) -> torch.device:

@@ -92,7 +92,7 @@ class _Builder:
     def _translators(self) -> dict[str, Translator]:
         found = {}
         for run in self.runs:
-            translator = self._try(f"{run.name} cannot translate", partial(Translator.load, run.path, self.wishes.device))
+            translator = self._try(f"{run.name} cannot translate", partial(Translator.load, run.path, self.wishes.device, "fp32"))
             if translator:
                 found[run.name] = translator
         return found

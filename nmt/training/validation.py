@@ -10,6 +10,8 @@ import torch
 from nmt.config import Recipe
 from nmt.data.batches import Batch, batch_order, collate
 from nmt.data.subwords import SubwordPair
+from nmt.inference.engine import Engine
+from nmt.inference.probe import choose_kernels
 from nmt.inference.translator import Translator
 from nmt.model.seq2seq import Seq2Seq
 from nmt.scoring.bleu import Score, corpus_scores
@@ -40,6 +42,7 @@ class Validator:
         self, sources: Sequence[str], references: Sequence[str], subwords: SubwordPair, recipe: Recipe, device: torch.device
     ) -> None:
         self.sources, self.references, self.subwords, self.recipe = list(sources), list(references), subwords, recipe
+        self.device = device
         source_ids, target_ids = subwords.source.encode(self.sources), subwords.target.encode(self.references)
         lengths = [np.array([len(ids) for ids in side]) for side in (source_ids, target_ids)]
         order = batch_order(lengths[0], lengths[1], recipe.training.batch_pieces, seed=0, epoch=0)
@@ -51,6 +54,7 @@ class Validator:
         model.eval()
         with torch.inference_mode(), autocast():
             loss = sum(float(batch_loss(model, batch, 0.0).cross_entropy) for batch in self.batches)
-        translations = Translator(model, self.subwords, self.recipe, precision).translate(self.sources)
+        engine = Engine(model, choose_kernels(precision)) if self.device.type == "cpu" else None
+        translations = Translator(model, self.subwords, self.recipe, precision, engine).translate(self.sources)
         model.train(training)
         return Validation(loss / sum(batch.pieces for batch in self.batches), corpus_scores(translations, [self.references]))
