@@ -47,6 +47,9 @@ class SubwordsConfig:
     joint: bool = True  # one subword model for both languages
     byte_fallback: bool = True  # characters never seen in training are spelt in bytes instead of becoming unknown
     character_coverage: float = 1.0  # share of the corpus's characters with a piece of their own; above 0, up to 1
+    rare_characters: float = (
+        0.02  # share of training pairs that get random characters on both sides, so that unseen ones are copied; 0 to 1
+    )
     sampling: float = 0.0  # unigram: sampling alpha, bpe: dropout probability, in training only; 0 (off) to 1
 
     def __post_init__(self) -> None:
@@ -54,6 +57,7 @@ class SubwordsConfig:
         _check_number("subwords.vocab_size", self.vocab_size, 0)
         _check_number("subwords.character_coverage", self.character_coverage, 0, 1, above=True)
         _check_number("subwords.sampling", self.sampling, 0, 1)
+        _check_number("subwords.rare_characters", self.rare_characters, 0, 1)
         if self.sampling and self.kind == "char":
             raise NmtError(f"subwords.sampling has no meaning for single characters, got {self.sampling} with kind 'char'; set it to 0")
 

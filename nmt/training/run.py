@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ import torch
 from nmt.config import Recipe
 from nmt.data.batches import batch_order, collate
 from nmt.data.corpus import read_parallel
+from nmt.data.rare_characters import Ids, sprinkle
 from nmt.data.store import Store
 from nmt.data.subwords import SubwordPair
 from nmt.inference.translator import choose_device
@@ -233,17 +234,20 @@ class _Run:
 def placed_batches(store: Store, subwords: SubwordPair, recipe: Recipe, epoch: int, place: int) -> Iterator[PlacedBatch]:
     """The batches of a run from a place in an epoch on: order and subword sampling are functions of seed, epoch and place alone."""
     config, sampling = recipe.training, recipe.subwords.sampling
+    rare = recipe.subwords.rare_characters if recipe.subwords.byte_fallback else 0.0
     for current in range(epoch, config.epochs + 1):
         order = batch_order(store.source_lengths, store.target_lengths, config.batch_pieces, config.seed, current)
         for index in range(place, len(order)):
+            seeds = [int(seed) for seed in np.random.SeedSequence([config.seed, current, index]).generate_state(3)]
+            sources: Sequence[Ids]
+            targets: Sequence[Ids]
             if sampling:
-                sources, targets = store.texts(order[index])
-                seeds = np.random.SeedSequence([config.seed, current, index]).generate_state(2)
-                batch = collate(
-                    subwords.source.sample(sources, sampling, int(seeds[0])), subwords.target.sample(targets, sampling, int(seeds[1]))
-                )
+                texts = store.texts(order[index])
+                sources = subwords.source.sample(texts[0], sampling, seeds[0])
+                targets = subwords.target.sample(texts[1], sampling, seeds[1])
             else:
-                batch = collate(*store.ids(order[index]))
+                sources, targets = store.ids(order[index])
+            batch = collate(*sprinkle(sources, targets, subwords, rare, seeds[2]))
             yield PlacedBatch(current, index, index == len(order) - 1, batch)
         place = 0
 

@@ -1,0 +1,41 @@
+from itertools import product
+
+from nmt.config import SubwordsConfig
+from nmt.data.rare_characters import RANGES, sprinkle
+from nmt.data.subwords import SubwordPair, train_subwords
+
+LINES = [" ".join(words) for words in product(("de kat", "een hond"), ("ziet", "hoort"), ("mij", "jou", "ons"))] * 20
+SUBWORDS = train_subwords(LINES, SubwordsConfig(), 300, seed=1)
+PAIR = SubwordPair(SUBWORDS, SUBWORDS)
+IDS = SUBWORDS.encode(LINES)
+
+
+def is_rare(word):
+    return all(any(first <= ord(character) <= last for first, last in RANGES) for character in word)
+
+
+def test_both_sides_get_the_same_word_and_keep_the_rest():
+    sources, targets = sprinkle(IDS, IDS[::-1], PAIR, 1.0, seed=1)
+    places = set()
+    for new_source, new_target, source, target in zip(SUBWORDS.decode(sources), SUBWORDS.decode(targets), LINES, LINES[::-1], strict=True):
+        added = [[word for word in line.split() if is_rare(word)] for line in (new_source, new_target)]
+        assert added[0] == added[1]
+        assert len(added[0]) == 1
+        assert [word for word in new_source.split() if not is_rare(word)] == source.split()
+        assert [word for word in new_target.split() if not is_rare(word)] == target.split()
+        places.add(new_source.split().index(added[0][0]) / len(source.split()))
+    assert {0.0, 1.0} < places
+
+
+def test_the_share_is_kept_and_the_seed_decides():
+    changed = [sum(a != b for a, b in zip(sprinkle(IDS, IDS, PAIR, share, seed=3)[0], IDS, strict=True)) for share in (0.0, 0.2, 1.0)]
+    assert changed[0] == 0
+    assert abs(changed[1] - 0.2 * len(IDS)) < 4 * (0.2 * 0.8 * len(IDS)) ** 0.5
+    assert changed[2] == len(IDS)
+    assert sprinkle(IDS, IDS, PAIR, 0.5, seed=3) == sprinkle(IDS, IDS, PAIR, 0.5, seed=3) != sprinkle(IDS, IDS, PAIR, 0.5, seed=4)
+
+
+def test_an_empty_side_takes_the_word_too():
+    sources, targets = sprinkle([[]], [IDS[0]], PAIR, 1.0, seed=1)
+    assert is_rare(SUBWORDS.decode(sources)[0])
+    assert len(targets[0]) == len(IDS[0]) + len(sources[0])
