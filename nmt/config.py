@@ -92,7 +92,7 @@ class TrainingConfig:
     seed: int = 1  # of initial weights, batch order, dropout and subword sampling; at least 0
     device: str = "auto"  # auto (a GPU if there is one), cpu or cuda
     precision: str = "auto"  # auto (bf16 where the hardware is fast at it), fp32 or bf16
-    threads: int = 0  # processor threads; 0: all cores
+    threads: int = 0  # processor threads, at most 1,024; 0: all cores
     batch_pieces: int = 0  # padded pieces a side in one update; 0: from the size of the corpus, 2,048 below 100,000 pairs, at most 8,192
     epochs: int = 0  # passes over the training data; 0: from the size of the corpus, 14 for 30,000 pairs, fewer for more
     learning_rate: float = 1.5e-3  # the highest one, reached after the warm-up; above 0
@@ -130,6 +130,7 @@ class TrainingConfig:
             "patience",
         ):
             _check_number(f"training.{key}", getattr(self, key), 0)
+        _check_number("training.threads", self.threads, 0, 1024)
         for key in ("label_smoothing", "average_decay"):
             _check_number(f"training.{key}", getattr(self, key), 0, 1, below=True)
         for key in ("learning_rate", "save_minutes"):

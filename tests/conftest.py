@@ -1,3 +1,4 @@
+import json
 import random
 
 import pytest
@@ -5,6 +6,8 @@ import torch
 from hypothesis import settings
 
 from nmt.config import DataConfig, ModelConfig, Recipe, SearchConfig, SubwordsConfig, TrainingConfig
+from nmt.hashing import file_hash
+from nmt.model.weights import named_weights, save_weights
 
 settings.register_profile("here", deadline=None)  # machines are noisy: no example is judged by its time
 settings.load_profile("here")
@@ -52,3 +55,11 @@ def tiny_recipe(tmp_path):
         training=TrainingConfig(epochs=2, batch_pieces=160, warmup=5, report_every=3, validate_every=7, precision="fp32", keep=2),
         search=SearchConfig(beam=2, max_length_factor=1.0, max_length_extra=4),
     )
+
+
+def write_untrained(model, checkpoint):
+    """The part of a checkpoint that translation reads."""
+    checkpoint.mkdir(parents=True, exist_ok=True)
+    save_weights(named_weights(model), checkpoint / "averaged.safetensors")
+    state = {"sha256": {"averaged.safetensors": file_hash(checkpoint / "averaged.safetensors")}}
+    (checkpoint / "state.json").write_text(json.dumps(state), encoding="utf-8")

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import write_untrained
 
 from nmt.commands.evaluate import METRICS
 from nmt.commands.main import COMMANDS, main
 from nmt.config import DataConfig, ModelConfig, Recipe, SearchConfig, SubwordsConfig, dump_recipe
 from nmt.data.subwords import SubwordPair, train_subwords
 from nmt.model.seq2seq import Seq2Seq
-from nmt.model.weights import named_weights, save_weights
 from nmt.scoring import bleu
 
 ROOT = Path(__file__).parent.parent
@@ -37,9 +37,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     subwords = train_subwords([WORDS], recipe.subwords, 400, seed=1)
     SubwordPair(subwords, subwords).save(folder)
     (folder / "recipe.toml").write_text(dump_recipe(recipe), encoding="utf-8")
-    (folder / "last").mkdir()
     torch.manual_seed(1)
-    save_weights(named_weights(Seq2Seq(recipe.model, subwords.size, subwords.size, shared=True)), folder / "last/averaged.safetensors")
+    write_untrained(Seq2Seq(recipe.model, subwords.size, subwords.size, shared=True), folder / "last")
     return str(folder)
 
 

@@ -41,3 +41,10 @@ def test_gradients_pass_where_elements_do():
     outputs = Dropout(0.5)(x)
     outputs.sum().backward()
     torch.testing.assert_close(x.grad, outputs.detach())
+
+
+@pytest.mark.parametrize("probability", [1e-6, 0.9999])
+def test_extreme_probabilities_neither_drop_all_nor_nothing(probability):
+    torch.manual_seed(1)
+    kept = Dropout(probability)(torch.ones(100_000)) != 0
+    assert 0 < int(kept.sum()) < 100_000

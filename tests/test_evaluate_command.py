@@ -10,6 +10,7 @@ from urllib.error import URLError
 
 import pytest
 import torch
+from conftest import write_untrained
 from sacrebleu.dataset import DATASETS
 
 from nmt.commands.main import main
@@ -17,7 +18,6 @@ from nmt.config import DataConfig, ModelConfig, Recipe, SearchConfig, SubwordsCo
 from nmt.data.subwords import SubwordPair, train_subwords
 from nmt.errors import NmtError
 from nmt.model.seq2seq import Seq2Seq
-from nmt.model.weights import named_weights, save_weights
 from nmt.scoring.comet import comet_score
 from nmt.scoring.testsets import published_test_set
 
@@ -49,10 +49,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     for seed, folder in enumerate(folders):
         SubwordPair(subwords, subwords).save(folder)
         (folder / "recipe.toml").write_text(dump_recipe(recipe))
-        (folder / "last").mkdir()
         torch.manual_seed(seed)
         network = Seq2Seq(recipe.model, subwords.size, subwords.size, shared=True)
-        save_weights(named_weights(network), folder / "last/averaged.safetensors")
+        write_untrained(network, folder / "last")
     return [str(folder) for folder in folders]
 
 

@@ -194,3 +194,18 @@ def test_the_estimate_knows_what_the_run_will_be(tmp_path, tiny_recipe):
     assert cost.vocabulary == Subwords.load(tmp_path / "run" / "subwords.model").size
     assert cost.seconds > 0
     assert cost.memory > 5 * 4 * cost.parameters  # weights, gradients, two moments, average
+
+
+def test_a_run_without_a_checkpoint_takes_a_corrected_recipe(tmp_path, tiny_recipe):
+    wrong = replace(tiny_recipe, subwords=SubwordsConfig(vocab_size=100_000))
+    with pytest.raises(NmtError, match=r"vocab_size is more than this text has"):
+        list(train(wrong, tmp_path / "run"))
+    assert list(train(tiny_recipe, tmp_path / "run"))[-1].finished
+    list(train(tiny_recipe, tmp_path / "fresh"))
+    assert_same_run(tmp_path / "fresh", tmp_path / "run")
+
+
+def test_a_missing_dev_set_is_told_before_anything_is_written(tmp_path, tiny_recipe):
+    with pytest.raises(NmtError, match="nowhere"):
+        list(train(replace(tiny_recipe, data=replace(tiny_recipe.data, dev=str(tmp_path / "nowhere"))), tmp_path / "run"))
+    assert not (tmp_path / "run").exists()

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from nmt.errors import NmtError
-from nmt.inference.export import average_checkpoints, export_model
+from nmt.inference.export import average_checkpoints, best_validation, export_model
 from nmt.inference.translator import Translator, choose_device
+from nmt.model.weights import read_weights
 from nmt.training.run import train
 
 LINES = ["aap noot mies", "", "wim zus jet teun vuur gijs", "lam", "   ", "🙂 kees a\u2028b", "bok weide does hok duif schapen aap noot"]
@@ -176,7 +177,7 @@ def test_a_recipe_that_promises_another_network_allocates_nothing(run, tmp_path)
         Translator.load(copy)
 
 
-def test_what_is_no_model_is_named(run, tmp_path):
+def test_what_is_no_model_is_named(run, tmp_path, translator):
     with pytest.raises(NmtError, match="no such model folder; name a run"):
         Translator.load(tmp_path / "nowhere")
     with pytest.raises(NmtError, match="neither a run nor an exported model"):
@@ -186,8 +187,13 @@ def test_what_is_no_model_is_named(run, tmp_path):
         Translator.load(tmp_path)
     shutil.copytree(run, tmp_path / "damaged", symlinks=True)
     (tmp_path / "damaged" / "best" / "averaged.safetensors").write_bytes(b"no weights")
-    with pytest.raises(NmtError, match="cannot read the weights"):
+    with pytest.raises(NmtError, match=r"averaged.safetensors: not the file that training wrote"):
         Translator.load(tmp_path / "damaged")
+    (tmp_path / "damaged" / "best" / "state.json").unlink()
+    with pytest.raises(NmtError, match=r"state.json: missing or damaged; use another checkpoint"):
+        Translator.load(tmp_path / "damaged")
+    with pytest.raises(NmtError, match="cannot read the weights"):
+        read_weights(tmp_path / "damaged" / "best" / "averaged.safetensors", translator.model)
 
 
 def test_one_checkpoint_of_a_run_is_a_model_too(run, translator):
@@ -206,6 +212,26 @@ def test_averaging_takes_the_mean_of_the_last_checkpoints(run, tmp_path):
     assert len(Translator.load(tmp_path / "mean").translate(LINES)) == len(LINES)
     with pytest.raises(NmtError, match=r"cannot average 99 checkpoints, there are \d"):
         average_checkpoints(run, 99, tmp_path / "other")
+
+
+def test_links_to_checkpoints_are_models_and_weights_can_be_read_by_others(run, translator):
+    assert Translator.load(run / "best", precision="fp32").translate(LINES) == translator.translate(LINES)
+    assert (run / "best" / "averaged.safetensors").stat().st_mode == (run / "recipe.toml").stat().st_mode
+
+
+def test_a_half_written_record_is_passed_over(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run", symlinks=True)
+    with open(tmp_path / "run" / "metrics.jsonl", "a") as out:
+        out.write('{"kind": "upd')
+    assert best_validation(tmp_path / "run") == best_validation(run) is not None
+
+
+def test_a_text_in_place_of_lines_and_unknown_devices_are_refused(run, translator):
+    for call in (translator.translate, lambda text: translator.nbest(text, 1)):
+        with pytest.raises(NmtError, match="lines must be several lines, got the text 'aap noot'; put it in a list"):
+            call("aap noot")
+    with pytest.raises(NmtError, match="unknown device 'gpu'; use auto, cpu, cuda"):
+        Translator.load(run, device="gpu")
 
 
 def test_a_model_in_bf16_translates_nearly_the_same(run, translator):

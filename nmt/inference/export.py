@@ -56,9 +56,15 @@ def best_validation(run: Path) -> dict[str, Any] | None:
     metrics = run / "metrics.jsonl"
     if not metrics.exists():
         return None
-    rows = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
-    best = [row for row in rows if row.get("kind") == "validation" and row.get("best")]
-    return best[-1] if best else None
+    best = None
+    for line in metrics.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:  # a run that is going on, or was killed, may have written half a line
+            continue
+        if isinstance(row, dict) and row.get("kind") == "validation" and row.get("best"):
+            best = row
+    return best
 
 
 def _write(folder: ModelFolder, weights: Mapping[str, Tensor], output: Path, precision: str, validation: dict[str, Any] | None) -> None:

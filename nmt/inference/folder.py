@@ -38,13 +38,26 @@ def open_folder(path: Path) -> ModelFolder:
     if (path / CARD).exists():
         card = _checked_card(path)
         return ModelFolder(path, load_recipe(path / "recipe.toml"), SubwordPair.load(path), path / "model.safetensors", card)
-    run = path.parent.parent if path.parent.name == "checkpoints" else path
+    real = path.resolve()
+    run = real.parent.parent if real.parent.name == "checkpoints" else path
     if not (run / "recipe.toml").exists():
         raise NmtError(f"{path}: neither a run nor an exported model (no recipe.toml, no {CARD}); check the path")
     for checkpoint in (path, path / "best", path / "last"):
         if (checkpoint / "averaged.safetensors").exists():
+            _check_weights(checkpoint)
             return ModelFolder(path, load_recipe(run / "recipe.toml"), SubwordPair.load(run), checkpoint / "averaged.safetensors", {})
     raise NmtError(f"{path}: the run has no checkpoint yet; let `nmt train` reach its first one")
+
+
+def _check_weights(checkpoint: Path) -> None:
+    """The weights of a run's checkpoint are those that training wrote."""
+    name = "averaged.safetensors"
+    try:
+        expected = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))["sha256"][name]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise NmtError(f"{checkpoint / 'state.json'}: missing or damaged; use another checkpoint of the run") from None
+    if file_hash(checkpoint / name) != expected:
+        raise NmtError(f"{checkpoint / name}: not the file that training wrote (its SHA-256 differs); use another checkpoint of the run")
 
 
 def _checked_card(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from nmt.inference.packing import PRECISIONS, Kernels, PackedLinear
 
 ROWS = 64
 SIZE = 512  # of the probe's matrix
+STEADY = 1.5  # how much faster than a rival of equal right a format has to be
 GAIN = 1.2  # a format with more rounding has to be this much faster to be chosen
 
 
@@ -31,10 +32,20 @@ def choose_kernels(precision: str) -> Kernels:
     if precision == "int8":
         if not int8:
             raise NmtError("precision int8 was asked for, but this build of torch has no int8 products; use auto, bf16 or fp32")
-        return min(int8, key=seconds)
+        return _steady_best(int8)
     rivals = [*(int8 if _fast_int8() else []), *([bf16] if has_bf16 else [])]
-    best = min(rivals, key=seconds, default=fp32)
+    best = _steady_best(rivals) if rivals else fp32
     return best if GAIN * seconds(best) < seconds(fp32) else fp32
+
+
+def _steady_best(rivals: list[Kernels]) -> Kernels:
+    """The first one unless a later one is much faster: close rivals must not change places from call to call, the translations would."""
+    best, best_seconds = rivals[0], seconds(rivals[0])
+    for rival in rivals[1:]:
+        rival_seconds = seconds(rival)
+        if STEADY * rival_seconds < best_seconds:
+            best, best_seconds = rival, rival_seconds
+    return best
 
 
 def seconds(kernels: Kernels, measure: Callable[[Callable[[], object]], float] | None = None) -> float:

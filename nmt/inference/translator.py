@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import torch
 
-from nmt.config import Recipe
+from nmt.config import DEVICES, Recipe
 from nmt.data.batches import padded, source_batches
 from nmt.data.subwords import BOS, EOS, PAD, UNK, SubwordPair
 from nmt.errors import NmtError
@@ -93,6 +93,7 @@ class Translator:
 
     def stream(self, lines: Iterable[str], beam: int | None = None, length_alpha: float | None = None) -> Iterator[str]:
         """The best translation of each line, in order, in constant memory: lines are read by the thousand."""
+        _refuse_text(lines)
         iterator = iter(lines)
         while chunk := list(islice(iterator, CHUNK_LINES)):
             yield from (best[0].text for best in self._nbest(chunk, 1, beam, length_alpha, details=False, scored=False))
@@ -110,6 +111,7 @@ class Translator:
     def _nbest(
         self, lines: Sequence[str], n: int, beam: int | None, length_alpha: float | None, details: bool, scored: bool
     ) -> list[list[Translation]]:
+        _refuse_text(lines)
         beam = self.search.beam if beam is None else beam
         alpha = self.search.length_alpha if length_alpha is None else length_alpha
         if not 1 <= n <= beam:
@@ -202,12 +204,19 @@ def _search(step: Step[S], state: S, search: _Search) -> list[list[Hypothesis]]:
     )
 
 
+def _refuse_text(lines: Iterable[str]) -> None:
+    if isinstance(lines, str):
+        raise NmtError(f"lines must be several lines, got the text {lines[:40]!r}; put it in a list")
+
+
 def choose_device(name: str) -> torch.device:
     """auto: a GPU where there is one.
 
     Raises:
-        NmtError: cuda was asked for and is not there.
+        NmtError: no such device, or cuda was asked for and is not there.
     """
+    if name not in DEVICES:
+        raise NmtError(f"unknown device {name!r}; use {', '.join(DEVICES)}")
     if name == "cuda" and not torch.cuda.is_available():
         raise NmtError("device cuda was asked for, but this machine has no usable GPU; use --device cpu or auto")
     return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")

@@ -7,14 +7,15 @@ from torch import Tensor, nn
 class Dropout(nn.Module):
     """x -> x m / (1 - p) with P(m = 0) = p while training (Srivastava et al. 2014).
 
-    On a CPU one 64-bit random number serves eight elements, so that p is rounded to a multiple of 1/256 (and the scale with it);
+    On a CPU one 64-bit random number serves eight elements, so that p is rounded to a multiple of 1/256 (and the scale with it),
+    neither to 0 nor to 1;
     `torch.nn.Dropout` draws one number an element, which took a twelfth of the training time.
     """
 
     def __init__(self, probability: float) -> None:
         super().__init__()
         self.probability = probability
-        self.threshold = round(256 * probability)
+        self.threshold = min(255, max(1, round(256 * probability))) if probability else 0
 
     def forward(self, x: Tensor) -> Tensor:
         """The same tensor in evaluation mode."""

@@ -1,5 +1,6 @@
 """Weights on disk: safetensors files, checked against the network before a byte of them is used."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +20,9 @@ def named_weights(model: nn.Module) -> dict[str, Tensor]:
 def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
     """Writes named tensors as one safetensors file."""
     save_file({name: value.contiguous() for name, value in weights.items()}, path)
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)  # safetensors lets nobody else read it
 
 
 def read_weights(path: Path, model: nn.Module) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ import fcntl
 import json
 import math
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -111,14 +112,20 @@ def _clean(recipe: Recipe, audit: Audit) -> Iterator[Pair]:
 
 
 def _agreed(recipe: Recipe, run: Path) -> Recipe:
-    """The recipe, after comparing it with the one that the folder was made with."""
+    """The recipe, after comparing it with the one that the folder was made with; without a checkpoint the new one takes its place."""
     path = run / "recipe.toml"
     if path.exists():
         saved = load_recipe(path)
-        recipe = _with_choices(recipe, saved)
-        before, now = _flat(saved), _flat(recipe)
+        agreed = _with_choices(recipe, saved)
+        before, now = _flat(saved), _flat(agreed)
         different = [key for key in before if before[key] != now[key] and key not in CHANGEABLE and not key.startswith("search.")]
-        if different:
+        if not different:
+            recipe = agreed
+        elif not any(run.glob("checkpoints/update-*")):
+            for subwords in run.glob("subwords*.model"):
+                subwords.unlink()
+            shutil.rmtree(run / "data", ignore_errors=True)
+        else:
             key = different[0]
             raise NmtError(
                 f"{run}: holds a run of another recipe ({key} is {before[key]!r} there, {now[key]!r} here"

@@ -74,6 +74,8 @@ def train(recipe: Recipe, run: Path, stop: Callable[[], bool] = lambda: False) -
     Raises:
         NmtError: whatever is wrong with recipe, data, folder or disk.
     """
+    device, data = choose_device(recipe.training.device), recipe.data
+    dev = read_parallel(data.dev, data.source, data.target, "dev")  # before the long steps: a wrong name is told at once
     with locked(run):
         materials = None
         for made in prepare(recipe, run):
@@ -83,22 +85,22 @@ def train(recipe: Recipe, run: Path, stop: Callable[[], bool] = lambda: False) -
                 yield Note(made)
         assert materials is not None
         yield from (Note(line) for line in materials.store.summary)
-        yield from _Run(materials, run, stop).events()
+        yield from _Run(materials, dev, device, run, stop).events()
 
 
 class _Run:
     """The parts of a run that is going on."""
 
-    def __init__(self, materials: Materials, run: Path, stop: Callable[[], bool]) -> None:
+    def __init__(
+        self, materials: Materials, dev: tuple[list[str], list[str]], device: torch.device, run: Path, stop: Callable[[], bool]
+    ) -> None:
         self.recipe, self.subwords, self.store = materials
         self.config, self.run, self.stop = self.recipe.training, run, stop
-        self.device = choose_device(self.config.device)
+        self.dev, self.device = dev, device
         # Each shape of a batch has kernels of its own, which oneDNN keeps: 1,024 of them are gigabytes, and making them again costs little.
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
         if self.config.threads:
             torch.set_num_threads(self.config.threads)
-        data = self.recipe.data
-        self.dev = read_parallel(data.dev, data.source, data.target, "dev")
         torch.manual_seed(self.config.seed)
         self.model = Seq2Seq(self.recipe.model, self.subwords.source.size, self.subwords.target.size, self.subwords.joint).to(self.device)
         self.optimizer = make_optimizer(self.model, self.config)
