@@ -232,3 +232,13 @@ def test_the_metrics_of_a_run_are_those_that_the_report_reads(runs: list[Path]) 
     keys = {"learning_rate", "cross_entropy", "gradient_norm", "gradient_norm_max", "clipped_share", "layer_norms", "pieces_per_second"}
     assert all(keys <= row.keys() for row in rows if row["kind"] == "update")
     assert {row["kind"] for row in rows} == {"update", "validation"}
+
+
+def test_a_run_whose_weights_are_damaged_is_refused(runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = copied(runs[0], tmp_path)
+    weights = run / "best" / "averaged.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4])
+    (run / "report.html").unlink(missing_ok=True)
+    assert main(["report", str(run)]) == 1
+    assert "averaged.safetensors: not the file that training wrote" in capsys.readouterr().err
+    assert not (run / "report.html").exists()

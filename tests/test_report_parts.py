@@ -69,6 +69,7 @@ def test_runs_in_folders_of_the_same_name_are_called_by_their_paths(tmp_path: Pa
         ("{}\n", "", "metrics.jsonl:1: damaged .no object with an update"),
         (f"{json.dumps(UPDATE)}\nnonsense\n", "", "metrics.jsonl:2: damaged"),
         ("", "{", "state.json: damaged"),
+        ("", '{"state": 5}', "state.json: damaged .state is no object"),
     ],
 )
 def test_a_damaged_file_is_named(rows: str, state: str, message: str, tmp_path: Path) -> None:

@@ -92,7 +92,11 @@ class _Builder:
     def _translators(self) -> dict[str, Translator]:
         found = {}
         for run in self.runs:
-            translator = self._try(f"{run.name} cannot translate", partial(Translator.load, run.path, self.wishes.device, "fp32"))
+            load = partial(Translator.load, run.path, self.wishes.device, "fp32")
+            if any((run.path / part).exists() for part in ("best", "last", "model.json")):
+                translator: Translator | None = load()  # it has a model: one that cannot be read is an error, not a gap
+            else:
+                translator = self._try(f"{run.name} cannot translate", load)
             if translator:
                 found[run.name] = translator
         return found

@@ -42,16 +42,16 @@ def read_run(path: Path, name: str = "") -> RunRecord:
         raise NmtError(f"{path}: no run of nmt train (no recipe.toml); check the path")
     recipe = load_recipe(path / "recipe.toml")
     rows = _metrics(path / "metrics.jsonl")
-    last = _json(path / "last" / "state.json")
+    state = _table(path / "last" / "state.json", "state")
     return RunRecord(
         path=path,
         name=name or path.name,
         recipe=recipe,
         updates=[row for row in rows if row.get("kind") == "update"],
         validations=[row for row in rows if row.get("kind") == "validation"],
-        state=last.get("state", {}),
-        hashes=_json(path / "best" / "state.json").get("sha256") or _json(path / "model.json").get("sha256") or {},
-        status=_status(path, recipe, last.get("state", {})),
+        state=state,
+        hashes=_table(path / "best" / "state.json", "sha256") or _table(path / "model.json", "sha256"),
+        status=_status(path, recipe, state),
         corpus=_json(path / "data" / "store.json"),
     )
 
@@ -99,6 +99,17 @@ def _metrics(path: Path) -> list[Row]:
             raise NmtError(f"{path}:{number}: damaged ({error}); delete this line to see the rest") from None
         rows.append(row)
     return rows
+
+
+def _table(path: Path, key: str) -> Row:
+    """An object within the object in a file; empty if there is no file (yet).
+
+    Raises: NmtError if it is damaged.
+    """
+    found = _json(path).get(key, {})
+    if not isinstance(found, dict):
+        raise NmtError(f"{path}: damaged ({key} is no object); delete the checkpoint it belongs to, or copy the folder again")
+    return found
 
 
 def _json(path: Path) -> Row:
