@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -167,3 +169,15 @@ def test_a_link_stays_a_link_and_a_device_a_device(tmp_path: Path) -> None:
     with open_writer(tmp_path / "null") as writer:
         writer.write(["a"])
     assert Path(os.devnull).is_char_device()
+
+
+def test_dev_stdout_is_appended_to(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("kept\n", encoding="utf-8")
+    code = (
+        "from pathlib import Path; from nmt.inference.lines import open_writer\n"
+        "with open_writer(Path('/dev/stdout')) as out: out.write(['new'])"
+    )
+    with log.open("a") as stream:
+        subprocess.run([sys.executable, "-c", code], stdout=stream, check=True)
+    assert log.read_text(encoding="utf-8") == "kept\nnew\n"

@@ -90,6 +90,18 @@ def test_a_stopped_run_is_continued_by_the_same_command(
     assert f"continuing after update {stopped.removeprefix('nmt: stopped at update ')}" in capsys.readouterr().err
 
 
+def test_a_signal_during_preparation_ends_at_once(corpus: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "nmt", "train", *corpus, *SMALL, "--run", str(tmp_path / "run")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stderr
+        assert process.stderr.readline().startswith("nmt: reading ")
+        process.send_signal(signal.SIGINT)
+        rest = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert rest.splitlines()[-1] == "nmt: interrupted"
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

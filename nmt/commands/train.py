@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -42,11 +42,14 @@ def run(arguments: argparse.Namespace) -> int:
     recipe = _recipe(arguments)
     name = arguments.recipe.stem if arguments.recipe else f"{recipe.data.source}-{recipe.data.target}"
     folder: Path = arguments.run or Path("runs") / name
-    from nmt.training.run import Ended, train
+    from nmt.training.run import Ended, Started, train
 
-    with _signals() as received, _progress() as show:
+    with _progress() as show, ExitStack() as stack:
+        received: list[int] = []
         for event in train(recipe, folder, stop=lambda: bool(received)):
             show(event)
+            if isinstance(event, Started):  # before, a signal ends at once: whole files stay, there is nothing else to save
+                stack.enter_context(_signals(received))
             if isinstance(event, Ended) and not event.finished:
                 log(f"the same command continues {folder}")
                 return 128 + received[0]
@@ -75,9 +78,8 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
 
 
 @contextmanager
-def _signals() -> Iterator[list[int]]:
-    """The numbers of the signals that asked for an end; the first one is only written down, the second one ends at once."""
-    received: list[int] = []
+def _signals(received: list[int]) -> Iterator[None]:
+    """Takes down the numbers of the signals that ask for an end; the second one ends at once."""
 
     def receive(number: int, frame: FrameType | None) -> None:
         if received:
@@ -88,7 +90,7 @@ def _signals() -> Iterator[list[int]]:
 
     previous = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield received
+        yield
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
@@ -119,9 +121,9 @@ def _progress() -> Iterator[Callable[["Event"], None]]:
 
 def _line(event: "Event") -> str:
     """What people read about an event."""
-    from nmt.training.run import Note, Report, Validated
+    from nmt.training.run import Note, Report, Started, Validated
 
-    if isinstance(event, Note):
+    if isinstance(event, Note | Started):
         return event.text
     if isinstance(event, Report):
         return _report_line(event)

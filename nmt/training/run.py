@@ -35,6 +35,12 @@ class Note(NamedTuple):
     text: str
 
 
+class Started(NamedTuple):
+    """The updates begin: from here on there is something to save."""
+
+    text: str
+
+
 class Report(NamedTuple):
     """The updates since the last report."""
 
@@ -65,7 +71,7 @@ class Ended(NamedTuple):
     best_value: float | None
 
 
-Event = Note | Report | Validated | Ended
+Event = Note | Started | Report | Validated | Ended
 
 
 def train(recipe: Recipe, run: Path, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
@@ -119,7 +125,7 @@ class _Run:
         self.validator = Validator(*self.dev, self.subwords, self.recipe, self.device)
         self.metrics = Metrics(self.run, state.metrics_bytes)
         self.autocast = autocast(self.device, state.precision)
-        yield Note(self._description())
+        yield Started(self._description())
         batches = placed_batches(self.store, self.subwords, self.recipe, state.epoch, state.batch)
         stream = train_updates(self.model, self.optimizer, self.average, batches, config, state.update + 1, self.updates, self.autocast)
         clock = _Clock(state.update)
