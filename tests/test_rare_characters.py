@@ -27,11 +27,20 @@ def test_both_sides_get_the_same_word_and_keep_the_rest():
     assert {0.0, 1.0} < places
 
 
-def test_the_share_is_kept_and_the_seed_decides():
-    changed = [sum(a != b for a, b in zip(sprinkle(IDS, IDS, PAIR, share, seed=3)[0], IDS, strict=True)) for share in (0.0, 0.2, 1.0)]
-    assert changed[0] == 0
-    assert abs(changed[1] - 0.2 * len(IDS)) < 4 * (0.2 * 0.8 * len(IDS)) ** 0.5
-    assert changed[2] == len(IDS)
+def changed(share, seed):
+    return sum(a != b for a, b in zip(sprinkle(IDS, IDS, PAIR, share, seed)[0], IDS, strict=True))
+
+
+def test_the_share_is_kept_over_many_batches_and_gathered_in_a_few():
+    assert changed(0.0, seed=1) == 0
+    assert changed(1.0, seed=1) == len(IDS)
+    counts = [changed(0.1, seed) for seed in range(300)]
+    # A batch has rare characters with probability 0.4, then each of its rows with 0.25.
+    assert abs(sum(count > 0 for count in counts) / 300 - 0.4) < 4 * (0.4 * 0.6 / 300) ** 0.5
+    assert abs(sum(counts) / (300 * len(IDS)) - 0.1) < 4 * 0.25 * (0.4 * 0.6 / 300) ** 0.5 + 0.005
+
+
+def test_the_seed_decides():
     assert sprinkle(IDS, IDS, PAIR, 0.5, seed=3) == sprinkle(IDS, IDS, PAIR, 0.5, seed=3) != sprinkle(IDS, IDS, PAIR, 0.5, seed=4)
 
 

@@ -18,14 +18,22 @@ RANGES = (  # letters and signs of many scripts; first and last code point
     (0x2010, 0x2BFF), (0x3041, 0x30FA), (0x4E00, 0x9FA5), (0xAC00, 0xD7A3), (0x1F300, 0x1F64F), (0x1F680, 0x1F6FF), (0x1F900, 0x1F9FF),
 )  # fmt: skip
 LONGEST = 3  # characters put in together
+GATHERED = 4  # times as often in the batches that have them
 
 
 def sprinkle(sources: Sequence[Ids], targets: Sequence[Ids], subwords: SubwordPair, share: float, seed: int) -> tuple[list[Ids], list[Ids]]:
-    """The pairs, about `share` of them with random characters as a word of their own on both sides; a pure function of its arguments."""
+    """A batch of pairs, over many seeds `share` of them with random characters as a word of their own on both sides.
+
+    A character is up to four byte pieces, and one longer pair makes the whole batch longer: so most batches have none and a few have many.
+    A pure function of its arguments.
+    """
     generator = random.Random(seed)
     new_sources, new_targets = list(sources), list(targets)
+    batch_share = min(1.0, GATHERED * share)
+    if generator.random() >= batch_share:
+        return new_sources, new_targets
     for row in range(len(new_sources)):
-        if generator.random() < share:
+        if generator.random() < share / batch_share:
             word, place = _random_word(generator), generator.random()
             new_sources[row] = _with_word(new_sources[row], word, place, subwords.source)
             new_targets[row] = _with_word(new_targets[row], word, place, subwords.target)
