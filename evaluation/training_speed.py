@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from evaluation.hardware import circumstances
+from evaluation.__main__ import provenance
 from nmt.config import DataConfig, ModelConfig, Recipe, SubwordsConfig, TrainingConfig
 from nmt.model.cells import GATES
 from nmt.model.seq2seq import Seq2Seq
@@ -92,8 +92,38 @@ def measure(recipe: Recipe, updates: int) -> dict[str, Any]:
             "gemm_gflops": round(gemm / 1e9, 1),
             "share_of_gemm_rate": round(statistics.median(flop_rates) / gemm, 3),
             "updates": updates,
-            **circumstances(),
+            **provenance(),
         }
+
+
+def run(out: Path) -> dict[str, Any]:
+    """13.8M parameters on the bundled corpus, one thread; the noise is half the distance of the quartiles."""
+    torch.set_num_threads(1)
+    figures = measure(recipe_of("corpora/tatoeba-nld-eng", "nl", "en"), updates=30)
+    (out / "training_speed.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    low, high = figures["quartiles"]
+    speed = {"value": figures["target_pieces_per_second"], "noise": (high - low) / 2, "unit": "target pieces/s"}
+    share = {"value": figures["share_of_gemm_rate"], "noise": 0.05, "unit": "of the rate of matrix products"}
+    return {"speed": speed, "share": share}
+
+
+def recipe_of(
+    corpus: str,
+    source: str,
+    target: str,
+    hidden: int = 512,
+    embedding: int = 512,
+    vocabulary: int = 8000,
+    batch: int = 2048,
+    precision: str = "auto",
+) -> Recipe:
+    """What is timed."""
+    return Recipe(
+        data=DataConfig(train=(corpus,), dev=corpus, source=source, target=target),
+        subwords=SubwordsConfig(vocab_size=vocabulary),
+        model=ModelConfig(hidden_size=hidden, embedding_size=embedding),
+        training=TrainingConfig(batch_pieces=batch, precision=precision, epochs=1000),
+    )
 
 
 def main() -> None:
@@ -107,12 +137,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write the figures to this JSON file too")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    recipe = Recipe(
-        data=DataConfig(train=(arguments.corpus,), dev=arguments.corpus, source=arguments.source, target=arguments.target),
-        subwords=SubwordsConfig(vocab_size=arguments.vocabulary),
-        model=ModelConfig(hidden_size=arguments.hidden, embedding_size=arguments.embedding),
-        training=TrainingConfig(batch_pieces=arguments.batch, precision=arguments.precision, epochs=1000),
-    )
+    recipe = recipe_of(
+        arguments.corpus, arguments.source, arguments.target, arguments.hidden, arguments.embedding, arguments.vocabulary, arguments.batch,
+        arguments.precision,
+    )  # fmt: skip
     figures = measure(recipe, arguments.updates)
     print(json.dumps(figures, indent=1))
     if arguments.out:

@@ -165,6 +165,8 @@ def test_a_model_for_other_languages_is_refused(models: list[str], capsys: pytes
     ("arguments", "message"),
     [
         (["a", "-t", "wmt14"], "-t NAME and -l XX-YY go together"),
+        (["a", "b", "--reference", "r", "--paired-n", "5"], "--paired-n goes with --paired or --paired-ar"),
+        (["a", "--reference", "r", "--train", "t"], "--train goes with --breakdown frequency"),
         (["a", "-t", "wmt14", "-l", "de-en", "--reference", "r"], "-t names source and references"),
         (["a", "b", "--test", "t", "--save", "f"], "--save writes the translations of one MODEL on one test set"),
         (["a", "b", "b", "--reference", "r"], "a system is given twice"),

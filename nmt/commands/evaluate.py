@@ -92,6 +92,10 @@ def _refuse_contradictions(arguments: argparse.Namespace) -> None:
         raise UsageError("--paired needs two or more different systems")
     if len(set(arguments.inputs)) < len(arguments.inputs):
         raise UsageError("a system is given twice; name each one once")
+    if arguments.paired_n and not (arguments.paired or arguments.paired_ar):
+        raise UsageError("--paired-n goes with --paired or --paired-ar")
+    if arguments.train and "frequency" not in arguments.breakdown:
+        raise UsageError("--train goes with --breakdown frequency")
     if ("domain" in arguments.breakdown) != bool(arguments.domains):
         raise UsageError("--breakdown domain and --domains FILE go together")
     if "frequency" in arguments.breakdown and not (model_given and arguments.train):
