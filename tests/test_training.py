@@ -167,6 +167,30 @@ def test_batches_of_a_place_are_those_of_the_whole_run(tmp_path, tiny_recipe):
             assert all(torch.equal(a, b) for a, b in zip(ours.batch, theirs.batch, strict=True))
 
 
+def test_batches_go_to_where_the_model_is(monkeypatch):
+    from nmt.config import ModelConfig, TrainingConfig
+    from nmt.data.batches import Batch
+    from nmt.model.seq2seq import Seq2Seq
+    from nmt.training.loop import PlacedBatch, make_optimizer, train_updates
+    from nmt.training.precision import autocast
+
+    model = Seq2Seq(ModelConfig(embedding_size=8, hidden_size=8), 20, 20, shared=True)
+    real, went_to = Batch.to, []
+    monkeypatch.setattr(Batch, "to", lambda batch, device: went_to.append(device) or real(batch, device))
+    batches = iter([PlacedBatch(1, 0, True, collate([[5, 6]], [[7]]))])
+    config = TrainingConfig()
+    list(train_updates(model, make_optimizer(model, config), None, batches, config, 1, 1, autocast(torch.device("cpu"), "fp32")))
+    assert went_to == [model.output.weight.device]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_run_on_a_gpu_trains_and_continues(tmp_path, tiny_recipe):
+    recipe = replace(tiny_recipe, training=replace(tiny_recipe.training, device="cuda"))
+    list(train(recipe, tmp_path / "run", stop=stop_after(4)))
+    assert list(train(recipe, tmp_path / "run"))[-1].finished
+
+
 def test_one_update_of_two_sentences_equals_the_mean_over_their_pieces():
     from nmt.config import ModelConfig
     from nmt.model.seq2seq import Seq2Seq

@@ -104,8 +104,7 @@ class Checkpoint:
         for key, value in tensors.items():
             kind, name = key.split(".", 1)
             if kind != "random":
-                device = "cpu" if kind == "step" and not torch.cuda.is_available() else names[name].device
-                self.optimizer.state[names[name]][kind] = value.to(device)
+                self.optimizer.state[names[name]][kind] = value.to(names[name].device)
 
 
 def read_state(folder: Path) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def estimate(recipe: Recipe, sample: Sequence[tuple[str, str]], pairs: int) -> E
     model = Seq2Seq(recipe.model, subwords.source.size, subwords.target.size, subwords.joint).to(device)
     average = WeightAverage(model, config.average_decay) if config.average_decay else None
     order = batch_order(lengths[0], lengths[1], config.batch_pieces or default_batch_pieces(pairs), config.seed, 1)
-    batches = [collate([sides[0][i] for i in rows], [sides[1][i] for i in rows]).to(device) for rows in order[: TIMED + 1]]
+    batches = [collate([sides[0][i] for i in rows], [sides[1][i] for i in rows]) for rows in order[: TIMED + 1]]
     context = autocast(device, choose_precision(config.precision, device))
     stream = train_updates(
         model, make_optimizer(model, config), average, (PlacedBatch(1, i, False, b) for i, b in enumerate(batches)), config, 1, 100, context

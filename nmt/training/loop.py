@@ -69,12 +69,13 @@ def train_updates(
     """
     model.train()
     parameters = list(model.parameters())
+    device = model.output.weight.device
     for number, placed in enumerate(batches, first):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config, number, updates)
         optimizer.zero_grad(set_to_none=True)
         with autocast():
-            loss = batch_loss(model, placed.batch, config.label_smoothing)
+            loss = batch_loss(model, placed.batch.to(device), config.label_smoothing)
         pieces = placed.batch.pieces
         (loss.smoothed / pieces).backward()
         largest = _largest(parameters) if config.clip_value else 0.0
