@@ -210,6 +210,11 @@ def test_averaging_takes_the_mean_of_the_last_checkpoints(run, tmp_path):
     for name, value in mean.items():
         torch.testing.assert_close(value, (first[name] + second[name]) / 2)
     assert len(Translator.load(tmp_path / "mean").translate(LINES)) == len(LINES)
+    shutil.copytree(run, tmp_path / "damaged", symlinks=True)
+    weights = tmp_path / "damaged" / "checkpoints" / used[-1].name / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(NmtError, match=r"model.safetensors: not the file that training wrote"):
+        average_checkpoints(tmp_path / "damaged", 2, tmp_path / "other")
     with pytest.raises(NmtError, match=r"cannot average 99 checkpoints, there are \d"):
         average_checkpoints(run, 99, tmp_path / "other")
 

@@ -19,8 +19,6 @@ from nmt.inference.lines import Line, LineWriter, chunks, clean_lines, json_line
 if TYPE_CHECKING:
     from nmt.inference.translation import Translation
 
-CHUNK_LINES = 2048  # translated together: enough for batches of near-equal length, little enough for a constant memory
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
@@ -43,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--n-best needs --format nbest or jsonl: the text format has one translation a line")
     if arguments.output and arguments.output.suffix == ".gz":
         raise UsageError(f"-o writes plain text, got {arguments.output}; name a file without .gz, or pipe the output into gzip")
-    from nmt.inference.translator import Translator
+    from nmt.inference.translator import CHUNK_LINES, Translator
 
     details = arguments.alignments or arguments.word_scores
     read = json_lines if form == "jsonl" else clean_lines

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nmt.data.subwords import SubwordPair, Subwords
+from nmt.data.subwords import WORD_START, SubwordPair, Subwords
 
 Ids = npt.NDArray[np.integer] | list[int]
 
@@ -48,6 +48,6 @@ def _random_word(generator: random.Random) -> str:
 def _with_word(ids: Ids, word: str, place: float, subwords: Subwords) -> list[int]:
     """`place` from 0 to 1 says before which word, or behind the last one."""
     pieces = [int(piece) for piece in ids]
-    starts = [index for index, text in enumerate(subwords.pieces(pieces)) if text.startswith("▁")] or [0]
+    starts = [index for index, text in enumerate(subwords.pieces(pieces)) if text.startswith(WORD_START)] or [0]
     start = [*starts, len(pieces)][int(place * (len(starts) + 1))]
     return pieces[:start] + subwords.encode([word])[0] + pieces[start:]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nmt.config import SubwordsConfig
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
+WORD_START = "▁"  # what sentencepiece writes for the space before a word
 SAMPLE_LINES = 2_000_000  # lines that a subword model is learnt from; of larger corpora a random sample
 LINE_BYTES = 1 << 16  # longer lines are translated, but no pieces are learnt from them
 PARALLEL_LINES = 1000  # from so many lines on, encoding uses all cores

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-WORD_START = "▁"
+from nmt.data.subwords import WORD_START
+
 Alignment = tuple[tuple[int, int], ...]  # (source word, target word), counted from 0
 
 

@@ -14,7 +14,7 @@ from nmt import __version__
 from nmt.config import dump_recipe
 from nmt.errors import NmtError
 from nmt.hashing import file_hash
-from nmt.inference.folder import CARD, FORMAT, ModelFolder, load_network, open_folder
+from nmt.inference.folder import CARD, FORMAT, ModelFolder, check_weights, empty_network, load_network, open_folder
 from nmt.model.weights import named_weights, read_weights, save_weights
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -41,7 +41,9 @@ def average_checkpoints(run: Path, last: int, output: Path) -> list[Path]:
     if last < 1 or len(found) < last:
         raise NmtError(f"{run}: cannot average {last} checkpoints, there are {len(found)}; lower --last or raise training.keep")
     folder = open_folder(run)
-    model = load_network(folder, torch.device("cpu"))
+    model = empty_network(folder)
+    for file in found[-last:]:
+        check_weights(file)
     _write(folder, mean_of([read_weights(file, model) for file in found[-last:]]), output, "fp32", None)
     return [file.parent for file in found[-last:]]
 

@@ -44,20 +44,20 @@ def open_folder(path: Path) -> ModelFolder:
         raise NmtError(f"{path}: neither a run nor an exported model (no recipe.toml, no {CARD}); check the path")
     for checkpoint in (path, path / "best", path / "last"):
         if (checkpoint / "averaged.safetensors").exists():
-            _check_weights(checkpoint)
+            check_weights(checkpoint / "averaged.safetensors")
             return ModelFolder(path, load_recipe(run / "recipe.toml"), SubwordPair.load(run), checkpoint / "averaged.safetensors", {})
     raise NmtError(f"{path}: the run has no checkpoint yet; let `nmt train` reach its first one")
 
 
-def _check_weights(checkpoint: Path) -> None:
-    """The weights of a run's checkpoint are those that training wrote."""
-    name = "averaged.safetensors"
+def check_weights(weights: Path) -> None:
+    """Raises NmtError unless a file of a run's checkpoint is the one that training wrote."""
+    state = weights.with_name("state.json")
     try:
-        expected = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))["sha256"][name]
+        expected = json.loads(state.read_text(encoding="utf-8"))["sha256"][weights.name]
     except (OSError, ValueError, KeyError, TypeError):
-        raise NmtError(f"{checkpoint / 'state.json'}: missing or damaged; use another checkpoint of the run") from None
-    if file_hash(checkpoint / name) != expected:
-        raise NmtError(f"{checkpoint / name}: not the file that training wrote (its SHA-256 differs); use another checkpoint of the run")
+        raise NmtError(f"{state}: missing or damaged; use another checkpoint of the run") from None
+    if file_hash(weights) != expected:
+        raise NmtError(f"{weights}: not the file that training wrote (its SHA-256 differs); use another checkpoint of the run")
 
 
 def _checked_card(path: Path) -> dict[str, Any]:
@@ -80,8 +80,13 @@ def _checked_card(path: Path) -> dict[str, Any]:
 
 def load_network(folder: ModelFolder, device: torch.device) -> Seq2Seq:
     """The network of a model folder, ready to translate. Nothing is allocated before names and shapes have been compared."""
-    subwords = folder.subwords
-    with torch.device("meta"):
-        model = Seq2Seq(folder.recipe.model, subwords.source.size, subwords.target.size, shared=subwords.joint)
+    model = empty_network(folder)
     adopt_weights(read_weights(folder.weights, model), model)
     return model.to(device).eval()
+
+
+def empty_network(folder: ModelFolder) -> Seq2Seq:
+    """The network of a model folder with names and shapes but without memory."""
+    subwords = folder.subwords
+    with torch.device("meta"):
+        return Seq2Seq(folder.recipe.model, subwords.source.size, subwords.target.size, shared=subwords.joint)

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from nmt.data.subwords import WORD_START
+
 SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", ".\"", "!\"", "?\"", ".”", "!”", "?”")  # fmt: skip
 CLAUSE_ENDS = (",", ";", ":", "–", "、", "，", "；", "：")
-WORD_START = "▁"
 
 
 def segment_ends(pieces: Sequence[str], longest: int) -> list[int]:

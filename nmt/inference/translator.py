@@ -1,7 +1,6 @@
 """Text in, text out: the front door of translation."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -16,13 +15,14 @@ from nmt.inference.alignment import align_words, words_of
 from nmt.inference.engine import Engine, in_pieces
 from nmt.inference.folder import load_network, open_folder
 from nmt.inference.forced import force_decode
+from nmt.inference.lines import chunks
 from nmt.inference.probe import choose_kernels
 from nmt.inference.segments import segment_ends
 from nmt.inference.shortlist import SHORTLIST, Shortlist
 from nmt.inference.translation import SegmentTranslations, Translation, join_segments
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.beam import beam_search
-from nmt.search.picks import Hypothesis
+from nmt.search.picks import Hypothesis, Picks
 from nmt.search.step import S, Step
 
 CHUNK_LINES = 2000  # read, sorted by length and translated together: memory does not grow with the input
@@ -40,13 +40,15 @@ class _Segment(NamedTuple):
     ids: list[int]
 
 
-class _Search(NamedTuple):
+class SearchSettings(NamedTuple):
+    """How a batch is searched."""
+
     longest: list[int]  # target pieces of each sentence, its end included
     beam: int
     alpha: float
     n: int
     device: torch.device
-    scored: bool  # False: greedy without the softmax, the same pieces
+    scored: bool = True  # False: greedy without the softmax, the same pieces
 
 
 class Translator:
@@ -94,8 +96,7 @@ class Translator:
     def stream(self, lines: Iterable[str], beam: int | None = None, length_alpha: float | None = None) -> Iterator[str]:
         """The best translation of each line, in order, in constant memory: lines are read by the thousand."""
         _refuse_text(lines)
-        iterator = iter(lines)
-        while chunk := list(islice(iterator, CHUNK_LINES)):
+        for chunk in chunks(lines, CHUNK_LINES):
             yield from (best[0].text for best in self._nbest(chunk, 1, beam, length_alpha, details=False, scored=False))
 
     def nbest(
@@ -106,12 +107,12 @@ class Translator:
         Raises:
             NmtError: beam, n or length_alpha is out of range.
         """
+        _refuse_text(lines)
         return self._nbest(lines, n, beam, length_alpha, details, scored=True)
 
     def _nbest(
         self, lines: Sequence[str], n: int, beam: int | None, length_alpha: float | None, details: bool, scored: bool
     ) -> list[list[Translation]]:
-        _refuse_text(lines)
         beam = self.search.beam if beam is None else beam
         alpha = self.search.length_alpha if length_alpha is None else length_alpha
         if not 1 <= n <= beam:
@@ -120,7 +121,7 @@ class Translator:
         results: list[list[Translation]] = [[] for _ in segments]
         for batch in source_batches(np.array([len(segment.ids) for segment in segments]), self.search.batch_pieces):
             sources = [segments[index].ids for index in batch]
-            settings = _Search(self._longest(sources), beam, alpha, n, self.device, scored or beam > 1)
+            settings = SearchSettings(self.longest_targets(sources), beam, alpha, n, self.device, scored or beam > 1)
             for index, translations in zip(batch, self._translate_batch(sources, settings, details), strict=True):
                 results[index] = translations
         parts: list[list[SegmentTranslations]] = [[] for _ in lines]
@@ -154,18 +155,19 @@ class Translator:
             segments += [_Segment(line, ids[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
         return segments
 
-    def _longest(self, sources: list[list[int]]) -> list[int]:
+    def longest_targets(self, sources: Sequence[Sequence[int]]) -> list[int]:
+        """Pieces that the translation of each source may have, end of sentence included."""
         return [int(self.search.max_length_factor * len(ids)) + self.search.max_length_extra for ids in sources]
 
-    def _translate_batch(self, sources: list[list[int]], settings: _Search, details: bool) -> list[list[Translation]]:
+    def _translate_batch(self, sources: list[list[int]], settings: SearchSettings, details: bool) -> list[list[Translation]]:
         source_BS, lengths_B = (tensor.to(self.device) for tensor in padded(sources, suffix=(EOS,)))
         with torch.inference_mode():
             if self.engine is not None:
                 state = self.engine.encode(source_BS, lengths_B)
-                found = in_pieces(_search(self.engine.step, state, settings), state.candidates_C)
+                found = in_pieces(search(self.engine.step, state, settings), state.candidates_C)
             else:
                 with self._autocast():
-                    found = _search(self.model.step, self.model.encode(source_BS, lengths_B), settings)
+                    found = search(self.model.step, self.model.encode(source_BS, lengths_B), settings)
             if details:
                 with self._autocast():
                     return [self._detailed(ids, hypotheses) for ids, hypotheses in zip(sources, found, strict=True)]
@@ -188,19 +190,21 @@ class Translator:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
 
-def _search(step: Step[S], state: S, search: _Search) -> list[list[Hypothesis]]:
+def search(step: Step[S], state: S, settings: SearchSettings, record: list[Picks] | None = None) -> list[list[Hypothesis]]:
+    """Beam search for target pieces; an empty list given as `record` receives what each step picked."""
     return beam_search(
         step,
         state,
-        max_lengths=search.longest,
-        beam=search.beam,
-        length_alpha=search.alpha,
-        n_best=search.n,
+        max_lengths=settings.longest,
+        beam=settings.beam,
+        length_alpha=settings.alpha,
+        n_best=settings.n,
         bos=BOS,
         eos=EOS,
         forbidden=(PAD, UNK, BOS),
-        scored=search.scored,
-        device=search.device,
+        scored=settings.scored,
+        record=record,
+        device=settings.device,
     )
 
 

@@ -6,10 +6,9 @@ from typing import NamedTuple
 import torch
 
 from nmt.data.batches import padded
-from nmt.data.subwords import BOS, EOS, PAD, UNK
+from nmt.data.subwords import EOS
 from nmt.inference.forced import force_decode
-from nmt.inference.translator import Translator
-from nmt.search.beam import beam_search
+from nmt.inference.translator import SearchSettings, Translator, search
 from nmt.search.picks import Picks
 from nmt.search.tree import prediction_trees
 
@@ -44,23 +43,12 @@ def close_up(run: str, translator: Translator, source: str) -> CloseUp | None:
     ids = translator.subwords.source.encode([source])[0]
     if not 0 < len(ids) <= LONGEST:
         return None
-    search, subwords, record = translator.search, translator.subwords, list[Picks]()
+    beam, alpha, subwords, record = translator.search.beam, translator.search.length_alpha, translator.subwords, list[Picks]()
+    settings = SearchSettings(translator.longest_targets([ids]), beam, alpha, beam, translator.device)
     with torch.inference_mode():
         source_BS, lengths_B = padded([ids], suffix=(EOS,))
         state = translator.model.encode(source_BS.to(translator.device), lengths_B.to(translator.device))
-        found = beam_search(
-            translator.model.step,
-            state,
-            max_lengths=[int(search.max_length_factor * len(ids)) + search.max_length_extra],
-            beam=search.beam,
-            length_alpha=search.length_alpha,
-            n_best=search.beam,
-            bos=BOS,
-            eos=EOS,
-            forbidden=(PAD, UNK, BOS),
-            device=translator.device,
-            record=record,
-        )[0]
+        found = search(translator.model.step, state, settings, record)[0]
         forced = force_decode(translator.model, [ids], [found[0].pieces])[0]
     tree = prediction_trees(record)[0]
     best = {(*found[0].pieces, EOS)[: depth + 1] for depth in range(len(found[0].pieces) + 1)}

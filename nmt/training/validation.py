@@ -1,6 +1,5 @@
 """Validation: the loss on the dev set, and BLEU of real beam translations of it."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -23,11 +22,6 @@ class Validation(NamedTuple):
 
     loss: float  # cross-entropy, nats a target piece, without label smoothing
     scores: list[Score]
-
-    @property
-    def perplexity(self) -> float:
-        """exp(loss)."""
-        return math.exp(min(self.loss, 700.0))
 
     @property
     def bleu(self) -> Score:
