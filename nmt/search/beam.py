@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nmt.errors import NmtError
-from nmt.search.candidates import Candidates, best_candidates, look
+from nmt.search.candidates import TORCH, Candidates, Chooser
 from nmt.search.greedy import Ends, greedy_search
 from nmt.search.leaving import staying
 from nmt.search.picks import Hypothesis, Picks, read_hypotheses
@@ -30,6 +30,7 @@ class _Settings(NamedTuple):
     min_length: int
     divisors_T: Tensor  # length ** length_alpha for the lengths 1, 2, ...
     scored: bool
+    chooser: Chooser
 
 
 class _Front(NamedTuple):
@@ -60,6 +61,7 @@ def beam_search(
     scored: bool = True,
     record: list[Picks] | None = None,
     device: torch.device | str = "cpu",
+    chooser: Chooser = TORCH,
 ) -> list[list[Hypothesis]]:
     """The `n_best` hypotheses of each sentence, best first; equal scores in the order in which they were finished.
 
@@ -77,9 +79,9 @@ def beam_search(
         never_F, early_F = (torch.tensor(pieces, dtype=torch.long, device=device) for pieces in ([*forbidden], [*forbidden, eos]))
         if beam == 1 and record is None:
             ends = Ends(list(max_lengths), min_length, eos, never_F, early_F)
-            return [[found] for found in greedy_search(step, state, bos, ends, length_alpha, scored)]
+            return [[found] for found in greedy_search(step, state, bos, ends, length_alpha, scored, chooser)]
         record = [] if record is None else record
-        settings = _Settings(beam, eos, never_F, early_F, min_length, divisors_T, scored)
+        settings = _Settings(beam, eos, never_F, early_F, min_length, divisors_T, scored, chooser)
         front = _first_front(max_lengths, beam, n_best, divisors_T)
         pieces_N = torch.full((len(max_lengths),), bos, device=device)
         while front.sentences:
@@ -124,8 +126,10 @@ def _first_front(max_lengths: Sequence[int], beam: int, n_best: int, divisors_T:
 def _candidates(logits_NV: Tensor, front: _Front, settings: _Settings) -> Candidates:
     """The best continuations of each sentence; for a sentence at its max_length only the ends of its prefixes."""
     B, K = front.log_probs_BK.shape
-    rows = look(logits_NV, settings.early_F if front.length < settings.min_length else settings.forbidden_F, settings.scored)
-    totals_BP, slots_BP, pieces_BP = best_candidates(rows, front.log_probs_BK, settings.beam)
+    rows = settings.chooser.look(
+        logits_NV, settings.early_F if front.length < settings.min_length else settings.forbidden_F, settings.scored
+    )
+    totals_BP, slots_BP, pieces_BP = settings.chooser.best_candidates(rows, front.log_probs_BK, settings.beam)
     last = [front.length == max_length for max_length in front.max_lengths]
     if not any(last):
         return Candidates(totals_BP, slots_BP, pieces_BP)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nmt.search.candidates import best_pieces, look
+from nmt.search.candidates import Chooser
 from nmt.search.leaving import staying
 from nmt.search.picks import Hypothesis, nothing_finite
 from nmt.search.step import S, Step
@@ -24,7 +24,7 @@ class Ends(NamedTuple):
     early_F: Tensor  # the same and the end of sentence, below min_length
 
 
-def greedy_search(step: Step[S], state: S, bos: int, ends: Ends, length_alpha: float, scored: bool) -> list[Hypothesis]:
+def greedy_search(step: Step[S], state: S, bos: int, ends: Ends, length_alpha: float, scored: bool, chooser: Chooser) -> list[Hypothesis]:
     """One hypothesis for each sentence: at each step the likeliest piece, of equal ones the first."""
     sentences = list(range(len(ends.max_lengths)))  # those in the batch, one row each
     going = [True] * len(sentences)  # which of them are not finished
@@ -40,8 +40,8 @@ def greedy_search(step: Step[S], state: S, bos: int, ends: Ends, length_alpha: f
         if not scored and logits_NV.numel() <= FEW:
             values_N, pieces_N = logits_NV.index_fill_(1, forbidden_F, -torch.inf).max(1)
         else:
-            rows = look(logits_NV, forbidden_F, scored)
-            values_N, pieces_N = best_pieces(rows)
+            rows = chooser.look(logits_NV, forbidden_F, scored)
+            values_N, pieces_N = chooser.best_pieces(rows)
             values_N = values_N - rows.normalisers_N
         must_end = [n for n, sentence in enumerate(sentences) if ends.max_lengths[sentence] == length]
         if must_end:
