@@ -11,6 +11,7 @@ from nmt.inference.packing import Kernels, PackedLinear
 from nmt.inference.reading import PackedMemory
 from nmt.inference.shortlist import Shortlist
 from nmt.model.seq2seq import Seq2Seq
+from nmt.search.candidates import TORCH
 from nmt.search.picks import Hypothesis
 
 FEW_SENTENCES = 3  # of a batch: choosing their candidates takes longer than reading all pieces
@@ -37,6 +38,8 @@ class Engine:
     With a shortlist the logits have one column for each candidate of the batch, in rising order of the pieces, so that PAD, UNK, BOS and
     EOS keep their numbers; `state.candidates_C` turns what a search found back into pieces.
     """
+
+    chooser = TORCH
 
     def __init__(self, model: Seq2Seq, kernels: Kernels, shortlist: Shortlist | None = None) -> None:
         with torch.no_grad():

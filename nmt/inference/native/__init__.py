@@ -1,0 +1,134 @@
+"""The compiled part of the engine, called through ctypes: 8-bit products with everything between them, and choices from logits.
+
+It is built when nmt is installed where there is a C++ compiler, and used on processors with AVX512-VNNI; elsewhere torch computes.
+Every function reads and writes arrays of its caller and gives up the interpreter's lock.
+"""
+
+import ctypes
+from ctypes import POINTER, Structure, c_int64, c_void_p
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from nmt.inference.native.build import LIBRARY, sources_mark
+
+
+class MatrixArrays(Structure):
+    """`Matrix` of matrix.h."""
+
+    _fields_ = (
+        ("weights", c_void_p),
+        ("scales", c_void_p),
+        ("starts", c_void_p),
+        ("bias", c_void_p),
+        ("inputs", c_int64),
+        ("columns", c_int64),
+    )
+
+
+class CellArrays(Structure):
+    """`CellWeights` of cells.h."""
+
+    _fields_ = (
+        ("gates", MatrixArrays),
+        ("peepholes", c_void_p),
+        ("cell", c_int64),
+        ("units", c_int64),
+    )
+
+
+class EncoderArrays(Structure):
+    """`Encoder` of engine.cpp."""
+
+    _fields_ = (
+        ("layers", c_int64),
+        ("hidden", c_int64),
+        ("cells", POINTER(CellArrays)),
+        ("tables", POINTER(c_void_p)),
+        ("inputs", POINTER(MatrixArrays)),
+    )
+
+
+class DecoderArrays(Structure):
+    """`Decoder` of engine.cpp."""
+
+    _fields_ = (
+        ("layers", c_int64),
+        ("hidden", c_int64),
+        ("heads", c_int64),
+        ("table", c_void_p),
+        ("cells", POINTER(CellArrays)),
+        ("combine", POINTER(MatrixArrays)),
+    )
+
+
+class MemoryArrays(Structure):
+    """`Memory` of engine.cpp."""
+
+    _fields_ = (
+        ("keys", c_void_p),
+        ("values", c_void_p),
+        ("offsets", c_void_p),
+        ("candidates", c_void_p),
+        ("allowed", c_void_p),
+    )
+
+
+class StepArrays(Structure):
+    """`Step` of engine.cpp."""
+
+    _fields_ = (
+        ("rows", c_int64),
+        ("rows_before", c_int64),
+        ("sentences", c_int64),
+        ("pieces", c_void_p),
+        ("parents", c_void_p),
+        ("sentence", c_void_p),
+        ("before", c_void_p),
+        ("after", c_void_p),
+        ("logits", c_void_p),
+    )
+
+
+SIGNATURES = {
+    "nmt_linear": (POINTER(MatrixArrays), c_void_p, c_int64, c_void_p),
+    "nmt_encode": (POINTER(EncoderArrays), c_int64, c_void_p, c_void_p, c_void_p, c_void_p),
+    "nmt_step": (POINTER(DecoderArrays), POINTER(MatrixArrays), POINTER(MemoryArrays), POINTER(StepArrays)),
+    "nmt_select_columns": (POINTER(MatrixArrays), c_void_p, c_int64, c_void_p, c_void_p, c_void_p, c_void_p),
+    "nmt_look": (c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p, c_void_p),
+    "nmt_best_pieces": (c_void_p, c_void_p, c_int64, c_int64, c_void_p, c_void_p),
+    "nmt_best_candidates": (c_void_p, c_void_p, c_void_p, c_void_p, c_int64, c_int64, c_int64, c_int64, c_void_p, c_void_p, c_void_p),
+}
+
+
+@cache
+def library() -> ctypes.CDLL | str:
+    """The compiled functions, or why they cannot be used."""
+    if not LIBRARY.exists():
+        return "it was not built when nmt was installed, for want of a C++ compiler or of an x86-64 processor"
+    if not torch.cpu._is_vnni_supported():
+        return "this processor has no AVX512-VNNI instructions"
+    try:
+        loaded = ctypes.CDLL(str(LIBRARY))
+        loaded.nmt_sources.restype = ctypes.c_uint32
+        if loaded.nmt_sources() != sources_mark():
+            return "it was built from other sources; install nmt again"
+        for name, types in SIGNATURES.items():
+            getattr(loaded, name).argtypes = types
+            getattr(loaded, name).restype = None
+    except (OSError, AttributeError) as error:
+        return f"it cannot be loaded ({error}); install nmt again"
+    return loaded
+
+
+def functions() -> ctypes.CDLL:
+    """The library where it is known to be there."""
+    found = library()
+    assert isinstance(found, ctypes.CDLL)
+    return found
+
+
+def address(tensor: Tensor | None) -> int | None:
+    """Where a tensor's numbers begin; it has to be contiguous and to outlive the call."""
+    return None if tensor is None else tensor.data_ptr()

@@ -1,0 +1,53 @@
+"""Compiles kernels.so beside its sources: `python nmt/inference/native/build.py`, or what pip runs when it installs nmt.
+
+Needs a C++17 compiler (CXX names another one than c++) on x86-64. Loads nothing of nmt, so that it runs before nmt is installed.
+"""
+
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+LIBRARY = FOLDER / "kernels.so"
+INSTRUCTIONS = ("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512vnni")
+# Without contraction: whether a product and a sum become one rounding must not depend on how many rows a loop was compiled for.
+FLAGS = ("-std=c++17", "-O3", "-ffp-contract=off", "-shared", "-fPIC", *(f"-m{name}" for name in INSTRUCTIONS))
+
+
+def sources_mark() -> int:
+    """A number that the library carries, so that one of other sources is never called."""
+    sources = sorted(path for path in FOLDER.iterdir() if path.suffix in (".h", ".cpp") or path.name == "build.py")
+    return zlib.crc32(b"".join(path.read_bytes() for path in sources))
+
+
+def build(output: Path = LIBRARY) -> str | None:
+    """Writes the library, whole or not at all; returns why it could not be built, None if it was."""
+    if platform.machine() not in ("x86_64", "AMD64") or sys.platform == "win32":
+        return f"the compiled engine is for x86-64 Linux and macOS, this is {platform.machine()} {sys.platform}"
+    compiler = shlex.split(os.environ.get("CXX", "c++"))
+    if shutil.which(compiler[0]) is None:
+        return f"no C++ compiler {compiler[0]!r}; install one, or name it in CXX"
+    partial = output.with_suffix(".partial")
+    command = [
+        *compiler,
+        *FLAGS,
+        f"-DNMT_SOURCES={sources_mark()}u",
+        "-o",
+        str(partial),
+        *(str(source) for source in sorted(FOLDER.glob("*.cpp"))),
+    ]
+    result = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    if result.returncode:
+        partial.unlink(missing_ok=True)
+        return f"{compiler[0]} failed: {result.stderr.strip()[:1000]}"
+    os.replace(partial, output)
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(build())

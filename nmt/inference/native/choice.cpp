@@ -1,0 +1,107 @@
+// Choosing from logits: the same choices as nmt/search/candidates.py, in one pass over each row. AVX-512.
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "vector.h"
+
+namespace {
+
+using namespace nmt;
+
+constexpr int BLOCK = 64;
+
+float block_maximum(const float* logits) {
+    __m512 largest = _mm512_loadu_ps(logits);
+    for (int i = LANES; i < BLOCK; i += LANES) largest = _mm512_max_ps(largest, _mm512_loadu_ps(logits + i));
+    return _mm512_reduce_max_ps(largest);
+}
+
+// log sum exp, never below the maximum, so that no log-probability exceeds 0; NaN if any logit is.
+float log_normaliser(const float* logits, int64_t columns, float maximum) {
+    __m512 total = _mm512_setzero_ps();
+    for (int64_t i = 0; i < columns; i += LANES)
+        total = _mm512_add_ps(total, exp16(_mm512_sub_ps(_mm512_loadu_ps(logits + i), _mm512_set1_ps(maximum))));
+    const float sum = _mm512_reduce_add_ps(total);
+    return std::isnan(sum) ? sum : std::log(std::max(sum, 1.0f)) + maximum;
+}
+
+struct Candidate {
+    float total;
+    int64_t index;  // slot * columns + column
+};
+
+// The best so far, best first; of equal totals the one that came first.
+void insert(std::vector<Candidate>& best, size_t count, Candidate candidate) {
+    if (best.size() == count) best.pop_back();
+    auto place = best.end();
+    while (place != best.begin() && (place - 1)->total < candidate.total) --place;
+    best.insert(place, candidate);
+}
+
+}  // namespace
+
+extern "C" {
+
+// Which sources this library was made of.
+uint32_t nmt_sources() { return NMT_SOURCES; }
+
+// Overwrites forbidden logits by -inf, writes the maximum of each block of 64 and, if `normalisers` is given, log sum exp of each row,
+// which counts the forbidden ones in. `columns` is a multiple of 64.
+void nmt_look(float* logits, int64_t rows, int64_t columns, const int64_t* forbidden, int64_t forbidden_count, float* maxima, float* normalisers) {
+    const int64_t blocks = columns / BLOCK;
+    for (int64_t n = 0; n < rows; ++n, logits += columns, maxima += blocks) {
+        for (int64_t m = 0; m < blocks; ++m) maxima[m] = block_maximum(logits + m * BLOCK);
+        if (normalisers) normalisers[n] = log_normaliser(logits, columns, *std::max_element(maxima, maxima + blocks));
+        for (int64_t f = 0; f < forbidden_count; ++f) logits[forbidden[f]] = -INFINITY;
+        for (int64_t f = 0; f < forbidden_count; ++f) {
+            const int64_t block = forbidden[f] / BLOCK;
+            maxima[block] = block_maximum(logits + block * BLOCK);
+        }
+    }
+}
+
+// The largest logit of each row and the first column that has it.
+void nmt_best_pieces(const float* logits, const float* maxima, int64_t rows, int64_t columns, float* values, int64_t* pieces) {
+    const int64_t blocks = columns / BLOCK;
+    for (int64_t n = 0; n < rows; ++n, logits += columns, maxima += blocks) {
+        const int64_t block = std::max_element(maxima, maxima + blocks) - maxima;
+        values[n] = maxima[block];
+        const float* first = logits + block * BLOCK;
+        pieces[n] = block * BLOCK + std::min<int64_t>(std::find(first, first + BLOCK, maxima[block]) - first, BLOCK - 1);
+    }
+}
+
+// The `count` best continuations of each sentence's `beam` rows, best first, equal totals by slot, then by column:
+// total = (logit - normaliser) + log-probability of the row. Where there are fewer, totals of -inf fill up.
+void nmt_best_candidates(const float* logits, const float* maxima, const float* normalisers, const float* prefixes, int64_t sentences, int64_t beam,
+                         int64_t columns, int64_t count, float* totals, int64_t* slots, int64_t* pieces) {
+    const int64_t blocks = columns / BLOCK;
+    std::vector<Candidate> best;
+    for (int64_t b = 0; b < sentences; ++b) {
+        best.clear();
+        float worst = -INFINITY;  // a candidate has to be better
+        for (int64_t k = 0; k < beam; ++k) {
+            const int64_t row = b * beam + k;
+            const float normaliser = normalisers[row], prefix = prefixes[row];
+            for (int64_t m = 0; m < blocks; ++m) {
+                if (!((maxima[row * blocks + m] - normaliser) + prefix > worst)) continue;
+                const float* block = logits + row * columns + m * BLOCK;
+                for (int64_t i = 0; i < BLOCK; ++i) {
+                    const float total = (block[i] - normaliser) + prefix;
+                    if (!(total > worst)) continue;
+                    insert(best, count, {total, k * columns + m * BLOCK + i});
+                    if (static_cast<int64_t>(best.size()) == count) worst = best.back().total;
+                }
+            }
+        }
+        best.resize(count, {-INFINITY, 0});
+        for (int64_t p = 0; p < count; ++p) {
+            totals[b * count + p] = best[p].total;
+            slots[b * count + p] = best[p].index / columns;
+            pieces[b * count + p] = best[p].index % columns;
+        }
+    }
+}
+
+}  // extern "C"

@@ -1,0 +1,208 @@
+// The network in 8 bits: reading a batch of sources, one decoder step. Called from nmt/inference/native.py; every array is the caller's.
+#include "attention.h"
+#include "cells.h"
+
+namespace nmt {
+
+// Mirrors PackedEncoder.
+struct Encoder {
+    int64_t layers;
+    int64_t hidden;              // both directions together
+    const CellWeights* cells;    // [layers][2]: forwards, backwards
+    const float* const* tables;  // [2]: of the first layer, the part of the gates that a piece makes; bias included
+    const Matrix* inputs;        // [layers - 1][2]: of the other layers
+};
+
+// Mirrors PackedDecoder. The upper layers read [state below; context; own state].
+struct Decoder {
+    int64_t layers;
+    int64_t hidden;
+    int64_t heads;
+    const float* table;        // of the first layer, the part of the gates that a piece makes; bias included
+    const CellWeights* cells;  // [layers]
+    const Matrix* combine;     // [state; context] -> the vector before the output layer
+};
+
+// What the decoder reads of a batch of sources; mirrors BatchMemory.
+struct Memory {
+    const uint16_t* keys;     // [positions][hidden], half precision
+    const uint16_t* values;   // [positions][hidden]
+    const int64_t* offsets;   // [sentences + 1]: the positions of each sentence
+    const int64_t* candidates;  // [columns]: the pieces that the columns of the logits stand for; null: all pieces
+    const uint64_t* allowed;    // [sentences][columns / 64] bits: the columns that a sentence may use; null: all
+};
+
+// What a step reads and writes; mirrors StepArrays.
+struct Step {
+    int64_t rows;              // of this step, equally many for each sentence, one sentence after the other
+    int64_t rows_before;       // of the state before
+    int64_t sentences;
+    const int64_t* pieces;     // [rows]: the column of the last piece
+    const int64_t* parents;    // [rows]: which row of the state before goes on; null: row by row
+    const int64_t* sentence;   // [sentences]: which sentence of the memory
+    const float* before;       // [layers][parts][rows_before][hidden]
+    float* after;              // [layers][parts][rows][hidden]
+    float* logits;             // [rows][columns]
+};
+
+namespace {
+
+int64_t piece(const Memory& memory, int64_t column) { return memory.candidates ? memory.candidates[column] : column; }
+
+bool has_cell(const CellWeights& weights) { return weights.cell == LSTM || weights.cell == PEEPHOLE; }
+
+void add(float* values, const float* others, int64_t size) {
+    for (int64_t i = 0; i < size; i += LANES)
+        _mm512_storeu_ps(values + i, _mm512_add_ps(_mm512_loadu_ps(values + i), _mm512_loadu_ps(others + i)));
+}
+
+// One direction of one layer. Sentences come longest first, so that the ones still being read are always the first: padding does not exist.
+void read_direction(const CellWeights& weights, int64_t sentences, const int64_t* order, const int64_t* offsets, const float* table,
+                    const int64_t* entries, bool backwards, float* states, int64_t stride) {
+    const int64_t units = weights.units;
+    std::vector<float> cells(sentences * units, 0.0f), zeros(units, 0.0f);
+    std::vector<int64_t> before(sentences);
+    Inputs inputs;
+    inputs.resize(sentences, units);
+    Rows rows;
+    rows.resize(sentences);
+    for (int64_t time = 0, active = sentences;; ++time) {
+        while (active && offsets[order[active - 1] + 1] - offsets[order[active - 1]] <= time) --active;
+        if (!active) return;
+        for (int64_t row = 0; row < active; ++row) {
+            const int64_t start = offsets[order[row]], end = offsets[order[row] + 1];
+            const int64_t position = backwards ? end - 1 - time : start + time;
+            const float* hidden = time ? states + before[row] * stride : zeros.data();
+            before[row] = position;
+            inputs.scales[row] = quantise<1>({{hidden, static_cast<int>(units)}}, inputs.row(row));
+            rows.table[row] = table + (entries ? entries[position] : position) * weights.gates.columns;
+            rows.hidden_before[row] = hidden;
+            rows.hidden[row] = states + position * stride;
+            rows.cell_before[row] = rows.cell[row] = cells.data() + row * units;
+        }
+        step_cell(weights, inputs, active, rows);
+    }
+}
+
+// The gates of a layer that reads another one's states, for all positions at once.
+void project(const Matrix& matrix, const float* states, int64_t positions, int64_t size, std::vector<float>& gates) {
+    Inputs inputs;
+    inputs.resize(positions, size);
+    for (int64_t p = 0; p < positions; ++p) inputs.scales[p] = quantise<1>({{states + p * size, static_cast<int>(size)}}, inputs.row(p));
+    gates.resize(positions * matrix.columns);
+    linear(matrix, inputs, positions, gates.data());
+}
+
+void attend(const Decoder& decoder, const Memory& memory, const Step& step, const float* queries, float* contexts) {
+    const int64_t H = decoder.hidden, beam = step.rows / step.sentences;
+    std::vector<const float*> query(beam);
+    std::vector<float*> context(beam);
+    std::vector<float> scratch;
+    for (int64_t b = 0; b < step.sentences; ++b) {
+        const int64_t start = memory.offsets[step.sentence[b]], end = memory.offsets[step.sentence[b] + 1];
+        for (int64_t k = 0; k < beam; ++k) query[k] = queries + (b * beam + k) * H, context[k] = contexts + (b * beam + k) * H;
+        attend_sentence(query.data(), beam, {memory.keys + start * H, memory.values + start * H, end - start}, decoder.heads, H,
+                        context.data(), scratch);
+    }
+}
+
+// The logits of a step; columns that a sentence may not use become -inf.
+void write_logits(const Matrix& output, const Memory& memory, const Step& step, const Inputs& inputs) {
+    const int64_t beam = step.rows / step.sentences, panels = output.columns / PANEL;
+    multiply(output, inputs, step.rows, [&](int64_t panel, int64_t row, const __m512(&products)[REGISTERS]) {
+        float* logits = step.logits + row * output.columns + panel * PANEL;
+        const uint64_t allowed = memory.allowed ? memory.allowed[step.sentence[row / beam] * panels + panel] : ~uint64_t{0};
+        for (int c = 0; c < REGISTERS; ++c) {
+            const __m512 logit = _mm512_add_ps(products[c], _mm512_loadu_ps(output.bias + panel * PANEL + c * LANES));
+            _mm512_storeu_ps(logits + c * LANES,
+                             _mm512_mask_mov_ps(_mm512_set1_ps(-INFINITY), static_cast<__mmask16>(allowed >> (16 * c)), logit));
+        }
+    });
+}
+
+}  // namespace
+}  // namespace nmt
+
+using namespace nmt;
+
+extern "C" {
+
+// outputs [rows][columns] = inputs [rows][matrix.inputs] W' + b.
+void nmt_linear(const Matrix* matrix, const float* inputs, int64_t rows, float* outputs) {
+    Inputs quantised;
+    quantised.resize(rows, matrix->inputs);
+    for (int64_t n = 0; n < rows; ++n)
+        quantised.scales[n] = quantise<1>({{inputs + n * matrix->inputs, static_cast<int>(matrix->inputs)}}, quantised.row(n));
+    linear(*matrix, quantised, rows, outputs);
+}
+
+// states [positions][hidden] of the pieces of several sentences, one after the other without padding; `order` names them longest first.
+void nmt_encode(const Encoder* encoder, int64_t sentences, const int64_t* order, const int64_t* offsets, const int64_t* pieces, float* states) {
+    const int64_t H = encoder->hidden, half = H / 2, positions = offsets[sentences];
+    std::vector<float> gates, below;
+    for (int64_t layer = 0; layer < encoder->layers; ++layer) {
+        if (layer) below.assign(states, states + positions * H);
+        for (int64_t direction = 0; direction < 2; ++direction) {
+            if (layer) project(encoder->inputs[(layer - 1) * 2 + direction], below.data(), positions, H, gates);
+            read_direction(encoder->cells[layer * 2 + direction], sentences, order, offsets, layer ? gates.data() : encoder->tables[direction],
+                           layer ? nullptr : pieces, direction == 1, states + direction * half, H);
+        }
+        if (layer) add(states, below.data(), positions * H);
+    }
+}
+
+// One target position of all rows.
+void nmt_step(const Decoder* decoder, const Matrix* output, const Memory* memory, const Step* step) {
+    const int64_t H = decoder->hidden, N = step->rows;
+    const int size = static_cast<int>(H);
+    const int64_t parts = has_cell(decoder->cells[0]) ? 2 : 1;
+    std::vector<float> sums(N * H), contexts(N * H), vectors(N * decoder->combine->columns);  // sums: of the layers' states so far
+    Inputs inputs;
+    inputs.resize(N, 3 * H);
+    Rows rows;
+    rows.resize(N);
+    for (int64_t layer = 0; layer < decoder->layers; ++layer) {
+        const CellWeights& weights = decoder->cells[layer];
+        inputs.width = weights.gates.inputs;
+        for (int64_t n = 0; n < N; ++n) {
+            const int64_t parent = step->parents ? step->parents[n] : n;
+            const float* hidden = step->before + (layer * parts * step->rows_before + parent) * H;
+            rows.hidden_before[n] = hidden;
+            rows.cell_before[n] = hidden + step->rows_before * H;
+            rows.hidden[n] = step->after + (layer * parts * N + n) * H;
+            rows.cell[n] = rows.hidden[n] + N * H;
+            rows.table[n] = layer ? weights.gates.bias : decoder->table + piece(*memory, step->pieces[n]) * weights.gates.columns;
+            inputs.scales[n] = layer ? quantise<3>({{sums.data() + n * H, size}, {contexts.data() + n * H, size}, {hidden, size}}, inputs.row(n))
+                                     : quantise<1>({{hidden, size}}, inputs.row(n));
+        }
+        step_cell(weights, inputs, N, rows);
+        const float* states = step->after + layer * parts * N * H;
+        if (layer) {
+            add(sums.data(), states, N * H);
+        } else {
+            std::copy(states, states + N * H, sums.begin());
+            attend(*decoder, *memory, *step, states, contexts.data());
+        }
+    }
+    inputs.width = 2 * H;
+    for (int64_t n = 0; n < N; ++n) inputs.scales[n] = quantise<2>({{sums.data() + n * H, size}, {contexts.data() + n * H, size}}, inputs.row(n));
+    linear(*decoder->combine, inputs, N, vectors.data());
+    inputs.width = output->inputs;
+    for (int64_t n = 0; n < N; ++n)
+        inputs.scales[n] = quantise<1>({{vectors.data() + n * inputs.width, static_cast<int>(inputs.width)}}, inputs.row(n));
+    write_logits(*output, *memory, *step, inputs);
+}
+
+// Some columns of a matrix, in this order: what a shortlist leaves of the output layer.
+void nmt_select_columns(const Matrix* matrix, const int64_t* columns, int64_t count, int8_t* weights, float* scales, int32_t* starts, float* bias) {
+    const int64_t quads = matrix->inputs / 4;
+    for (int64_t c = 0; c < count; ++c) {
+        const int64_t column = columns[c];
+        scales[c] = matrix->scales[column], starts[c] = matrix->starts[column], bias[c] = matrix->bias[column];
+        const int32_t* from = reinterpret_cast<const int32_t*>(matrix->weights) + (column / PANEL * quads) * PANEL + column % PANEL;
+        int32_t* to = reinterpret_cast<int32_t*>(weights) + (c / PANEL * quads) * PANEL + c % PANEL;
+        for (int64_t q = 0; q < quads; ++q) to[q * PANEL] = from[q * PANEL];
+    }
+}
+
+}  // extern "C"

@@ -1,0 +1,178 @@
+"""nmt.inference.engine in compiled 8-bit arithmetic: what a sentence becomes does not depend on its batch."""
+
+import ctypes
+import math
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor
+
+from nmt.config import ModelConfig
+from nmt.inference.gates import merged_weights
+from nmt.inference.native import (
+    CellArrays,
+    DecoderArrays,
+    EncoderArrays,
+    MatrixArrays,
+    MemoryArrays,
+    StepArrays,
+    address,
+    functions,
+    library,
+)
+from nmt.inference.native.choice import NATIVE
+from nmt.inference.native.packing import PANEL, PackedCell, PackedMatrix, piece_table
+from nmt.inference.shortlist import Shortlist
+from nmt.model.attention import MultiplicativeAttention
+from nmt.model.cells import Recurrence
+from nmt.model.decoder import Decoder
+from nmt.model.encoder import BidirectionalLayer, Encoder
+from nmt.model.seq2seq import Seq2Seq
+
+LANES = 16
+
+
+def why_not(config: ModelConfig) -> str | None:
+    """What keeps a network from the compiled engine; None: nothing does."""
+    found = library()
+    if isinstance(found, str):
+        return found
+    if config.attention != "multiplicative" or config.input_feeding:
+        return "it knows neither additive attention nor input feeding"
+    if config.hidden_size % (2 * PANEL) or config.embedding_size % PANEL or config.hidden_size // config.heads % LANES:
+        return f"model.hidden_size is no multiple of {2 * PANEL}, model.embedding_size of {PANEL}, or a head's size of {LANES}"
+    return None
+
+
+class NativeMemory:
+    """What the decoder reads of a batch, sentence after sentence without padding; never copied or changed in a search."""
+
+    def __init__(
+        self,
+        keys: Tensor,  # [positions, H], half precision
+        values: Tensor,  # [positions, H], half precision
+        offsets: Tensor,  # [B + 1]
+        candidates_C: Tensor | None,  # the pieces that the columns of the logits stand for; None: all
+        allowed: Tensor | None,  # [B, C / 64], 64 bits each: the candidates of each sentence; None: all
+    ) -> None:
+        self.tensors = keys, values, offsets, candidates_C, allowed  # kept alive: the arrays point to them
+        self.arrays = MemoryArrays(*(address(tensor) for tensor in self.tensors))
+
+
+class NativeState(NamedTuple):
+    """A search state."""
+
+    memory: NativeMemory
+    vectors_LNH: Tensor  # the layers' states: hidden (and cell) of layer 1, of layer 2, ...
+    parents_N: Tensor | None  # the rows of `vectors_LNH` that go on; None: all
+    sentences_B: Tensor  # the sentences of the memory that go on
+    candidates_C: Tensor | None  # the pieces that the columns of the logits stand for; None: all
+    output: PackedMatrix  # the part of the output layer that they need
+
+    def select(self, rows_N: Tensor, sentences_B: Tensor | None) -> Self:
+        """Rows in a new order; nothing is copied before the next step reads it."""
+        parents_N = rows_N.contiguous() if self.parents_N is None else self.parents_N[rows_N]
+        return self._replace(parents_N=parents_N, sentences_B=self.sentences_B if sentences_B is None else self.sentences_B[sentences_B])
+
+
+class NativeEngine:
+    """Seq2Seq.encode and Seq2Seq.step in 8 bits. Its methods change nothing and may be called from several threads."""
+
+    chooser = NATIVE
+
+    def __init__(self, model: Seq2Seq, shortlist: Shortlist | None = None) -> None:
+        with torch.no_grad():
+            self.encoder = _Encoder(model.encoder, model.source_embedding.weight.detach() * model.scale)
+            self.decoder = _Decoder(model.decoder, model.target_embedding.weight.detach() * model.scale)
+            self.output = PackedMatrix.of(model.output.weight.detach())
+            self.shortlist = shortlist
+
+    def encode(self, source_BS: Tensor, lengths_B: Tensor) -> NativeState:
+        """Reads the source; the result has one row a sentence."""
+        states, final_BH, offsets = self.encoder.read(source_BS, lengths_B)
+        candidates_C, allowed, output = None, None, self.output
+        if self.shortlist is not None:
+            candidates_C = self.shortlist.candidates(source_BS)
+            output = select_columns(self.output, candidates_C)
+        memory = NativeMemory(linear(self.decoder.key, states).half(), states.half(), offsets, candidates_C, allowed)
+        return NativeState(memory, self.decoder.initial_state(final_BH), None, torch.arange(len(lengths_B)), candidates_C, output)
+
+    def step(self, pieces_N: Tensor, state: NativeState) -> tuple[Tensor, NativeState]:
+        """One target position: the logits of the next piece (in whole blocks of 64 columns) and the next state."""
+        L, rows_before, H = state.vectors_LNH.shape
+        N, pieces_N = len(pieces_N), pieces_N.contiguous()
+        after_LNH, logits_NV = torch.empty(L, N, H), torch.empty(N, state.output.columns)
+        arrays = (pieces_N, state.parents_N, state.sentences_B, state.vectors_LNH, after_LNH, logits_NV)
+        step = StepArrays(N, rows_before, len(state.sentences_B), *map(address, arrays))
+        functions().nmt_step(self.decoder.arrays, state.output.arrays, state.memory.arrays, step)
+        return logits_NV, state._replace(vectors_LNH=after_LNH, parents_N=None)
+
+
+class _Encoder:
+    def __init__(self, encoder: Encoder, embedding_VE: Tensor) -> None:
+        layers = [layer for layer in encoder.layers if isinstance(layer, BidirectionalLayer)]
+        directions = [direction for layer in layers for direction in (layer.forwards, layer.backwards)]
+        merged = [merged_weights(direction) for direction in directions]
+        self.hidden = 2 * layers[0].forwards.hidden_size
+        self.cells = [PackedCell(layer, U_GH, bias_G) for layer, (_, U_GH, bias_G) in zip(directions, merged, strict=True)]
+        self.tables = [piece_table(direction, embedding_VE) for direction in directions[:2]]
+        self.inputs = [PackedCell(layer, W_GX, bias_G).matrix for layer, (W_GX, _, bias_G) in zip(directions[2:], merged[2:], strict=True)]
+        cells = (CellArrays * len(self.cells))(*(cell.arrays for cell in self.cells))
+        tables = (ctypes.c_void_p * 2)(*(address(table) for table in self.tables))
+        inputs = (MatrixArrays * len(self.inputs))(*(matrix.arrays for matrix in self.inputs))
+        self.arrays = EncoderArrays(len(layers), self.hidden, cells, tables, inputs)
+
+    def read(self, source_BS: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """-> states [positions, H] of the sentences one after the other, their final states [B, H], offsets [B + 1]."""
+        B, S = source_BS.shape
+        pieces = source_BS[torch.arange(S) < lengths_B[:, None]]
+        offsets = torch.cat([lengths_B.new_zeros(1), lengths_B.cumsum(0)])
+        order_B = lengths_B.argsort(descending=True)
+        states = torch.empty(len(pieces), self.hidden)
+        functions().nmt_encode(self.arrays, B, *(address(tensor) for tensor in (order_B, offsets, pieces, states)))
+        half = self.hidden // 2
+        return states, torch.cat([states[offsets[1:] - 1, :half], states[offsets[:-1], half:]], 1), offsets
+
+
+class _Decoder:
+    def __init__(self, decoder: Decoder, embedding_VE: Tensor) -> None:
+        assert isinstance(decoder.attention, MultiplicativeAttention)
+        uppers = [layer for layer in decoder.upper if isinstance(layer, Recurrence)]
+        self.table_VG = piece_table(decoder.first, embedding_VE)
+        self.cells = [PackedCell(decoder.first, *merged_weights(decoder.first)[1:])]
+        for layer in uppers:
+            W_GX, U_GH, bias_G = merged_weights(layer)
+            self.cells.append(PackedCell(layer, torch.cat([W_GX, U_GH], 1), bias_G))
+        self.combine = PackedMatrix.of(decoder.combine.weight.detach(), decoder.combine.bias.detach())
+        self.bridge = PackedMatrix.of(decoder.bridge.weight.detach(), decoder.bridge.bias.detach())
+        weight_HH, heads = decoder.attention.key.weight.detach(), decoder.attention.heads
+        self.key = PackedMatrix.of(weight_HH * math.sqrt(heads / weight_HH.shape[0]))
+        self.parts = len(decoder.first.initial_state(1))
+        self.hidden = decoder.first.hidden_size
+        cells = (CellArrays * len(self.cells))(*(cell.arrays for cell in self.cells))
+        combine = ctypes.pointer(self.combine.arrays)
+        self.arrays = DecoderArrays(len(self.cells), self.hidden, heads, address(self.table_VG), cells, combine)
+
+    def initial_state(self, final_BH: Tensor) -> Tensor:
+        """As Decoder.initial_state: [L, B, H]."""
+        B, H = final_BH.shape
+        state = torch.zeros(len(self.cells), self.parts, B, H)
+        state[:, 0] = torch.tanh(linear(self.bridge, final_BH)).view(B, -1, H).transpose(0, 1)
+        return state.view(-1, B, H)
+
+
+def linear(matrix: PackedMatrix, inputs_NI: Tensor) -> Tensor:
+    """x W' + b of each row, quantised by itself."""
+    inputs_NI = inputs_NI.contiguous()
+    outputs_NO = torch.empty(len(inputs_NI), matrix.columns)
+    functions().nmt_linear(matrix.arrays, address(inputs_NI), len(inputs_NI), address(outputs_NO))
+    return outputs_NO
+
+
+def select_columns(matrix: PackedMatrix, columns_C: Tensor) -> PackedMatrix:
+    """Some columns of a matrix, a multiple of 64."""
+    C = len(columns_C)
+    weights = torch.empty(C * matrix.inputs, dtype=torch.int8)
+    scales_C, starts_C, bias_C = torch.empty(C), torch.empty(C, dtype=torch.int32), torch.empty(C)
+    functions().nmt_select_columns(matrix.arrays, address(columns_C), C, *(address(part) for part in (weights, scales_C, starts_C, bias_C)))
+    return PackedMatrix(weights, scales_C, starts_C, bias_C, matrix.inputs)

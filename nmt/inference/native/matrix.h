@@ -1,0 +1,113 @@
+// Products of 8-bit weights and 8-bit vectors, summed in 32 bits: exact, whatever the order and whoever shares the batch. AVX512-VNNI.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "vector.h"
+
+namespace nmt {
+
+constexpr int PANEL = 64;      // columns of a panel: four registers of sums
+constexpr int REGISTERS = PANEL / LANES;
+constexpr int MAX_ROWS = 6;    // of a block: 6 x 4 sums, 4 weights and 1 input fill the 32 registers
+
+// Weights in panels of 64 columns, quadruples of inputs by quadruples; mirrors PackedMatrix in nmt/inference/native.py.
+struct Matrix {
+    const int8_t* weights;  // [columns / 64][inputs / 4][64][4]
+    const float* scales;    // [columns]: weight = scale * int8
+    const int32_t* starts;  // [columns]: -128 * the sum of the column's int8, which takes the inputs' offset out of the sums
+    const float* bias;      // [columns]
+    int64_t inputs;         // a multiple of 64
+    int64_t columns;        // a multiple of 64
+};
+
+// The vectors that are multiplied: rows of bytes and their scales.
+struct Inputs {
+    std::vector<uint8_t> bytes;
+    std::vector<float> scales;
+    int64_t width = 0;
+
+    void resize(int64_t rows, int64_t size) {
+        width = size;
+        if (static_cast<int64_t>(bytes.size()) < rows * size) bytes.resize(rows * size);
+        if (static_cast<int64_t>(scales.size()) < rows) scales.resize(rows);
+    }
+    uint8_t* row(int64_t n) { return bytes.data() + n * width; }
+    const uint8_t* row(int64_t n) const { return bytes.data() + n * width; }
+};
+
+// Adds sixteen sums of four products, unsigned by signed. In assembly because GCC 12 copies the sums about when it is left to it.
+inline void add_products(__m512i& sums, __m512i inputs, __m512i weights) {
+    asm("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(inputs), "v"(weights));
+}
+
+// The products of ROWS rows and one panel, as floats without bias: result[row][register].
+template <int ROWS>
+inline void multiply_panel(const Matrix& matrix, int64_t panel, const Inputs& inputs, int64_t first, __m512 (&result)[ROWS][REGISTERS]) {
+    __m512i sums[ROWS][REGISTERS];
+    UNROLL
+    for (auto& row : sums)
+        UNROLL
+        for (int c = 0; c < REGISTERS; ++c) row[c] = _mm512_loadu_si512(matrix.starts + panel * PANEL + c * LANES);
+    const int8_t* weights = matrix.weights + panel * matrix.inputs * PANEL;
+    const uint8_t* row[ROWS];
+    UNROLL
+    for (int r = 0; r < ROWS; ++r) row[r] = inputs.row(first + r);
+    for (int64_t i = 0; i < matrix.inputs; i += 4, weights += 4 * PANEL) {
+        __m512i column[REGISTERS];
+        UNROLL
+        for (int c = 0; c < REGISTERS; ++c) column[c] = _mm512_loadu_si512(weights + c * 64);
+        UNROLL
+        for (int r = 0; r < ROWS; ++r) {
+            const __m512i input = _mm512_set1_epi32(*reinterpret_cast<const int32_t*>(row[r] + i));
+            UNROLL
+            for (int c = 0; c < REGISTERS; ++c) add_products(sums[r][c], input, column[c]);
+        }
+    }
+    UNROLL
+    for (int c = 0; c < REGISTERS; ++c) {
+        const int64_t column = panel * PANEL + c * LANES;
+        const __m512 scale = _mm512_loadu_ps(matrix.scales + column);
+        UNROLL
+        for (int r = 0; r < ROWS; ++r)
+            result[r][c] = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[r][c]), _mm512_mul_ps(scale, _mm512_set1_ps(inputs.scales[first + r])));
+    }
+}
+
+// Calls use(panel, first row, products) for all rows and columns, a block of rows of one panel at a time: a panel stays in the core's
+// own cache while all rows pass by.
+template <int ROWS, typename Use>
+inline void multiply_block(const Matrix& matrix, int64_t panel, const Inputs& inputs, int64_t first, Use&& use) {
+    __m512 products[ROWS][REGISTERS];
+    multiply_panel<ROWS>(matrix, panel, inputs, first, products);
+    UNROLL
+    for (int r = 0; r < ROWS; ++r) use(panel, first + r, products[r]);
+}
+
+template <typename Use>
+inline void multiply(const Matrix& matrix, const Inputs& inputs, int64_t rows, Use&& use) {
+    for (int64_t panel = 0; panel < matrix.columns / PANEL; ++panel) {
+        int64_t first = 0;
+        for (; first + MAX_ROWS <= rows; first += MAX_ROWS) multiply_block<MAX_ROWS>(matrix, panel, inputs, first, use);
+        switch (rows - first) {
+            case 1: multiply_block<1>(matrix, panel, inputs, first, use); break;
+            case 2: multiply_block<2>(matrix, panel, inputs, first, use); break;
+            case 3: multiply_block<3>(matrix, panel, inputs, first, use); break;
+            case 4: multiply_block<4>(matrix, panel, inputs, first, use); break;
+            case 5: multiply_block<5>(matrix, panel, inputs, first, use); break;
+        }
+    }
+}
+
+// outputs [rows][columns] = inputs W' + b.
+inline void linear(const Matrix& matrix, const Inputs& inputs, int64_t rows, float* outputs) {
+    multiply(matrix, inputs, rows, [&](int64_t panel, int64_t row, const __m512(&products)[REGISTERS]) {
+        float* output = outputs + row * matrix.columns + panel * PANEL;
+        UNROLL
+        for (int c = 0; c < REGISTERS; ++c)
+            _mm512_storeu_ps(output + c * LANES, _mm512_add_ps(products[c], _mm512_loadu_ps(matrix.bias + panel * PANEL + c * LANES)));
+    });
+}
+
+}  // namespace nmt

@@ -1,0 +1,61 @@
+"""Weights in the order that the compiled functions read them.
+
+Dimensions besides the legend: O columns (outputs) of a matrix and I its inputs, C blocks of a cell's gates, D units of a cell.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nmt.inference.gates import BLOCKS, merged_weights
+from nmt.inference.native import CellArrays, MatrixArrays, address
+from nmt.inference.packing import quantise
+from nmt.model.cells import Recurrence
+
+PANEL = 64  # columns that are computed together
+LANES = 16  # units whose gates lie side by side
+CELLS = {"lstm": 0, "peephole": 1, "gru": 2, "tanh": 3}
+
+
+class PackedMatrix:
+    """int8 weights with a scale for each column. Columns are filled up to whole panels of 64: those give -inf."""
+
+    def __init__(self, weights: Tensor, scales_O: Tensor, starts_O: Tensor, bias_O: Tensor, inputs: int) -> None:
+        self.tensors = weights, scales_O, starts_O, bias_O  # kept alive: the arrays point to them
+        self.columns, self.inputs = len(scales_O), inputs
+        self.arrays = MatrixArrays(*(address(tensor) for tensor in self.tensors), inputs, self.columns)
+
+    @classmethod
+    def of(cls, weight_OI: Tensor, bias_O: Tensor | None = None) -> "PackedMatrix":
+        """x W' + b."""
+        O, I = weight_OI.shape  # noqa: E741
+        more = -O % PANEL
+        whole_OI, scales_O = quantise(functional.pad(weight_OI, (0, 0, 0, more)))
+        bias_O = functional.pad(torch.zeros(O) if bias_O is None else bias_O, (0, more), value=-torch.inf)
+        panels = whole_OI.view(-1, PANEL, I // 4, 4).transpose(1, 2).contiguous()
+        starts_O = -128 * whole_OI.int().sum(1, dtype=torch.int32)
+        return cls(panels, scales_O.float(), starts_O, bias_O, I)
+
+
+class PackedCell:
+    """A cell's recurrent weights, and the inputs of upper layers beside them."""
+
+    def __init__(self, layer: Recurrence, weight_GI: Tensor, bias_G: Tensor) -> None:
+        """`weight_GI` and `bias_G` have the rows of `merged_weights`."""
+        order_G = gate_order(layer)
+        self.matrix = PackedMatrix.of(weight_GI[order_G], bias_G[order_G])
+        self.peepholes_3H = None if layer.peepholes_3H is None else layer.peepholes_3H.detach().clone()
+        self.arrays = CellArrays(self.matrix.arrays, address(self.peepholes_3H), CELLS[layer.cell], layer.hidden_size)
+
+
+def gate_order(layer: Recurrence) -> Tensor:
+    """The rows of `merged_weights` such that all blocks of 16 units are neighbours."""
+    C, D = BLOCKS[layer.cell], layer.hidden_size
+    return torch.arange(C * D).view(C, D // LANES, LANES).transpose(0, 1).flatten()
+
+
+def piece_table(layer: Recurrence, embedding_VE: Tensor) -> Tensor:
+    """[V, G]: what each piece adds to the gates of a layer that reads embeddings, bias included."""
+    W_GX, _, bias_G = merged_weights(layer)
+    order_G = gate_order(layer)
+    return torch.addmm(bias_G[order_G], embedding_VE, W_GX[order_G].T)

@@ -1,0 +1,279 @@
+"""The compiled engine: exactly the 8-bit products that the reference makes slowly, nearly what the network computes."""
+
+import numpy as np
+import pytest
+import torch
+
+from nmt.config import ModelConfig
+from nmt.data.batches import padded
+from nmt.data.subwords import BOS, EOS, PAD, UNK
+from nmt.inference import native
+from nmt.inference.native import build
+from nmt.inference.native.choice import NATIVE
+from nmt.inference.native.engine import NativeEngine, linear, select_columns, why_not
+from nmt.inference.native.packing import PackedMatrix
+from nmt.model.seq2seq import Seq2Seq
+from nmt.search.beam import beam_search
+from nmt.search.candidates import TORCH
+
+needs_library = pytest.mark.skipif(isinstance(native.library(), str), reason=f"no compiled engine: {native.library()}")
+CELLS = ("lstm", "gru", "peephole", "tanh")
+V = 200  # not a multiple of 64: the logits have 56 columns more
+SOURCES = [[5, 6, 7, 8, 9], [10, 11], [12] * 33, [33, 44, 55, 66]]
+
+
+def network(**settings):
+    torch.manual_seed(3)
+    model = Seq2Seq(ModelConfig(embedding_size=64, hidden_size=128, **settings), V, V, shared=True).eval()
+    for name, parameter in model.named_parameters():
+        if "peepholes" in name or "bias" in name:
+            torch.nn.init.normal_(parameter, std=0.3)
+        elif "embedding" not in name:
+            parameter.data.mul_(2)  # untrained weights are too small for outputs to differ
+    return model
+
+
+def steps_of(engine, sources=SOURCES):
+    """The logits of four steps; rows are reordered after the second one, and a sentence leaves."""
+    pieces_N, logits = torch.tensor([5, 9, 40, 70]), []
+    with torch.inference_mode():
+        state = engine.encode(*padded(sources, suffix=(EOS,)))
+        for step in range(4):
+            logits_NV, state = engine.step(pieces_N, state)
+            logits.append(logits_NV[:, :V].clone())
+            if step == 1:
+                rows_N = torch.tensor([0, 0, 0, 3, 2, 2])
+                state, pieces_N = state.select(rows_N, torch.tensor([0, 2])), torch.tensor([5, 6, 7, 8, 9, 10])
+    return logits
+
+
+def reference_linear(weight_OI, inputs_NI):
+    """Both sides in steps of a 127th of the largest magnitude of their row."""
+    steps_O = weight_OI.abs().amax(1, keepdim=True) / 127
+    steps_N = inputs_NI.abs().amax(1, keepdim=True).clamp(min=1e-30) / 127
+    return (inputs_NI / steps_N).round().double() @ (weight_OI / steps_O).round().double().T * steps_N * steps_O.T
+
+
+@needs_library
+@pytest.mark.parametrize("rows", range(1, 15))
+def test_a_product_is_the_exact_product_of_rounded_numbers(rows):
+    torch.manual_seed(rows)
+    weight_OI, bias_O, inputs_NI = torch.randn(96, 128), torch.randn(96), torch.randn(rows, 128)
+    found_NO = linear(PackedMatrix.of(weight_OI, bias_O), inputs_NI)
+    torch.testing.assert_close(found_NO[:, :96].double(), reference_linear(weight_OI, inputs_NI) + bias_O, rtol=1e-5, atol=1e-5)
+    assert (found_NO[:, 96:] == -torch.inf).all()
+
+
+@needs_library
+def test_the_largest_sums_do_not_overflow():
+    ones_OI = torch.ones(64, 4096)
+    torch.testing.assert_close(linear(PackedMatrix.of(ones_OI), torch.ones(2, 4096)), torch.full((2, 64), 4096.0))
+    torch.testing.assert_close(linear(PackedMatrix.of(-ones_OI), torch.ones(2, 4096)), torch.full((2, 64), -4096.0))
+
+
+@needs_library
+def test_a_row_of_zeros_gives_the_bias():
+    assert torch.equal(linear(PackedMatrix.of(torch.randn(64, 64), torch.arange(64.0)), torch.zeros(1, 64))[0], torch.arange(64.0))
+
+
+@needs_library
+def test_selected_columns_are_those_of_the_whole_product():
+    torch.manual_seed(1)
+    matrix, inputs_NI = PackedMatrix.of(torch.randn(256, 64)), torch.randn(7, 64)
+    columns_C = torch.randperm(256)[:128]
+    assert torch.equal(linear(select_columns(matrix, columns_C), inputs_NI), linear(matrix, inputs_NI)[:, columns_C])
+
+
+@needs_library
+@pytest.mark.parametrize(
+    "settings", [*({"cell": cell} for cell in CELLS), {"heads": 4}, {"encoder_layers": 1, "decoder_layers": 3}], ids=str
+)
+def test_the_logits_are_nearly_those_of_the_network(settings):
+    model = network(**settings)
+    for expected_NV, found_NV in zip(steps_of(model), steps_of(NativeEngine(model)), strict=True):
+        assert 0 < float((expected_NV - found_NV).std()) < 0.05 * float(expected_NV.std())
+
+
+@needs_library
+@pytest.mark.parametrize("cell", CELLS)
+def test_batch_mates_change_no_logit(cell):
+    engine = NativeEngine(network(cell=cell))
+    together = [logits_NV[2] for logits_NV in steps_of(engine)[:2]]
+    others = [logits_NV[0] for logits_NV in steps_of(engine, [SOURCES[2], [7], [8, 9], [4] * 50])[:2]]
+    with torch.inference_mode():
+        state = engine.encode(*padded([SOURCES[2]], suffix=(EOS,)))
+        for together_V, before in zip(together, (40, 40), strict=True):
+            logits_NV, state = engine.step(torch.tensor([before]), state)
+            assert torch.equal(logits_NV[0, :V], together_V)
+    assert not torch.equal(others[0], together[0])  # the piece before differs: 5 there, 40 here
+
+
+@needs_library
+@pytest.mark.parametrize("beam", [1, 4])
+def test_batch_mates_change_no_hypothesis(beam):
+    engine = NativeEngine(network())
+    torch.manual_seed(5)
+    sources = [torch.randint(4, V, (1 + number % 12,)).tolist() for number in range(37)]
+
+    def hypotheses(batch):
+        with torch.inference_mode():
+            state = engine.encode(*padded(batch, suffix=(EOS,)))
+            settings = {"beam": beam, "length_alpha": 1.0, "bos": BOS, "eos": EOS, "forbidden": (PAD, UNK, BOS), "chooser": engine.chooser}
+            found = beam_search(engine.step, state, max_lengths=[len(source) + 10 for source in batch], **settings)
+        return [best[0] for best in found]
+
+    alone = [hypotheses([source])[0] for source in sources]
+    assert hypotheses(sources) == alone
+    assert hypotheses(sources[::-1]) == alone[::-1]
+    assert len({hypothesis.pieces for hypothesis in alone}) > 1
+
+
+@needs_library
+def test_a_step_leaves_the_state_before_it_as_it_was():
+    engine = NativeEngine(network())
+    with torch.inference_mode():
+        state = engine.encode(*padded(SOURCES, suffix=(EOS,)))
+        first_NV = engine.step(torch.tensor([5, 6, 7, 8]), state)[0].clone()
+        engine.step(torch.tensor([9, 9, 9, 9]), state)
+        assert torch.equal(engine.step(torch.tensor([5, 6, 7, 8]), state)[0], first_NV)
+
+
+@needs_library
+def test_rows_selected_twice_are_rows_of_the_first_selection():
+    engine = NativeEngine(network())
+    with torch.inference_mode():
+        state = engine.encode(*padded(SOURCES, suffix=(EOS,)))
+        twice = state.select(torch.tensor([3, 2, 1, 0]), torch.tensor([3, 2, 1, 0])).select(torch.tensor([1, 3]), torch.tensor([1, 3]))
+        once = state.select(torch.tensor([2, 0]), torch.tensor([2, 0]))
+        pieces_N = torch.tensor([5, 6])
+        assert torch.equal(engine.step(pieces_N, twice)[0], engine.step(pieces_N, once)[0])
+
+
+def random_logits(rows, seed):
+    """Some rows with few distinct values, so that many totals are equal, one with only one finite logit."""
+    torch.manual_seed(seed)
+    logits_NV = torch.randn(rows, 192) * 3
+    logits_NV[::3] = logits_NV[::3].round()
+    logits_NV[1, :191] = -torch.inf
+    return logits_NV
+
+
+@needs_library
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("scored", [True, False])
+def test_a_look_tells_what_torchs_look_tells(seed, scored):
+    forbidden_F = torch.tensor([0, 1, 3, 100])
+    expected, found = (chooser.look(random_logits(6, seed), forbidden_F, scored) for chooser in (TORCH, NATIVE))
+    assert torch.equal(expected.logits_NV, found.logits_NV)
+    assert torch.equal(expected.maxima_NM, found.maxima_NM)
+    torch.testing.assert_close(expected.normalisers_N, found.normalisers_N, rtol=0, atol=2e-6)
+
+
+@needs_library
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("count", [1, 5, 64, 500])
+def test_the_best_candidates_are_torchs_in_the_same_order(seed, count):
+    rows = TORCH.look(random_logits(6, seed), torch.tensor([0]), True)
+    log_probs_BK = torch.tensor([[0.0, -0.5, -torch.inf], [-3.0, -1.0, -1.0]])
+    expected, found = (chooser.best_candidates(rows, log_probs_BK, count) for chooser in (TORCH, NATIVE))
+    assert torch.equal(expected.totals_BP, found.totals_BP)
+    real_BP = expected.totals_BP > -torch.inf
+    assert torch.equal(expected.slots_BP[real_BP], found.slots_BP[real_BP])
+    assert torch.equal(expected.pieces_BP[real_BP], found.pieces_BP[real_BP])
+
+
+@needs_library
+@pytest.mark.parametrize("seed", range(5))
+def test_the_best_pieces_are_torchs(seed):
+    rows = TORCH.look(random_logits(9, seed), torch.tensor([2]), True)
+    for expected_N, found_N in zip(TORCH.best_pieces(rows), NATIVE.best_pieces(rows), strict=True):
+        assert torch.equal(expected_N, found_N)
+
+
+@needs_library
+def test_logits_that_are_not_finite_give_no_candidate():
+    logits_NV = torch.full((1, 64), torch.nan)
+    rows = NATIVE.look(logits_NV, torch.tensor([0]), True)
+    assert rows.normalisers_N.isnan().all()
+    assert (NATIVE.best_candidates(rows, torch.zeros(1, 1), 5).totals_BP == -torch.inf).all()
+
+
+@needs_library
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({}, None),
+        ({"attention": "additive"}, "additive"),
+        ({"input_feeding": True}, "input feeding"),
+        ({"hidden_size": 64}, "multiple of 128"),
+    ],
+)
+def test_the_engine_says_which_networks_it_does_not_know(settings, reason):
+    found = why_not(ModelConfig(**({"embedding_size": 64, "hidden_size": 128} | settings)))
+    assert found is None if reason is None else reason in found
+
+
+@needs_library
+def test_the_library_can_be_built_elsewhere_and_is_the_same(tmp_path):
+    assert build.build(tmp_path / "kernels.so") is None
+    assert (tmp_path / "kernels.so").stat().st_size == native.LIBRARY.stat().st_size
+
+
+def test_without_a_compiler_the_build_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(build.platform, "machine", lambda: "x86_64")
+    monkeypatch.setenv("CXX", "no-such-compiler -O2")
+    assert "no C++ compiler 'no-such-compiler'" in build.build(tmp_path / "kernels.so")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_compiler_that_fails_is_named_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(build.platform, "machine", lambda: "x86_64")
+    monkeypatch.setenv("CXX", "false")
+    assert "false failed" in build.build(tmp_path / "kernels.so")
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_processors_are_not_built_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(build.platform, "machine", lambda: "aarch64")
+    assert "this is aarch64" in build.build(tmp_path / "kernels.so")
+
+
+@pytest.fixture
+def look_anew():
+    """The library is looked for once a process: forget what was found, before and after."""
+    native.library.cache_clear()
+    yield
+    native.library.cache_clear()
+
+
+@needs_library
+def test_a_library_of_other_sources_is_not_called(look_anew, monkeypatch):
+    monkeypatch.setattr(native, "sources_mark", lambda: 1)
+    assert "built from other sources" in native.library()
+
+
+def test_a_library_that_was_not_built_is_not_missed(look_anew, monkeypatch, tmp_path):
+    monkeypatch.setattr(native, "LIBRARY", tmp_path / "kernels.so")
+    assert "was not built" in native.library()
+
+
+@needs_library
+def test_a_file_that_is_no_library_is_not_called(look_anew, monkeypatch, tmp_path):
+    (tmp_path / "kernels.so").write_bytes(b"nothing")
+    monkeypatch.setattr(native, "LIBRARY", tmp_path / "kernels.so")
+    assert "cannot be loaded" in native.library()
+
+
+def test_without_its_instructions_the_library_is_not_loaded(look_anew, monkeypatch, tmp_path):
+    (tmp_path / "kernels.so").write_bytes(b"nothing")
+    monkeypatch.setattr(native, "LIBRARY", tmp_path / "kernels.so")
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: False)
+    assert "no AVX512-VNNI" in native.library()
+
+
+def test_the_packed_order_is_panels_of_64_columns_and_quadruples_of_inputs():
+    weight_OI = torch.arange(128 * 8).view(128, 8) % 255 - 127.0
+    weight_OI[:, 0] = 127  # every row's largest magnitude: a step is 1
+    packed = PackedMatrix.of(weight_OI)
+    expected = np.array([weight_OI[64 + 3, 4 + byte] for byte in range(4)], np.int8)
+    assert packed.tensors[0].view(2, 2, 64, 4)[1, 1, 3].numpy().tolist() == expected.tolist()
