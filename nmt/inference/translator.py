@@ -8,22 +8,20 @@ import numpy as np
 import torch
 
 from nmt.config import DEVICES, Recipe
-from nmt.data.batches import padded, source_batches
-from nmt.data.subwords import BOS, EOS, PAD, UNK, SubwordPair
+from nmt.data.batches import source_batches
+from nmt.data.subwords import SubwordPair
 from nmt.errors import NmtError
 from nmt.inference.alignment import align_words, words_of
-from nmt.inference.engine import Engine, in_pieces
+from nmt.inference.engine import Engine
 from nmt.inference.folder import load_network, open_folder
-from nmt.inference.forced import force_decode
 from nmt.inference.lines import chunks
+from nmt.inference.predictor import Predictor, SearchSettings
 from nmt.inference.probe import choose_kernels
 from nmt.inference.segments import segment_ends
 from nmt.inference.shortlist import SHORTLIST, Shortlist
 from nmt.inference.translation import SegmentTranslations, Translation, join_segments
 from nmt.model.seq2seq import Seq2Seq
-from nmt.search.beam import beam_search
-from nmt.search.picks import Hypothesis, Picks
-from nmt.search.step import S, Step
+from nmt.search.picks import Hypothesis
 
 CHUNK_LINES = 2000  # read, sorted by length and translated together: memory does not grow with the input
 
@@ -40,17 +38,6 @@ class _Segment(NamedTuple):
     ids: list[int]
 
 
-class SearchSettings(NamedTuple):
-    """How a batch is searched."""
-
-    longest: list[int]  # target pieces of each sentence, its end included
-    beam: int
-    alpha: float
-    n: int
-    device: torch.device
-    scored: bool = True  # False: greedy without the softmax, the same pieces
-
-
 class Translator:
     """A model with its subwords and search settings; its methods may be called from several threads.
 
@@ -62,6 +49,7 @@ class Translator:
         self, model: Seq2Seq, subwords: SubwordPair, recipe: Recipe, precision: str = "fp32", engine: Engine | None = None
     ) -> None:
         self.model, self.subwords, self.recipe, self.precision, self.engine = model, subwords, recipe, precision, engine
+        self.predictor = Predictor(model, precision, engine)
         self.search = recipe.search
         self.device = model.output.weight.device
 
@@ -142,8 +130,7 @@ class Translator:
         scores = [PairScore(0.0, 0)] * len(sources)
         widths = np.array([max(len(source), len(target)) for source, target in zip(source_ids, target_ids, strict=True)])
         for batch in source_batches(widths, self.search.batch_pieces):
-            with torch.inference_mode(), self._autocast():
-                forced = force_decode(self.model, [source_ids[i] for i in batch], [target_ids[i] for i in batch])
+            forced = self.predictor.force_decode([source_ids[i] for i in batch], [target_ids[i] for i in batch])
             for index, pair in zip(batch, forced, strict=True):
                 scores[index] = PairScore(sum(pair.log_probs), len(pair.log_probs))
         return scores
@@ -160,17 +147,9 @@ class Translator:
         return [int(self.search.max_length_factor * len(ids)) + self.search.max_length_extra for ids in sources]
 
     def _translate_batch(self, sources: list[list[int]], settings: SearchSettings, details: bool) -> list[list[Translation]]:
-        source_BS, lengths_B = (tensor.to(self.device) for tensor in padded(sources, suffix=(EOS,)))
-        with torch.inference_mode():
-            if self.engine is not None:
-                state = self.engine.encode(source_BS, lengths_B)
-                found = in_pieces(search(self.engine.step, state, settings), state.candidates_C)
-            else:
-                with self._autocast():
-                    found = search(self.model.step, self.model.encode(source_BS, lengths_B), settings)
-            if details:
-                with self._autocast():
-                    return [self._detailed(ids, hypotheses) for ids, hypotheses in zip(sources, found, strict=True)]
+        found = self.predictor.search(sources, settings)
+        if details:
+            return [self._detailed(ids, hypotheses) for ids, hypotheses in zip(sources, found, strict=True)]
         return [[self._translation(hypothesis) for hypothesis in hypotheses] for hypotheses in found]
 
     def _translation(self, hypothesis: Hypothesis) -> Translation:
@@ -178,34 +157,13 @@ class Translator:
         return Translation(text, hypothesis.log_prob, hypothesis.score, tuple(self.subwords.target.pieces(hypothesis.pieces)))
 
     def _detailed(self, source: list[int], hypotheses: list[Hypothesis]) -> list[Translation]:
-        forced = force_decode(self.model, [source] * len(hypotheses), [hypothesis.pieces for hypothesis in hypotheses])
+        forced = self.predictor.force_decode([source] * len(hypotheses), [hypothesis.pieces for hypothesis in hypotheses])
         source_pieces = self.subwords.source.pieces(source)
         plain = [self._translation(hypothesis) for hypothesis in hypotheses]
         return [
             each._replace(piece_log_probs=pair.log_probs, alignment=align_words(pair.weights_TS, source_pieces, each.pieces))
             for each, pair in zip(plain, forced, strict=True)
         ]
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
-
-
-def search(step: Step[S], state: S, settings: SearchSettings, record: list[Picks] | None = None) -> list[list[Hypothesis]]:
-    """Beam search for target pieces; an empty list given as `record` receives what each step picked."""
-    return beam_search(
-        step,
-        state,
-        max_lengths=settings.longest,
-        beam=settings.beam,
-        length_alpha=settings.alpha,
-        n_best=settings.n,
-        bos=BOS,
-        eos=EOS,
-        forbidden=(PAD, UNK, BOS),
-        scored=settings.scored,
-        record=record,
-        device=settings.device,
-    )
 
 
 def _refuse_text(lines: Iterable[str]) -> None:
