@@ -11,6 +11,8 @@ from nmt.inference.engine import Engine, in_pieces
 from nmt.inference.forced import Forced, force_decode
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.beam import beam_search
+from nmt.search.candidates import TORCH, Chooser
+from nmt.search.constraints import constrain
 from nmt.search.picks import Hypothesis, Picks
 from nmt.search.step import S, Step
 
@@ -24,6 +26,8 @@ class SearchSettings(NamedTuple):
     n: int
     device: torch.device
     scored: bool = True  # False: greedy without the softmax, the same pieces
+    shortest: int = 1  # target pieces, the end included
+    no_repeat_ngram: int = 0
 
 
 class Predictor:
@@ -54,6 +58,14 @@ class Predictor:
 
 def search(step: Step[S], state: S, settings: SearchSettings, record: list[Picks] | None = None) -> list[list[Hypothesis]]:
     """Beam search for target pieces; an empty list given as `record` receives what each step picked."""
+    if not settings.no_repeat_ngram:
+        return _search(step, state, TORCH, settings, record)
+    prefixes = [()] * len(settings.longest)
+    within = constrain(step, state, prefixes=prefixes, no_repeat_ngram=settings.no_repeat_ngram, device=settings.device)
+    return _search(*within, settings, record)
+
+
+def _search(step: Step[S], state: S, chooser: Chooser, settings: SearchSettings, record: list[Picks] | None) -> list[list[Hypothesis]]:
     return beam_search(
         step,
         state,
@@ -63,8 +75,10 @@ def search(step: Step[S], state: S, settings: SearchSettings, record: list[Picks
         n_best=settings.n,
         bos=BOS,
         eos=EOS,
+        min_length=settings.shortest,
         forbidden=(PAD, UNK, BOS),
         scored=settings.scored,
         record=record,
         device=settings.device,
+        chooser=chooser,
     )

@@ -1,9 +1,12 @@
-"""Translations as values, and how those of a long line's segments become one."""
+"""Translations as values: how a hypothesis becomes one, and how those of a long line's segments do."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from nmt.inference.alignment import Alignment, words_of
+from nmt.data.subwords import SubwordPair, Subwords
+from nmt.inference.alignment import Alignment, align_words, words_of
+from nmt.inference.forced import Forced
+from nmt.search.picks import Hypothesis
 
 
 class Translation(NamedTuple):
@@ -26,6 +29,19 @@ class SegmentTranslations(NamedTuple):
 
 
 BLANK = Translation("", 0.0, 0.0, ())
+
+
+def translation_of(hypothesis: Hypothesis, target: Subwords) -> Translation:
+    """A hypothesis as text."""
+    text = target.decode([hypothesis.pieces])[0]
+    return Translation(text, hypothesis.log_prob, hypothesis.score, tuple(target.pieces(hypothesis.pieces)))
+
+
+def detailed(source: Sequence[int], hypothesis: Hypothesis, forced: Forced, subwords: SubwordPair) -> Translation:
+    """The same with scores of each piece and the alignment, from force-decoding it."""
+    plain = translation_of(hypothesis, subwords.target)
+    alignment = align_words(forced.weights_TS, subwords.source.pieces(source), plain.pieces)
+    return plain._replace(piece_log_probs=forced.log_probs, alignment=alignment)
 
 
 def join_segments(segments: Sequence[SegmentTranslations], alpha: float) -> list[Translation]:

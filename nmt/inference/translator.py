@@ -11,15 +11,16 @@ from nmt.config import DEVICES, Recipe
 from nmt.data.batches import source_batches
 from nmt.data.subwords import SubwordPair
 from nmt.errors import NmtError
-from nmt.inference.alignment import align_words, words_of
+from nmt.inference.alignment import words_of
 from nmt.inference.engine import Engine
 from nmt.inference.folder import load_network, open_folder
 from nmt.inference.lines import chunks
+from nmt.inference.options import SearchOptions
 from nmt.inference.predictor import Predictor, SearchSettings
 from nmt.inference.probe import choose_kernels
-from nmt.inference.segments import segment_ends
+from nmt.inference.segments import Segment, cut_lines
 from nmt.inference.shortlist import SHORTLIST, Shortlist
-from nmt.inference.translation import SegmentTranslations, Translation, join_segments
+from nmt.inference.translation import SegmentTranslations, Translation, detailed, join_segments, translation_of
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.picks import Hypothesis
 
@@ -33,9 +34,15 @@ class PairScore(NamedTuple):
     pieces: int  # target pieces, end of sentence included
 
 
-class _Segment(NamedTuple):
-    line: int
-    ids: list[int]
+class _Wish(NamedTuple):
+    """What a call asks for, with the recipe's settings where it names none."""
+
+    n: int
+    beam: int
+    alpha: float
+    options: SearchOptions
+    details: bool
+    scored: bool
 
 
 class Translator:
@@ -77,18 +84,34 @@ class Translator:
             shortlist = Shortlist.load(file, folder.subwords.source.size, folder.subwords.target.size)
         return cls(model, folder.subwords, folder.recipe, kernels.precision, Engine(model, kernels, shortlist))
 
-    def translate(self, lines: Iterable[str], beam: int | None = None, length_alpha: float | None = None) -> list[str]:
-        """The best translation of each line."""
-        return list(self.stream(lines, beam, length_alpha))
+    def translate(
+        self, lines: Iterable[str], beam: int | None = None, length_alpha: float | None = None, *, options: SearchOptions | None = None
+    ) -> list[str]:
+        """The best translation of each line. `beam` and `length_alpha` go before those of the `options`.
 
-    def stream(self, lines: Iterable[str], beam: int | None = None, length_alpha: float | None = None) -> Iterator[str]:
+        Raises:
+            NmtError: beam or length_alpha is out of range.
+        """
+        return list(self.stream(lines, beam, length_alpha, options=options))
+
+    def stream(
+        self, lines: Iterable[str], beam: int | None = None, length_alpha: float | None = None, *, options: SearchOptions | None = None
+    ) -> Iterator[str]:
         """The best translation of each line, in order, in constant memory: lines are read by the thousand."""
         _refuse_text(lines)
+        wish = self._wish(1, beam, length_alpha, options, details=False, scored=False)
         for chunk in chunks(lines, CHUNK_LINES):
-            yield from (best[0].text for best in self._nbest(chunk, 1, beam, length_alpha, details=False, scored=False))
+            yield from (best[0].text for best in self._nbest(chunk, wish))
 
     def nbest(
-        self, lines: Sequence[str], n: int, beam: int | None = None, length_alpha: float | None = None, details: bool = False
+        self,
+        lines: Sequence[str],
+        n: int,
+        beam: int | None = None,
+        length_alpha: float | None = None,
+        details: bool = False,
+        *,
+        options: SearchOptions | None = None,
     ) -> list[list[Translation]]:
         """The n best translations of each line, best first, at most `beam` of them; with `details` scores of each piece and alignments.
 
@@ -96,27 +119,56 @@ class Translator:
             NmtError: beam, n or length_alpha is out of range.
         """
         _refuse_text(lines)
-        return self._nbest(lines, n, beam, length_alpha, details, scored=True)
+        return self._nbest(lines, self._wish(n, beam, length_alpha, options, details, scored=True))
 
-    def _nbest(
-        self, lines: Sequence[str], n: int, beam: int | None, length_alpha: float | None, details: bool, scored: bool
-    ) -> list[list[Translation]]:
-        beam = self.search.beam if beam is None else beam
-        alpha = self.search.length_alpha if length_alpha is None else length_alpha
+    def _wish(
+        self, n: int, beam: int | None, length_alpha: float | None, options: SearchOptions | None, details: bool, scored: bool
+    ) -> _Wish:
+        options = (options or SearchOptions()).override(beam, length_alpha)
+        beam = self.search.beam if options.beam is None else options.beam
+        alpha = self.search.length_alpha if options.length_alpha is None else options.length_alpha
         if not 1 <= n <= beam:
             raise NmtError(f"an n-best list needs 1 <= n <= beam, got n = {n} and beam = {beam}; raise the beam")
-        segments = self._segments(lines)
+        return _Wish(n, beam, alpha, options, details, scored or beam > 1)
+
+    def _nbest(self, lines: Sequence[str], wish: _Wish) -> list[list[Translation]]:
+        segments = cut_lines(lines, self.subwords.source, self.recipe.data.max_length)
         results: list[list[Translation]] = [[] for _ in segments]
         for batch in source_batches(np.array([len(segment.ids) for segment in segments]), self.search.batch_pieces):
-            sources = [segments[index].ids for index in batch]
-            settings = SearchSettings(self.longest_targets(sources), beam, alpha, n, self.device, scored or beam > 1)
-            for index, translations in zip(batch, self._translate_batch(sources, settings, details), strict=True):
+            for index, translations in zip(batch, self._translate_batch([segments[index] for index in batch], wish), strict=True):
                 results[index] = translations
         parts: list[list[SegmentTranslations]] = [[] for _ in lines]
         for segment, translations in zip(segments, results, strict=True):
-            source_words = 1 + max(words_of(self.subwords.source.pieces(segment.ids))) if details else 0
+            source_words = 1 + max(words_of(self.subwords.source.pieces(segment.ids))) if wish.details else 0
             parts[segment.line].append(SegmentTranslations(source_words, translations))
-        return [join_segments(each, alpha) for each in parts]
+        return [join_segments(each, wish.alpha) for each in parts]
+
+    def _translate_batch(self, segments: Sequence[Segment], wish: _Wish) -> list[list[Translation]]:
+        sources = [segment.ids for segment in segments]
+        found = self.predictor.search(sources, self._settings(sources, wish))
+        if not wish.details:
+            return [[translation_of(hypothesis, self.subwords.target) for hypothesis in hypotheses] for hypotheses in found]
+        return [self._detailed(source, hypotheses) for source, hypotheses in zip(sources, found, strict=True)]
+
+    def _settings(self, sources: Sequence[Sequence[int]], wish: _Wish) -> SearchSettings:
+        return SearchSettings(
+            longest=[wish.options.longest(usual, 0) for usual in self.longest_targets(sources)],
+            beam=wish.beam,
+            alpha=wish.alpha,
+            n=wish.n,
+            device=self.device,
+            scored=wish.scored,
+            shortest=wish.options.min_length + 1,
+            no_repeat_ngram=wish.options.no_repeat_ngram,
+        )
+
+    def longest_targets(self, sources: Sequence[Sequence[int]]) -> list[int]:
+        """Pieces that the translation of each source may have, end of sentence included."""
+        return [int(self.search.max_length_factor * len(ids)) + self.search.max_length_extra for ids in sources]
+
+    def _detailed(self, source: list[int], hypotheses: list[Hypothesis]) -> list[Translation]:
+        pairs = self.predictor.force_decode([source] * len(hypotheses), [hypothesis.pieces for hypothesis in hypotheses])
+        return [detailed(source, hypothesis, forced, self.subwords) for hypothesis, forced in zip(hypotheses, pairs, strict=True)]
 
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[PairScore]:
         """The log-probability of each target line given its source line.
@@ -134,36 +186,6 @@ class Translator:
             for index, pair in zip(batch, forced, strict=True):
                 scores[index] = PairScore(sum(pair.log_probs), len(pair.log_probs))
         return scores
-
-    def _segments(self, lines: Sequence[str]) -> list[_Segment]:
-        segments = []
-        for line, ids in enumerate(self.subwords.source.encode([line.rstrip("\r\n") for line in lines])):
-            ends = segment_ends(self.subwords.source.pieces(ids), self.recipe.data.max_length) if ids else []
-            segments += [_Segment(line, ids[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
-        return segments
-
-    def longest_targets(self, sources: Sequence[Sequence[int]]) -> list[int]:
-        """Pieces that the translation of each source may have, end of sentence included."""
-        return [int(self.search.max_length_factor * len(ids)) + self.search.max_length_extra for ids in sources]
-
-    def _translate_batch(self, sources: list[list[int]], settings: SearchSettings, details: bool) -> list[list[Translation]]:
-        found = self.predictor.search(sources, settings)
-        if details:
-            return [self._detailed(ids, hypotheses) for ids, hypotheses in zip(sources, found, strict=True)]
-        return [[self._translation(hypothesis) for hypothesis in hypotheses] for hypotheses in found]
-
-    def _translation(self, hypothesis: Hypothesis) -> Translation:
-        text = self.subwords.target.decode([hypothesis.pieces])[0]
-        return Translation(text, hypothesis.log_prob, hypothesis.score, tuple(self.subwords.target.pieces(hypothesis.pieces)))
-
-    def _detailed(self, source: list[int], hypotheses: list[Hypothesis]) -> list[Translation]:
-        forced = self.predictor.force_decode([source] * len(hypotheses), [hypothesis.pieces for hypothesis in hypotheses])
-        source_pieces = self.subwords.source.pieces(source)
-        plain = [self._translation(hypothesis) for hypothesis in hypotheses]
-        return [
-            each._replace(piece_log_probs=pair.log_probs, alignment=align_words(pair.weights_TS, source_pieces, each.pieces))
-            for each, pair in zip(plain, forced, strict=True)
-        ]
 
 
 def _refuse_text(lines: Iterable[str]) -> None:
