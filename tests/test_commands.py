@@ -201,6 +201,21 @@ def test_constraints_are_kept_to(model: str, lines: Path, tmp_path: Path) -> Non
         assert len(pieces) == len(set(pieces)) == 9
 
 
+def test_a_json_line_may_force_the_beginning(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"text": "de kat", "prefix": "the dog"}\n{"text": "de hond"}\n{"text": "", "prefix": "the"}\n')
+    assert main(["translate", model, "-i", str(path), "--format", "jsonl", "--precision", "fp32"]) == 0
+    forced, free, blank = map(json.loads, capsys.readouterr().out.splitlines())
+    assert forced["translation"].startswith("the dog")
+    assert forced["prefix"] == "the dog"
+    assert not free["translation"].startswith("the dog")
+    assert blank["translation"] == ""
+    path.write_text('{"text": "de kat", "prefix": null}\n')
+    assert 'in.jsonl:1: "prefix" must be a string, got null' in failure(
+        capsys, "translate", model, "-i", str(path), "--format", "jsonl", "--precision", "fp32"
+    )
+
+
 def test_json_lines_keep_their_keys(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record = {"text": "de kat", "id": [1, None], "bron": "caf\u00e9"}
     (tmp_path / "in.jsonl").write_text(f"{json.dumps(record)}\n\n")

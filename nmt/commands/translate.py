@@ -31,7 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--n-best", metavar="N", type=at_least(1), help="translations of each line (default: 1; with --format nbest the beam)"
     )
     parser.add_argument(
-        "--format", choices=FORMATS, help='jsonl reads and writes JSON lines with a "text" (default: text; nbest with --n-best)'
+        "--format",
+        choices=FORMATS,
+        help='jsonl: JSON lines with a "text", and with a "prefix" where the translation is to begin with it '
+        "(default: text; nbest with --n-best)",
     )
     parser.add_argument("--alignments", action="store_true", help="add the source word of each target word (Pharaoh format: 0-0 1-2)")
     parser.add_argument("--word-scores", action="store_true", help="add the log-probability of each target piece, end of sentence included")
@@ -58,7 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
         size = 1 if arguments.input is None and sys.stdin.isatty() else CHUNK_LINES
         name = str(arguments.input or "stdin")
         for chunk in chunks(read(stream, name, log), size):
-            found = translator.nbest([line.text for line in chunk], n_best, details=details, options=options)
+            texts, prefixes = [line.text for line in chunk], [line.prefix for line in chunk]
+            found = translator.nbest(texts, n_best, details=details, options=options, prefixes=prefixes)
             for number, translations in enumerate(found, start=first + 1):
                 if translations[0].segments > 1:
                     log(f"{name}:{number}: longer than any line in training; translated in {translations[0].segments} segments")

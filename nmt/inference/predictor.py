@@ -28,6 +28,7 @@ class SearchSettings(NamedTuple):
     scored: bool = True  # False: greedy without the softmax, the same pieces
     shortest: int = 1  # target pieces, the end included
     no_repeat_ngram: int = 0
+    prefixes: Sequence[Sequence[int]] = ()  # the pieces that each sentence's hypotheses begin with; (): the batch has none
 
 
 class Predictor:
@@ -38,11 +39,11 @@ class Predictor:
         self.device = model.output.weight.device
 
     def search(self, sources: Sequence[Sequence[int]], settings: SearchSettings) -> list[list[Hypothesis]]:
-        """The n best hypotheses of each source, best first."""
+        """The n best hypotheses of each source, best first. No shortlist is used with prefixes: it might lack their pieces."""
         source_BS, lengths_B = (tensor.to(self.device) for tensor in padded(sources, suffix=(EOS,)))
         with torch.inference_mode():
             if self.engine is not None:
-                state = self.engine.encode(source_BS, lengths_B)
+                state = self.engine.encode(source_BS, lengths_B, shortlisted=not settings.prefixes)
                 return in_pieces(search(self.engine.step, state, settings), state.candidates_C)
             with self.autocast():
                 return search(self.model.step, self.model.encode(source_BS, lengths_B), settings)
@@ -58,9 +59,9 @@ class Predictor:
 
 def search(step: Step[S], state: S, settings: SearchSettings, record: list[Picks] | None = None) -> list[list[Hypothesis]]:
     """Beam search for target pieces; an empty list given as `record` receives what each step picked."""
-    if not settings.no_repeat_ngram:
+    if not settings.prefixes and not settings.no_repeat_ngram:
         return _search(step, state, TORCH, settings, record)
-    prefixes = [()] * len(settings.longest)
+    prefixes = settings.prefixes or [()] * len(settings.longest)
     within = constrain(step, state, prefixes=prefixes, no_repeat_ngram=settings.no_repeat_ngram, device=settings.device)
     return _search(*within, settings, record)
 

@@ -18,7 +18,7 @@ from nmt.inference.lines import chunks
 from nmt.inference.options import SearchOptions
 from nmt.inference.predictor import Predictor, SearchSettings
 from nmt.inference.probe import choose_kernels
-from nmt.inference.segments import Segment, cut_lines
+from nmt.inference.segments import Segment, cut_lines, segment_batches, with_prefixes
 from nmt.inference.shortlist import SHORTLIST, Shortlist
 from nmt.inference.translation import SegmentTranslations, Translation, detailed, join_segments, translation_of
 from nmt.model.seq2seq import Seq2Seq
@@ -85,22 +85,36 @@ class Translator:
         return cls(model, folder.subwords, folder.recipe, kernels.precision, Engine(model, kernels, shortlist))
 
     def translate(
-        self, lines: Iterable[str], beam: int | None = None, length_alpha: float | None = None, *, options: SearchOptions | None = None
+        self,
+        lines: Iterable[str],
+        beam: int | None = None,
+        length_alpha: float | None = None,
+        *,
+        options: SearchOptions | None = None,
+        prefixes: Iterable[str] | None = None,
     ) -> list[str]:
-        """The best translation of each line. `beam` and `length_alpha` go before those of the `options`.
+        """The best translation of each line; `beam` and `length_alpha` go before those of the `options`.
+
+        Each translation begins with the prefix of its line, "" for none. A prefix is cut into pieces as a text of its own; what follows
+        may begin a new word or go on with the prefix's last one. Only a blank line stays blank, whatever its prefix.
 
         Raises:
-            NmtError: beam or length_alpha is out of range.
+            NmtError: beam or length_alpha is out of range, not as many prefixes as lines, or a prefix with characters without a piece.
         """
-        return list(self.stream(lines, beam, length_alpha, options=options))
+        return list(self.stream(lines, beam, length_alpha, options=options, prefixes=prefixes))
 
     def stream(
-        self, lines: Iterable[str], beam: int | None = None, length_alpha: float | None = None, *, options: SearchOptions | None = None
+        self,
+        lines: Iterable[str],
+        beam: int | None = None,
+        length_alpha: float | None = None,
+        *,
+        options: SearchOptions | None = None,
+        prefixes: Iterable[str] | None = None,
     ) -> Iterator[str]:
-        """The best translation of each line, in order, in constant memory: lines are read by the thousand."""
-        _refuse_text(lines)
+        """What `translate` gives, in order, in constant memory: lines are read by the thousand."""
         wish = self._wish(1, beam, length_alpha, options, details=False, scored=False)
-        for chunk in chunks(lines, CHUNK_LINES):
+        for chunk in chunks(with_prefixes(lines, prefixes), CHUNK_LINES):
             yield from (best[0].text for best in self._nbest(chunk, wish))
 
     def nbest(
@@ -112,14 +126,14 @@ class Translator:
         details: bool = False,
         *,
         options: SearchOptions | None = None,
+        prefixes: Sequence[str] | None = None,
     ) -> list[list[Translation]]:
         """The n best translations of each line, best first, at most `beam` of them; with `details` scores of each piece and alignments.
 
         Raises:
-            NmtError: beam, n or length_alpha is out of range.
+            NmtError: n is out of range, or as of `translate`.
         """
-        _refuse_text(lines)
-        return self._nbest(lines, self._wish(n, beam, length_alpha, options, details, scored=True))
+        return self._nbest(list(with_prefixes(lines, prefixes)), self._wish(n, beam, length_alpha, options, details, scored=True))
 
     def _wish(
         self, n: int, beam: int | None, length_alpha: float | None, options: SearchOptions | None, details: bool, scored: bool
@@ -131,10 +145,11 @@ class Translator:
             raise NmtError(f"an n-best list needs 1 <= n <= beam, got n = {n} and beam = {beam}; raise the beam")
         return _Wish(n, beam, alpha, options, details, scored or beam > 1)
 
-    def _nbest(self, lines: Sequence[str], wish: _Wish) -> list[list[Translation]]:
-        segments = cut_lines(lines, self.subwords.source, self.recipe.data.max_length)
+    def _nbest(self, lines: Sequence[tuple[str, str]], wish: _Wish) -> list[list[Translation]]:
+        texts, prefixes = [text for text, _ in lines], [prefix for _, prefix in lines]
+        segments = cut_lines(texts, prefixes, self.subwords, self.recipe.data.max_length)
         results: list[list[Translation]] = [[] for _ in segments]
-        for batch in source_batches(np.array([len(segment.ids) for segment in segments]), self.search.batch_pieces):
+        for batch in segment_batches(segments, self.search.batch_pieces):
             for index, translations in zip(batch, self._translate_batch([segments[index] for index in batch], wish), strict=True):
                 results[index] = translations
         parts: list[list[SegmentTranslations]] = [[] for _ in lines]
@@ -145,14 +160,16 @@ class Translator:
 
     def _translate_batch(self, segments: Sequence[Segment], wish: _Wish) -> list[list[Translation]]:
         sources = [segment.ids for segment in segments]
-        found = self.predictor.search(sources, self._settings(sources, wish))
+        found = self.predictor.search(sources, self._settings(segments, wish))
         if not wish.details:
             return [[translation_of(hypothesis, self.subwords.target) for hypothesis in hypotheses] for hypotheses in found]
         return [self._detailed(source, hypotheses) for source, hypotheses in zip(sources, found, strict=True)]
 
-    def _settings(self, sources: Sequence[Sequence[int]], wish: _Wish) -> SearchSettings:
+    def _settings(self, segments: Sequence[Segment], wish: _Wish) -> SearchSettings:
+        prefixes = [segment.prefix for segment in segments]
+        usual = self.longest_targets([segment.ids for segment in segments])
         return SearchSettings(
-            longest=[wish.options.longest(usual, 0) for usual in self.longest_targets(sources)],
+            longest=[wish.options.longest(limit, len(prefix)) for limit, prefix in zip(usual, prefixes, strict=True)],
             beam=wish.beam,
             alpha=wish.alpha,
             n=wish.n,
@@ -160,6 +177,7 @@ class Translator:
             scored=wish.scored,
             shortest=wish.options.min_length + 1,
             no_repeat_ngram=wish.options.no_repeat_ngram,
+            prefixes=prefixes if any(prefixes) else (),
         )
 
     def longest_targets(self, sources: Sequence[Sequence[int]]) -> list[int]:
@@ -186,11 +204,6 @@ class Translator:
             for index, pair in zip(batch, forced, strict=True):
                 scores[index] = PairScore(sum(pair.log_probs), len(pair.log_probs))
         return scores
-
-
-def _refuse_text(lines: Iterable[str]) -> None:
-    if isinstance(lines, str):
-        raise NmtError(f"lines must be several lines, got the text {lines[:40]!r}; put it in a list")
 
 
 def choose_device(name: str) -> torch.device:
