@@ -93,6 +93,7 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         (["translate", "m", "--no-repeat-ngram", "0"], "argument --no-repeat-ngram: must be at least 1, got 0"),
         (["translate", "m", "--min-length", "-1"], "argument --min-length: must be at least 0, got -1"),
         (["translate", "m", "--max-length", "0"], "argument --max-length: must be at least 1, got 0"),
+        (["translate", "m", "--coverage", "-1"], "argument --coverage: must be a number of at least 0, got -1"),
         (["translate", "m", "--min-length", "5", "--max-length", "4"], "max_length must be at least 5, got 4"),
         (["translate", "m", "--format", "text", "--n-best", "2"], "--n-best needs --format nbest or jsonl"),
         (["translate", "m", "-o", "out.gz"], "-o writes plain text, got out.gz"),
@@ -199,6 +200,15 @@ def test_constraints_are_kept_to(model: str, lines: Path, tmp_path: Path) -> Non
     for line in (tmp_path / "out").read_text().splitlines():
         pieces = json.loads(line)["pieces"]
         assert len(pieces) == len(set(pieces)) == 9
+
+
+def test_a_coverage_penalty_is_in_the_scores(model: str, lines: Path, tmp_path: Path) -> None:
+    scores = {}
+    for beta in ("0", "3"):
+        arguments = ["-i", str(lines), "-o", str(tmp_path / beta), "--n-best", "2", "--max-length", "1", "--coverage", beta]
+        assert main(["translate", model, *arguments]) == 0
+        scores[beta] = [float(line.split(" ||| ")[-1]) for line in (tmp_path / beta).read_text().splitlines()]
+    assert sum(scores["3"]) < sum(scores["0"])
 
 
 def test_a_json_line_may_force_the_beginning(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,6 +23,7 @@ def translator():
         ({"no_repeat_ngram": -2}, "no_repeat_ngram is a number of pieces, got -2; give 1 or more, or 0"),
         ({"min_length": -1}, "min_length is a number of target pieces, got -1; give 0 or more"),
         ({"max_length": 0}, "max_length must be at least 1, got 0"),
+        ({"coverage": -0.1}, "coverage is the weight of a penalty, got -0.1; give 0 or more"),
         ({"min_length": 5, "max_length": 4}, "max_length must be at least 5, got 4; raise it or lower min_length"),
     ],
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from nmt.commands.arguments import UsageError, add_model_arguments, add_search_arguments, at_least, log
-from nmt.commands.searching import add_constraint_arguments, search_options
+from nmt.commands.searching import add_option_arguments, search_options
 from nmt.data.lines import open_bytes
 from nmt.inference.formats import FORMATS, json_line, nbest_lines, text_line
 from nmt.inference.lines import Line, LineWriter, chunks, clean_lines, json_lines, open_writer
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-i", "--input", metavar="FILE", type=Path, help="text to translate, also .gz (default: stdin)")
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="appears when it is whole; a broken-off run leaves FILE.partial")
     add_search_arguments(parser)
-    add_constraint_arguments(parser)
+    add_option_arguments(parser)
     parser.add_argument(
         "--n-best", metavar="N", type=at_least(1), help="translations of each line (default: 1; with --format nbest the beam)"
     )

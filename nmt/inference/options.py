@@ -21,6 +21,7 @@ class SearchOptions:
     no_repeat_ngram: int = 0  # a translation has no sequence of so many pieces twice; 0: it may
     min_length: int = 0  # of a translation, 0 or more; raises the longest length that the recipe allows
     max_length: int | None = None  # of a translation, 1 or more and at least min_length; None: the recipe's for each source length
+    coverage: float = 0.0  # beta of Wu et al. (2016, eq. 14), 0 or more: what the beam has found is ranked by score + beta * penalty
 
     def __post_init__(self) -> None:
         if self.beam is not None and self.beam < 1:
@@ -33,6 +34,8 @@ class SearchOptions:
             raise NmtError(f"min_length is a number of target pieces, got {self.min_length}; give 0 or more")
         if self.max_length is not None and self.max_length < max(1, self.min_length):
             raise NmtError(f"max_length must be at least {max(1, self.min_length)}, got {self.max_length}; raise it or lower min_length")
+        if not 0 <= self.coverage < float("inf"):
+            raise NmtError(f"coverage is the weight of a penalty, got {self.coverage}; give 0 or more")
 
     def override(self, beam: int | None, length_alpha: float | None) -> Self:
         """The same with another beam and length_alpha, where they are given."""

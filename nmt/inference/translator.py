@@ -20,7 +20,7 @@ from nmt.inference.predictor import Predictor, SearchSettings
 from nmt.inference.probe import choose_kernels
 from nmt.inference.segments import Segment, cut_lines, segment_batches, with_prefixes
 from nmt.inference.shortlist import SHORTLIST, Shortlist
-from nmt.inference.translation import SegmentTranslations, Translation, detailed, join_segments, translation_of
+from nmt.inference.translation import SegmentTranslations, Translation, detailed, join_segments, penalised, translation_of
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.picks import Hypothesis
 
@@ -43,6 +43,11 @@ class _Wish(NamedTuple):
     options: SearchOptions
     details: bool
     scored: bool
+
+    @property
+    def reranked(self) -> bool:
+        """Whether coverage penalties change scores; without scores there is one hypothesis, and nothing to change."""
+        return self.scored and self.options.coverage > 0
 
 
 class Translator:
@@ -161,9 +166,10 @@ class Translator:
     def _translate_batch(self, segments: Sequence[Segment], wish: _Wish) -> list[list[Translation]]:
         sources = [segment.ids for segment in segments]
         found = self.predictor.search(sources, self._settings(segments, wish))
-        if not wish.details:
-            return [[translation_of(hypothesis, self.subwords.target) for hypothesis in hypotheses] for hypotheses in found]
-        return [self._detailed(source, hypotheses) for source, hypotheses in zip(sources, found, strict=True)]
+        plain = [[translation_of(hypothesis, self.subwords.target) for hypothesis in hypotheses] for hypotheses in found]
+        if not wish.details and not wish.reranked:
+            return plain
+        return [self._judged(*each, wish) for each in zip(sources, found, plain, strict=True)]
 
     def _settings(self, segments: Sequence[Segment], wish: _Wish) -> SearchSettings:
         prefixes = [segment.prefix for segment in segments]
@@ -172,7 +178,7 @@ class Translator:
             longest=[wish.options.longest(limit, len(prefix)) for limit, prefix in zip(usual, prefixes, strict=True)],
             beam=wish.beam,
             alpha=wish.alpha,
-            n=wish.n,
+            n=wish.beam if wish.reranked else wish.n,
             device=self.device,
             scored=wish.scored,
             shortest=wish.options.min_length + 1,
@@ -184,9 +190,18 @@ class Translator:
         """Pieces that the translation of each source may have, end of sentence included."""
         return [int(self.search.max_length_factor * len(ids)) + self.search.max_length_extra for ids in sources]
 
-    def _detailed(self, source: list[int], hypotheses: list[Hypothesis]) -> list[Translation]:
+    def _judged(
+        self, source: list[int], hypotheses: Sequence[Hypothesis], translations: Sequence[Translation], wish: _Wish
+    ) -> list[Translation]:
+        """The n best translations of a source, with what force-decoding them tells."""
         pairs = self.predictor.force_decode([source] * len(hypotheses), [hypothesis.pieces for hypothesis in hypotheses])
-        return [detailed(source, hypothesis, forced, self.subwords) for hypothesis, forced in zip(hypotheses, pairs, strict=True)]
+        judged = list(zip(translations, pairs, strict=True))
+        if wish.reranked:
+            judged = [(penalised(translation, forced, wish.options.coverage), forced) for translation, forced in judged]
+            judged.sort(key=lambda each: -each[0].score)
+        if not wish.details:
+            return [translation for translation, _ in judged[: wish.n]]
+        return [detailed(translation, source, forced, self.subwords.source) for translation, forced in judged[: wish.n]]
 
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[PairScore]:
         """The log-probability of each target line given its source line.
