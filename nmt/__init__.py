@@ -14,9 +14,10 @@ N  rows = B * K                  G  gate rows of a cell (4H for an LSTM)
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nmt.inference.options import SearchOptions
     from nmt.inference.translator import Translator
 
-__all__ = ["Translator", "__version__"]
+__all__ = ["SearchOptions", "Translator", "__version__"]
 __version__ = "0.1.0"
 
 
@@ -26,4 +27,8 @@ def __getattr__(name: str) -> Any:
         from nmt.inference.translator import Translator
 
         return Translator
+    if name == "SearchOptions":
+        from nmt.inference.options import SearchOptions
+
+        return SearchOptions
     raise AttributeError(f"module 'nmt' has no attribute {name!r}")

@@ -6,7 +6,12 @@ import torch
 from hypothesis import settings
 
 from nmt.config import DataConfig, ModelConfig, Recipe, SearchConfig, SubwordsConfig, TrainingConfig
+from nmt.data.subwords import SubwordPair, train_subwords
 from nmt.hashing import file_hash
+from nmt.inference.engine import Engine
+from nmt.inference.packing import Kernels
+from nmt.inference.translator import Translator
+from nmt.model.seq2seq import Seq2Seq
 from nmt.model.weights import named_weights, save_weights
 
 settings.register_profile("here", deadline=None)  # machines are noisy: no example is judged by its time
@@ -55,6 +60,22 @@ def tiny_recipe(tmp_path):
         training=TrainingConfig(epochs=2, batch_pieces=160, warmup=5, report_every=3, validate_every=7, precision="fp32", keep=2),
         search=SearchConfig(beam=2, max_length_factor=1.0, max_length_extra=4),
     )
+
+
+def untrained_translator(seed=1, engine=True, shortlist=None, **settings):
+    """A translator between made-up texts whose network has random weights, large enough for its outputs to differ."""
+    recipe = Recipe(
+        data=DataConfig(train=("train",), dev="dev", source="nl", target="en", max_length=40),
+        model=ModelConfig(**{"embedding_size": 12, "hidden_size": 16, **settings}),
+        search=SearchConfig(beam=3, max_length_factor=1.0, max_length_extra=6),
+    )
+    subwords = train_subwords([" ".join(WORDS), " ".join(WORDS).upper()], recipe.subwords, 330, seed=1)
+    torch.manual_seed(seed)
+    model = Seq2Seq(recipe.model, subwords.size, subwords.size, shared=True).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    packed = Engine(model, Kernels(precision="fp32"), shortlist) if engine else None
+    return Translator(model, SubwordPair(subwords, subwords), recipe, "fp32", packed)
 
 
 def write_untrained(model, checkpoint):

@@ -86,6 +86,15 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         (["translate"], "the following arguments are required: MODEL"),
         (["translate", "m", "--beam", "0"], "argument --beam: must be at least 1, got 0"),
         (["translate", "m", "--beam", "five"], "argument --beam: must be a whole number, got 'five'"),
+        (["translate", "m", "--length-alpha", "-1"], "argument --length-alpha: must be a number of at least 0, got -1"),
+        (["translate", "m", "--length-alpha", "nan"], "argument --length-alpha: must be a number of at least 0, got nan"),
+        (["evaluate", "m", "--length-alpha", "inf"], "argument --length-alpha: must be a number of at least 0, got inf"),
+        (["translate", "m", "--length-alpha", "one"], "argument --length-alpha: must be a number, got 'one'"),
+        (["translate", "m", "--no-repeat-ngram", "0"], "argument --no-repeat-ngram: must be at least 1, got 0"),
+        (["translate", "m", "--min-length", "-1"], "argument --min-length: must be at least 0, got -1"),
+        (["translate", "m", "--max-length", "0"], "argument --max-length: must be at least 1, got 0"),
+        (["translate", "m", "--coverage", "-1"], "argument --coverage: must be a number of at least 0, got -1"),
+        (["translate", "m", "--min-length", "5", "--max-length", "4"], "max_length must be at least 5, got 4"),
         (["translate", "m", "--format", "text", "--n-best", "2"], "--n-best needs --format nbest or jsonl"),
         (["translate", "m", "-o", "out.gz"], "-o writes plain text, got out.gz"),
         (["translate", "m", "--bea", "3"], "unrecognized arguments: --bea 3"),
@@ -182,6 +191,39 @@ def test_extras_follow_the_text(model: str, lines: Path, tmp_path: Path) -> None
     assert all(0 <= int(link.split("-")[0]) < 2 for link in links.split())
     assert len(links.split()) == len(text.split()) or not text.strip()
     assert all(float(score) <= 0 for score in scores.removeprefix("WordScores= ").split())
+
+
+def test_constraints_are_kept_to(model: str, lines: Path, tmp_path: Path) -> None:
+    arguments = ["translate", model, "-i", str(lines), "-o", str(tmp_path / "out"), "--format", "jsonl", "--word-scores"]
+    lines.write_text('{"text": "de kat"}\n{"text": "de hond"}\n')
+    assert main([*arguments, "--min-length", "9", "--max-length", "9", "--no-repeat-ngram", "1"]) == 0
+    for line in (tmp_path / "out").read_text().splitlines():
+        pieces = json.loads(line)["pieces"]
+        assert len(pieces) == len(set(pieces)) == 9
+
+
+def test_a_coverage_penalty_is_in_the_scores(model: str, lines: Path, tmp_path: Path) -> None:
+    scores = {}
+    for beta in ("0", "3"):
+        arguments = ["-i", str(lines), "-o", str(tmp_path / beta), "--n-best", "2", "--max-length", "1", "--coverage", beta]
+        assert main(["translate", model, *arguments]) == 0
+        scores[beta] = [float(line.split(" ||| ")[-1]) for line in (tmp_path / beta).read_text().splitlines()]
+    assert sum(scores["3"]) < sum(scores["0"])
+
+
+def test_a_json_line_may_force_the_beginning(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"text": "de kat", "prefix": "the dog"}\n{"text": "de hond"}\n{"text": "", "prefix": "the"}\n')
+    assert main(["translate", model, "-i", str(path), "--format", "jsonl", "--precision", "fp32"]) == 0
+    forced, free, blank = map(json.loads, capsys.readouterr().out.splitlines())
+    assert forced["translation"].startswith("the dog")
+    assert forced["prefix"] == "the dog"
+    assert not free["translation"].startswith("the dog")
+    assert blank["translation"] == ""
+    path.write_text('{"text": "de kat", "prefix": null}\n')
+    assert 'in.jsonl:1: "prefix" must be a string, got null' in failure(
+        capsys, "translate", model, "-i", str(path), "--format", "jsonl", "--precision", "fp32"
+    )
 
 
 def test_json_lines_keep_their_keys(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.errors import NmtError
-from nmt.inference.lines import LineWriter, chunks, clean_lines, dump_json, json_lines, open_writer
+from nmt.inference.lines import Line, LineWriter, chunks, clean_lines, dump_json, json_lines, open_writer
 
 LINE_BYTES = st.binary(max_size=30).filter(lambda content: b"\n" not in content)
 JSON_VALUES = st.recursive(st.none() | st.booleans() | st.integers() | st.text(st.characters()), lambda child: st.lists(child, max_size=2))
@@ -81,16 +81,26 @@ def test_written_lines_are_counted_lines(lines: list[str], size: int) -> None:
     assert len(stream.getvalue()) == writer.size
 
 
-@given(st.text(st.characters()), st.dictionaries(st.text(st.characters()).filter(lambda key: key != "text"), JSON_VALUES, max_size=3))
+@given(
+    st.text(st.characters()),
+    st.dictionaries(st.text(st.characters()).filter(lambda key: key not in ("text", "prefix")), JSON_VALUES, max_size=3),
+)
 def test_json_objects_keep_their_other_keys(text: str, others: dict[str, object]) -> None:
     content = (json.dumps({"text": text, **others}) + "\n\n").encode()
     line, blank = json_lines(io.BytesIO(content), "in.jsonl", lambda message: None)
-    assert blank == ("", None)
+    assert blank == Line("")
     assert line.fields == {"text": text, **others}
     written = dump_json(line.fields)
     assert "\n" not in written
     assert json.loads(written.encode()) == line.fields
     line.text.encode()
+
+
+def test_a_json_object_may_force_a_prefix() -> None:
+    warnings: list[str] = []
+    content = b'{"text": "a", "prefix": "b\\tc\\u0000"}\n{"text": "a"}\n'
+    assert [line.prefix for line in json_lines(io.BytesIO(content), "in.jsonl", warnings.append)] == ["b\tc ", ""]
+    assert warnings == ["in.jsonl:1: control character U+0000; all of them became spaces"]
 
 
 def test_json_text_is_cleaned_as_plain_text_is() -> None:
@@ -109,6 +119,7 @@ def test_json_text_is_cleaned_as_plain_text_is() -> None:
         (b'{"text": "a"}\nplain\n', r"^in.jsonl:2: not JSON \(.*\); use --format text for plain text$"),
         (b"[" * 100_000, r"^in.jsonl:1: not JSON"),
         (b'["text"]\n', r"""^in.jsonl:1: not a JSON object with a string "text", got \["text"\]$"""),
+        (b'{"text": "a", "prefix": ["b"]}\n', r"""^in.jsonl:1: "prefix" must be a string, got \["b"\]; leave it out"""),
         (b'{"text": 3}\n', r"""^in.jsonl:1: not a JSON object with a string "text", got \{"text": 3\}$"""),
     ],
 )

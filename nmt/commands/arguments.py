@@ -29,7 +29,18 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--beam", metavar="K", type=at_least(1), help="hypotheses kept for each sentence; 1 is greedy (default: the recipe's)"
     )
-    parser.add_argument("--length-alpha", metavar="A", type=float, help="score = log-probability / length^A (default: the recipe's)")
+    parser.add_argument("--length-alpha", metavar="A", type=not_negative, help="score = log-probability / length^A (default: the recipe's)")
+
+
+def not_negative(text: str) -> float:
+    """An argparse type: a number of at least 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number of at least 0, got {text}")
+    return value
 
 
 def at_least(low: int) -> Callable[[str], int]:

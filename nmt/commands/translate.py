@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from nmt.commands.arguments import UsageError, add_model_arguments, add_search_arguments, at_least, log
+from nmt.commands.searching import add_option_arguments, search_options
 from nmt.data.lines import open_bytes
 from nmt.inference.formats import FORMATS, json_line, nbest_lines, text_line
 from nmt.inference.lines import Line, LineWriter, chunks, clean_lines, json_lines, open_writer
@@ -25,11 +26,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-i", "--input", metavar="FILE", type=Path, help="text to translate, also .gz (default: stdin)")
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="appears when it is whole; a broken-off run leaves FILE.partial")
     add_search_arguments(parser)
+    add_option_arguments(parser)
     parser.add_argument(
         "--n-best", metavar="N", type=at_least(1), help="translations of each line (default: 1; with --format nbest the beam)"
     )
     parser.add_argument(
-        "--format", choices=FORMATS, help='jsonl reads and writes JSON lines with a "text" (default: text; nbest with --n-best)'
+        "--format",
+        choices=FORMATS,
+        help='jsonl: JSON lines with a "text", and with a "prefix" where the translation is to begin with it '
+        "(default: text; nbest with --n-best)",
     )
     parser.add_argument("--alignments", action="store_true", help="add the source word of each target word (Pharaoh format: 0-0 1-2)")
     parser.add_argument("--word-scores", action="store_true", help="add the log-probability of each target piece, end of sentence included")
@@ -41,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--n-best needs --format nbest or jsonl: the text format has one translation a line")
     if arguments.output and arguments.output.suffix == ".gz":
         raise UsageError(f"-o writes plain text, got {arguments.output}; name a file without .gz, or pipe the output into gzip")
+    options = search_options(arguments)
     from nmt.inference.translator import CHUNK_LINES, Translator
 
     details = arguments.alignments or arguments.word_scores
@@ -55,7 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
         size = 1 if arguments.input is None and sys.stdin.isatty() else CHUNK_LINES
         name = str(arguments.input or "stdin")
         for chunk in chunks(read(stream, name, log), size):
-            found = translator.nbest([line.text for line in chunk], n_best, arguments.beam, arguments.length_alpha, details)
+            texts, prefixes = [line.text for line in chunk], [line.prefix for line in chunk]
+            found = translator.nbest(texts, n_best, details=details, options=options, prefixes=prefixes)
             for number, translations in enumerate(found, start=first + 1):
                 if translations[0].segments > 1:
                     log(f"{name}:{number}: longer than any line in training; translated in {translations[0].segments} segments")

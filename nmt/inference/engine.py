@@ -52,12 +52,12 @@ class Engine:
             self.kernels, self.shortlist = kernels, shortlist
             self.weight_VE = weight_VE.bfloat16() if kernels.rounded_to_bf16 else weight_VE
 
-    def encode(self, source_BS: Tensor, lengths_B: Tensor) -> EngineState:
-        """Reads the source; the result has one row a sentence."""
+    def encode(self, source_BS: Tensor, lengths_B: Tensor, shortlisted: bool = True) -> EngineState:
+        """Reads the source; the result has one row a sentence. Not `shortlisted`: the logits have a column for each piece."""
         states_BSH, final_BH = self.encoder.read(source_BS, lengths_B)
         attention = self.decoder.attention
         memory, decoder = attention.memory(states_BSH, lengths_B), self.decoder.initial_state(final_BH)
-        if self.shortlist is None or len(source_BS) <= FEW_SENTENCES:
+        if self.shortlist is None or not shortlisted or len(source_BS) <= FEW_SENTENCES:
             return EngineState(memory, decoder, attention.heads, None, self.output)
         candidates_C = self.shortlist.candidates(source_BS)
         precision = "bf16" if self.kernels.rounded_to_bf16 else "fp32"  # packing int8 takes longer than it saves in one batch

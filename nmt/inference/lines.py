@@ -24,6 +24,7 @@ class Line(NamedTuple):
 
     text: str
     fields: dict[str, Any] | None = None
+    prefix: str = ""  # what its translation begins with
 
 
 def clean_lines(stream: Iterable[bytes], name: str, warn: Warn) -> Iterator[Line]:
@@ -33,7 +34,7 @@ def clean_lines(stream: Iterable[bytes], name: str, warn: Warn) -> Iterator[Line
 
 
 def json_lines(stream: Iterable[bytes], name: str, warn: Warn) -> Iterator[Line]:
-    """JSON objects with a "text", one on each line, cleaned as plain text is; a blank line is kept.
+    """JSON objects with a "text" and maybe a "prefix", one on each line, cleaned as plain text is; a blank line is kept.
 
     Raises: NmtError naming the line that is no such object.
     """
@@ -47,7 +48,9 @@ def json_lines(stream: Iterable[bytes], name: str, warn: Warn) -> Iterator[Line]
             raise NmtError(f"{where}: not JSON ({error}); use --format text for plain text") from None
         if not isinstance(fields, dict) or not isinstance(fields.get("text"), str):
             raise NmtError(f'{where}: not a JSON object with a string "text", got {text.strip()[:60]}')
-        yield Line(_clean(fields["text"], where, warn), fields)
+        if not isinstance(prefix := fields.get("prefix", ""), str):
+            raise NmtError(f'{where}: "prefix" must be a string, got {json.dumps(prefix)[:60]}; leave it out where nothing is forced')
+        yield Line(_clean(fields["text"], where, warn), fields, _clean(prefix, where, warn))
 
 
 def dump_json(fields: dict[str, Any]) -> str:

@@ -1,11 +1,68 @@
 """Lines longer than the model has seen are translated in segments: nothing is truncated."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
+from typing import NamedTuple
 
-from nmt.data.subwords import WORD_START
+import numpy as np
+
+from nmt.data.batches import Integers, source_batches
+from nmt.data.subwords import UNK, WORD_START, SubwordPair
+from nmt.errors import NmtError
 
 SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", ".\"", "!\"", "?\"", ".”", "!”", "?”")  # fmt: skip
 CLAUSE_ENDS = (",", ";", ":", "–", "、", "，", "；", "：")
+
+
+class Segment(NamedTuple):
+    """A line, or a part of a line longer than the model has seen."""
+
+    line: int
+    ids: list[int]
+    prefix: list[int]  # what its translation begins with
+
+
+def cut_lines(lines: Sequence[str], prefixes: Sequence[str], subwords: SubwordPair, longest: int) -> list[Segment]:
+    """The segments of all lines, of at most `longest` pieces each; a blank line has none. A line's prefix is its first segment's.
+
+    Raises:
+        NmtError: a prefix has characters without a piece.
+    """
+    prefix_ids = subwords.target.encode(prefixes) if any(prefixes) else [[] for _ in prefixes]
+    segments = []
+    for line, ids in enumerate(subwords.source.encode([line.rstrip("\r\n") for line in lines])):
+        if UNK in prefix_ids[line]:
+            raise NmtError(f"prefix {prefixes[line][:60]!r}: the model has no piece for some of its characters; leave them out")
+        ends = segment_ends(subwords.source.pieces(ids), longest) if ids else []
+        for start, end in zip([0, *ends], ends, strict=False):
+            segments.append(Segment(line, ids[start:end], [] if start else prefix_ids[line]))
+    return segments
+
+
+def with_prefixes(lines: Iterable[str], prefixes: Iterable[str] | None) -> Iterator[tuple[str, str]]:
+    """Each line with its prefix, "" for none.
+
+    Raises:
+        NmtError: a text in place of several, or not as many prefixes as lines.
+    """
+    for name, value in (("lines", lines), ("prefixes", prefixes)):
+        if isinstance(value, str):
+            raise NmtError(f"{name} must be several lines, got the text {value[:40]!r}; put it in a list")
+    if prefixes is None:
+        yield from ((line, "") for line in lines)
+        return
+    for number, (line, prefix) in enumerate(zip_longest(lines, prefixes), start=1):
+        if line is None or prefix is None:
+            raise NmtError(f"{'prefix' if line is None else 'line'} {number} has no partner; give one prefix for each line, '' for none")
+        yield line, prefix
+
+
+def segment_batches(segments: Sequence[Segment], batch_pieces: int) -> list[Integers]:
+    """Batches of segment numbers. Those with a prefix keep to themselves: how the others are searched does not depend on them."""
+    lengths = np.array([len(segment.ids) for segment in segments])
+    forced = np.array([bool(segment.prefix) for segment in segments], dtype=bool)
+    groups = [np.flatnonzero(forced == whether) for whether in (False, True)]
+    return [group[batch] for group in groups for batch in source_batches(lengths[group], batch_pieces)]
 
 
 def segment_ends(pieces: Sequence[str], longest: int) -> list[int]:

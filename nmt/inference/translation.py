@@ -1,9 +1,13 @@
-"""Translations as values, and how those of a long line's segments become one."""
+"""Translations as values: how a hypothesis becomes one, and how those of a long line's segments do."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from nmt.inference.alignment import Alignment, words_of
+from nmt.data.subwords import Subwords
+from nmt.inference.alignment import Alignment, align_words, words_of
+from nmt.inference.coverage import coverage_penalty
+from nmt.inference.forced import Forced
+from nmt.search.picks import Hypothesis
 
 
 class Translation(NamedTuple):
@@ -11,10 +15,11 @@ class Translation(NamedTuple):
 
     text: str
     log_prob: float  # nats, end of sentence included; of a line in segments the sum over them
-    score: float  # log_prob / length ** alpha; higher is better
+    score: float  # log_prob / length ** alpha + coverage; higher is better
     pieces: tuple[str, ...]
     piece_log_probs: tuple[float, ...] = ()  # of each piece and the end of sentence; only with details
     alignment: Alignment = ()  # (source word, target word); only with details
+    coverage: float = 0.0  # beta * coverage penalty; only where beta is not 0
     segments: int = 1  # in which a line longer than the model has seen was translated
 
 
@@ -26,6 +31,24 @@ class SegmentTranslations(NamedTuple):
 
 
 BLANK = Translation("", 0.0, 0.0, ())
+
+
+def translation_of(hypothesis: Hypothesis, target: Subwords) -> Translation:
+    """A hypothesis as text."""
+    text = target.decode([hypothesis.pieces])[0]
+    return Translation(text, hypothesis.log_prob, hypothesis.score, tuple(target.pieces(hypothesis.pieces)))
+
+
+def detailed(translation: Translation, source: Sequence[int], forced: Forced, subwords: Subwords) -> Translation:
+    """The same with scores of each piece and the alignment, from force-decoding it; `subwords` are the source's."""
+    alignment = align_words(forced.weights_TS, subwords.pieces(source), translation.pieces)
+    return translation._replace(piece_log_probs=forced.log_probs, alignment=alignment)
+
+
+def penalised(translation: Translation, forced: Forced, beta: float) -> Translation:
+    """The same with its coverage penalty in the score."""
+    coverage = beta * coverage_penalty(forced.weights_TS)
+    return translation._replace(score=translation.score + coverage, coverage=coverage)
 
 
 def join_segments(segments: Sequence[SegmentTranslations], alpha: float) -> list[Translation]:
@@ -49,12 +72,14 @@ def _joined(source_words: list[int], parts: list[Translation], alpha: float) -> 
         target_offset += 1 + max(words_of(part.pieces), default=-1)
     log_prob = sum(part.log_prob for part in parts)
     length = sum(len(part.pieces) + 1 for part in parts)
+    coverage = sum(part.coverage for part in parts)
     return Translation(
         text=" ".join(part.text for part in parts if part.text),
         log_prob=log_prob,
-        score=log_prob / length**alpha,
+        score=log_prob / length**alpha + coverage,
         pieces=tuple(piece for part in parts for piece in part.pieces),
         piece_log_probs=tuple(value for part in parts for value in part.piece_log_probs),
         alignment=tuple(alignment),
+        coverage=coverage,
         segments=len(parts),
     )

@@ -8,22 +8,21 @@ import numpy as np
 import torch
 
 from nmt.config import DEVICES, Recipe
-from nmt.data.batches import padded, source_batches
-from nmt.data.subwords import BOS, EOS, PAD, UNK, SubwordPair
+from nmt.data.batches import source_batches
+from nmt.data.subwords import SubwordPair
 from nmt.errors import NmtError
-from nmt.inference.alignment import align_words, words_of
-from nmt.inference.engine import Engine, in_pieces
+from nmt.inference.alignment import words_of
+from nmt.inference.engine import Engine
 from nmt.inference.folder import load_network, open_folder
-from nmt.inference.forced import force_decode
 from nmt.inference.lines import chunks
+from nmt.inference.options import SearchOptions
+from nmt.inference.predictor import Predictor, SearchSettings
 from nmt.inference.probe import choose_kernels
-from nmt.inference.segments import segment_ends
+from nmt.inference.segments import Segment, cut_lines, segment_batches, with_prefixes
 from nmt.inference.shortlist import SHORTLIST, Shortlist
-from nmt.inference.translation import SegmentTranslations, Translation, join_segments
+from nmt.inference.translation import SegmentTranslations, Translation, detailed, join_segments, penalised, translation_of
 from nmt.model.seq2seq import Seq2Seq
-from nmt.search.beam import beam_search
-from nmt.search.picks import Hypothesis, Picks
-from nmt.search.step import S, Step
+from nmt.search.picks import Hypothesis
 
 CHUNK_LINES = 2000  # read, sorted by length and translated together: memory does not grow with the input
 
@@ -35,20 +34,20 @@ class PairScore(NamedTuple):
     pieces: int  # target pieces, end of sentence included
 
 
-class _Segment(NamedTuple):
-    line: int
-    ids: list[int]
+class _Wish(NamedTuple):
+    """What a call asks for, with the recipe's settings where it names none."""
 
-
-class SearchSettings(NamedTuple):
-    """How a batch is searched."""
-
-    longest: list[int]  # target pieces of each sentence, its end included
+    n: int
     beam: int
     alpha: float
-    n: int
-    device: torch.device
-    scored: bool = True  # False: greedy without the softmax, the same pieces
+    options: SearchOptions
+    details: bool
+    scored: bool
+
+    @property
+    def reranked(self) -> bool:
+        """Whether coverage penalties change scores; without scores there is one hypothesis, and nothing to change."""
+        return self.scored and self.options.coverage > 0
 
 
 class Translator:
@@ -62,6 +61,7 @@ class Translator:
         self, model: Seq2Seq, subwords: SubwordPair, recipe: Recipe, precision: str = "fp32", engine: Engine | None = None
     ) -> None:
         self.model, self.subwords, self.recipe, self.precision, self.engine = model, subwords, recipe, precision, engine
+        self.predictor = Predictor(model, precision, engine)
         self.search = recipe.search
         self.device = model.output.weight.device
 
@@ -89,46 +89,119 @@ class Translator:
             shortlist = Shortlist.load(file, folder.subwords.source.size, folder.subwords.target.size)
         return cls(model, folder.subwords, folder.recipe, kernels.precision, Engine(model, kernels, shortlist))
 
-    def translate(self, lines: Iterable[str], beam: int | None = None, length_alpha: float | None = None) -> list[str]:
-        """The best translation of each line."""
-        return list(self.stream(lines, beam, length_alpha))
+    def translate(
+        self,
+        lines: Iterable[str],
+        beam: int | None = None,
+        length_alpha: float | None = None,
+        *,
+        options: SearchOptions | None = None,
+        prefixes: Iterable[str] | None = None,
+    ) -> list[str]:
+        """The best translation of each line; `beam` and `length_alpha` go before those of the `options`.
 
-    def stream(self, lines: Iterable[str], beam: int | None = None, length_alpha: float | None = None) -> Iterator[str]:
-        """The best translation of each line, in order, in constant memory: lines are read by the thousand."""
-        _refuse_text(lines)
-        for chunk in chunks(lines, CHUNK_LINES):
-            yield from (best[0].text for best in self._nbest(chunk, 1, beam, length_alpha, details=False, scored=False))
+        Each translation begins with the prefix of its line, "" for none. A prefix is cut into pieces as a text of its own; what follows
+        may begin a new word or go on with the prefix's last one. Only a blank line stays blank, whatever its prefix.
+
+        Raises:
+            NmtError: beam or length_alpha is out of range, not as many prefixes as lines, or a prefix with characters without a piece.
+        """
+        return list(self.stream(lines, beam, length_alpha, options=options, prefixes=prefixes))
+
+    def stream(
+        self,
+        lines: Iterable[str],
+        beam: int | None = None,
+        length_alpha: float | None = None,
+        *,
+        options: SearchOptions | None = None,
+        prefixes: Iterable[str] | None = None,
+    ) -> Iterator[str]:
+        """What `translate` gives, in order, in constant memory: lines are read by the thousand."""
+        wish = self._wish(1, beam, length_alpha, options, details=False, scored=False)
+        for chunk in chunks(with_prefixes(lines, prefixes), CHUNK_LINES):
+            yield from (best[0].text for best in self._nbest(chunk, wish))
 
     def nbest(
-        self, lines: Sequence[str], n: int, beam: int | None = None, length_alpha: float | None = None, details: bool = False
+        self,
+        lines: Sequence[str],
+        n: int,
+        beam: int | None = None,
+        length_alpha: float | None = None,
+        details: bool = False,
+        *,
+        options: SearchOptions | None = None,
+        prefixes: Sequence[str] | None = None,
     ) -> list[list[Translation]]:
         """The n best translations of each line, best first, at most `beam` of them; with `details` scores of each piece and alignments.
 
         Raises:
-            NmtError: beam, n or length_alpha is out of range.
+            NmtError: n is out of range, or as of `translate`.
         """
-        _refuse_text(lines)
-        return self._nbest(lines, n, beam, length_alpha, details, scored=True)
+        return self._nbest(list(with_prefixes(lines, prefixes)), self._wish(n, beam, length_alpha, options, details, scored=True))
 
-    def _nbest(
-        self, lines: Sequence[str], n: int, beam: int | None, length_alpha: float | None, details: bool, scored: bool
-    ) -> list[list[Translation]]:
-        beam = self.search.beam if beam is None else beam
-        alpha = self.search.length_alpha if length_alpha is None else length_alpha
+    def _wish(
+        self, n: int, beam: int | None, length_alpha: float | None, options: SearchOptions | None, details: bool, scored: bool
+    ) -> _Wish:
+        options = (options or SearchOptions()).override(beam, length_alpha)
+        beam = self.search.beam if options.beam is None else options.beam
+        alpha = self.search.length_alpha if options.length_alpha is None else options.length_alpha
         if not 1 <= n <= beam:
             raise NmtError(f"an n-best list needs 1 <= n <= beam, got n = {n} and beam = {beam}; raise the beam")
-        segments = self._segments(lines)
+        return _Wish(n, beam, alpha, options, details, scored or beam > 1)
+
+    def _nbest(self, lines: Sequence[tuple[str, str]], wish: _Wish) -> list[list[Translation]]:
+        texts, prefixes = [text for text, _ in lines], [prefix for _, prefix in lines]
+        segments = cut_lines(texts, prefixes, self.subwords, self.recipe.data.max_length)
         results: list[list[Translation]] = [[] for _ in segments]
-        for batch in source_batches(np.array([len(segment.ids) for segment in segments]), self.search.batch_pieces):
-            sources = [segments[index].ids for index in batch]
-            settings = SearchSettings(self.longest_targets(sources), beam, alpha, n, self.device, scored or beam > 1)
-            for index, translations in zip(batch, self._translate_batch(sources, settings, details), strict=True):
+        for batch in segment_batches(segments, self.search.batch_pieces):
+            for index, translations in zip(batch, self._translate_batch([segments[index] for index in batch], wish), strict=True):
                 results[index] = translations
         parts: list[list[SegmentTranslations]] = [[] for _ in lines]
         for segment, translations in zip(segments, results, strict=True):
-            source_words = 1 + max(words_of(self.subwords.source.pieces(segment.ids))) if details else 0
+            source_words = 1 + max(words_of(self.subwords.source.pieces(segment.ids))) if wish.details else 0
             parts[segment.line].append(SegmentTranslations(source_words, translations))
-        return [join_segments(each, alpha) for each in parts]
+        return [join_segments(each, wish.alpha) for each in parts]
+
+    def _translate_batch(self, segments: Sequence[Segment], wish: _Wish) -> list[list[Translation]]:
+        sources = [segment.ids for segment in segments]
+        found = self.predictor.search(sources, self._settings(segments, wish))
+        plain = [[translation_of(hypothesis, self.subwords.target) for hypothesis in hypotheses] for hypotheses in found]
+        if not wish.details and not wish.reranked:
+            return plain
+        return [self._judged(*each, wish) for each in zip(sources, found, plain, strict=True)]
+
+    def _settings(self, segments: Sequence[Segment], wish: _Wish) -> SearchSettings:
+        prefixes = [segment.prefix for segment in segments]
+        usual = self.longest_targets([segment.ids for segment in segments])
+        return SearchSettings(
+            longest=[wish.options.longest(limit, len(prefix)) for limit, prefix in zip(usual, prefixes, strict=True)],
+            beam=wish.beam,
+            alpha=wish.alpha,
+            n=wish.beam if wish.reranked else wish.n,
+            device=self.device,
+            scored=wish.scored,
+            shortest=wish.options.min_length + 1,
+            no_repeat_ngram=wish.options.no_repeat_ngram,
+            prefixes=prefixes if any(prefixes) else (),
+        )
+
+    def longest_targets(self, sources: Sequence[Sequence[int]]) -> list[int]:
+        """Pieces that the translation of each source may have, end of sentence included."""
+        return [int(self.search.max_length_factor * len(ids)) + self.search.max_length_extra for ids in sources]
+
+    def _judged(
+        self, source: list[int], hypotheses: Sequence[Hypothesis], translations: Sequence[Translation], wish: _Wish
+    ) -> list[Translation]:
+        """The n best translations of a source, with what force-decoding them tells."""
+        pairs = self.predictor.force_decode([source] * len(hypotheses), [hypothesis.pieces for hypothesis in hypotheses])
+        judged = list(zip(translations, pairs, strict=True))
+        if wish.reranked:
+            judged = [(penalised(translation, forced, wish.options.coverage), forced) for translation, forced in judged]
+            judged.sort(key=lambda each: -each[0].score)
+        if not wish.details:
+            return [translation for translation, _ in judged[: wish.n]]
+        return [detailed(translation, source, forced, self.subwords.source) for translation, forced in judged[: wish.n]]
 
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[PairScore]:
         """The log-probability of each target line given its source line.
@@ -142,75 +215,10 @@ class Translator:
         scores = [PairScore(0.0, 0)] * len(sources)
         widths = np.array([max(len(source), len(target)) for source, target in zip(source_ids, target_ids, strict=True)])
         for batch in source_batches(widths, self.search.batch_pieces):
-            with torch.inference_mode(), self._autocast():
-                forced = force_decode(self.model, [source_ids[i] for i in batch], [target_ids[i] for i in batch])
+            forced = self.predictor.force_decode([source_ids[i] for i in batch], [target_ids[i] for i in batch])
             for index, pair in zip(batch, forced, strict=True):
                 scores[index] = PairScore(sum(pair.log_probs), len(pair.log_probs))
         return scores
-
-    def _segments(self, lines: Sequence[str]) -> list[_Segment]:
-        segments = []
-        for line, ids in enumerate(self.subwords.source.encode([line.rstrip("\r\n") for line in lines])):
-            ends = segment_ends(self.subwords.source.pieces(ids), self.recipe.data.max_length) if ids else []
-            segments += [_Segment(line, ids[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
-        return segments
-
-    def longest_targets(self, sources: Sequence[Sequence[int]]) -> list[int]:
-        """Pieces that the translation of each source may have, end of sentence included."""
-        return [int(self.search.max_length_factor * len(ids)) + self.search.max_length_extra for ids in sources]
-
-    def _translate_batch(self, sources: list[list[int]], settings: SearchSettings, details: bool) -> list[list[Translation]]:
-        source_BS, lengths_B = (tensor.to(self.device) for tensor in padded(sources, suffix=(EOS,)))
-        with torch.inference_mode():
-            if self.engine is not None:
-                state = self.engine.encode(source_BS, lengths_B)
-                found = in_pieces(search(self.engine.step, state, settings), state.candidates_C)
-            else:
-                with self._autocast():
-                    found = search(self.model.step, self.model.encode(source_BS, lengths_B), settings)
-            if details:
-                with self._autocast():
-                    return [self._detailed(ids, hypotheses) for ids, hypotheses in zip(sources, found, strict=True)]
-        return [[self._translation(hypothesis) for hypothesis in hypotheses] for hypotheses in found]
-
-    def _translation(self, hypothesis: Hypothesis) -> Translation:
-        text = self.subwords.target.decode([hypothesis.pieces])[0]
-        return Translation(text, hypothesis.log_prob, hypothesis.score, tuple(self.subwords.target.pieces(hypothesis.pieces)))
-
-    def _detailed(self, source: list[int], hypotheses: list[Hypothesis]) -> list[Translation]:
-        forced = force_decode(self.model, [source] * len(hypotheses), [hypothesis.pieces for hypothesis in hypotheses])
-        source_pieces = self.subwords.source.pieces(source)
-        plain = [self._translation(hypothesis) for hypothesis in hypotheses]
-        return [
-            each._replace(piece_log_probs=pair.log_probs, alignment=align_words(pair.weights_TS, source_pieces, each.pieces))
-            for each, pair in zip(plain, forced, strict=True)
-        ]
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
-
-
-def search(step: Step[S], state: S, settings: SearchSettings, record: list[Picks] | None = None) -> list[list[Hypothesis]]:
-    """Beam search for target pieces; an empty list given as `record` receives what each step picked."""
-    return beam_search(
-        step,
-        state,
-        max_lengths=settings.longest,
-        beam=settings.beam,
-        length_alpha=settings.alpha,
-        n_best=settings.n,
-        bos=BOS,
-        eos=EOS,
-        forbidden=(PAD, UNK, BOS),
-        scored=settings.scored,
-        record=record,
-        device=settings.device,
-    )
-
-
-def _refuse_text(lines: Iterable[str]) -> None:
-    if isinstance(lines, str):
-        raise NmtError(f"lines must be several lines, got the text {lines[:40]!r}; put it in a list")
 
 
 def choose_device(name: str) -> torch.device:

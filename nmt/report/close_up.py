@@ -8,7 +8,8 @@ import torch
 from nmt.data.batches import padded
 from nmt.data.subwords import EOS
 from nmt.inference.forced import force_decode
-from nmt.inference.translator import SearchSettings, Translator, search
+from nmt.inference.predictor import SearchSettings, search
+from nmt.inference.translator import Translator
 from nmt.search.picks import Picks
 from nmt.search.tree import prediction_trees
 

@@ -1,0 +1,14 @@
+"""Coverage: whether a translation has read all of its source."""
+
+import torch
+from torch import Tensor
+
+
+def coverage_penalty(weights_TS: Tensor) -> float:
+    """sum_i log(min(sum_j p_ij, 1)), p_ij being the attention of target piece j to source piece i (Wu et al. 2016, eq. 14, for beta = 1).
+
+    0 if each source piece has had all the attention of one target piece or more, below 0 otherwise. The last column, the end of the
+    source, calls for no translation and does not count; the last row, the end of the target, does.
+    """
+    covered_S = weights_TS[:, :-1].sum(0)
+    return float(covered_S.clamp(torch.finfo(covered_S.dtype).tiny, 1).log().sum())

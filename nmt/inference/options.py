@@ -1,0 +1,51 @@
+"""What users may ask of a search, as one value."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+from nmt.errors import NmtError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """The defaults are the recipe's search without constraints, at its full speed.
+
+    Lengths are target pieces, the end of sentence not counted; of a line that is translated in segments they are those of each segment.
+
+    Raises:
+        NmtError: a value is out of range.
+    """
+
+    beam: int | None = None  # hypotheses kept for each sentence, 1 or more; 1: greedy; None: the recipe's
+    length_alpha: float | None = None  # the score is log_prob / length**alpha, 0 or more; None: the recipe's
+    no_repeat_ngram: int = 0  # a translation has no sequence of so many pieces twice; 0: it may
+    min_length: int = 0  # of a translation, 0 or more; raises the longest length that the recipe allows
+    max_length: int | None = None  # of a translation, 1 or more and at least min_length; None: the recipe's for each source length
+    coverage: float = 0.0  # beta of Wu et al. (2016, eq. 14), 0 or more: what the beam has found is ranked by score + beta * penalty
+
+    def __post_init__(self) -> None:
+        if self.beam is not None and self.beam < 1:
+            raise NmtError(f"beam is a number of hypotheses, got {self.beam}; give 1 or more")
+        if self.length_alpha is not None and not 0 <= self.length_alpha < float("inf"):
+            raise NmtError(f"length_alpha is an exponent of the length, got {self.length_alpha}; give 0 or more")
+        if self.no_repeat_ngram < 0:
+            raise NmtError(f"no_repeat_ngram is a number of pieces, got {self.no_repeat_ngram}; give 1 or more, or 0 for no such rule")
+        if self.min_length < 0:
+            raise NmtError(f"min_length is a number of target pieces, got {self.min_length}; give 0 or more")
+        if self.max_length is not None and self.max_length < max(1, self.min_length):
+            raise NmtError(f"max_length must be at least {max(1, self.min_length)}, got {self.max_length}; raise it or lower min_length")
+        if not 0 <= self.coverage < float("inf"):
+            raise NmtError(f"coverage is the weight of a penalty, got {self.coverage}; give 0 or more")
+
+    def override(self, beam: int | None, length_alpha: float | None) -> Self:
+        """The same with another beam and length_alpha, where they are given."""
+        return replace(
+            self,
+            beam=self.beam if beam is None else beam,
+            length_alpha=self.length_alpha if length_alpha is None else length_alpha,
+        )
+
+    def longest(self, usual: int, prefix: int) -> int:
+        """Pieces that a translation may have, its end included, where `usual` are allowed otherwise and `prefix` are forced."""
+        limit = usual if self.max_length is None else min(usual, self.max_length + 1)
+        return max(limit, self.min_length + 1, prefix + 1)

@@ -1,0 +1,85 @@
+"""A trained network at work: sources as pieces in, hypotheses as pieces out."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+
+from nmt.data.batches import padded
+from nmt.data.subwords import BOS, EOS, PAD, UNK
+from nmt.inference.engine import Engine, in_pieces
+from nmt.inference.forced import Forced, force_decode
+from nmt.model.seq2seq import Seq2Seq
+from nmt.search.beam import beam_search
+from nmt.search.candidates import TORCH, Chooser
+from nmt.search.constraints import constrain
+from nmt.search.picks import Hypothesis, Picks
+from nmt.search.step import S, Step
+
+
+class SearchSettings(NamedTuple):
+    """How a batch is searched."""
+
+    longest: list[int]  # target pieces of each sentence, its end included
+    beam: int
+    alpha: float
+    n: int
+    device: torch.device
+    scored: bool = True  # False: greedy without the softmax, the same pieces
+    shortest: int = 1  # target pieces, the end included
+    no_repeat_ngram: int = 0
+    prefixes: Sequence[Sequence[int]] = ()  # the pieces that each sentence's hypotheses begin with; (): the batch has none
+
+
+class Predictor:
+    """One network, packed for a CPU or as it was trained. Its methods may be called from several threads."""
+
+    def __init__(self, model: Seq2Seq, precision: str, engine: Engine | None) -> None:
+        self.model, self.precision, self.engine = model, precision, engine
+        self.device = model.output.weight.device
+
+    def search(self, sources: Sequence[Sequence[int]], settings: SearchSettings) -> list[list[Hypothesis]]:
+        """The n best hypotheses of each source, best first. No shortlist is used with prefixes: it might lack their pieces."""
+        source_BS, lengths_B = (tensor.to(self.device) for tensor in padded(sources, suffix=(EOS,)))
+        with torch.inference_mode():
+            if self.engine is not None:
+                state = self.engine.encode(source_BS, lengths_B, shortlisted=not settings.prefixes)
+                return in_pieces(search(self.engine.step, state, settings), state.candidates_C)
+            with self.autocast():
+                return search(self.model.step, self.model.encode(source_BS, lengths_B), settings)
+
+    def force_decode(self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> list[Forced]:
+        """What the network, as it was trained, thinks of given pairs; with int8 in fp32."""
+        with torch.inference_mode(), self.autocast():
+            return force_decode(self.model, sources, targets)
+
+    def autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+
+def search(step: Step[S], state: S, settings: SearchSettings, record: list[Picks] | None = None) -> list[list[Hypothesis]]:
+    """Beam search for target pieces; an empty list given as `record` receives what each step picked."""
+    if not settings.prefixes and not settings.no_repeat_ngram:
+        return _search(step, state, TORCH, settings, record)
+    prefixes = settings.prefixes or [()] * len(settings.longest)
+    within = constrain(step, state, prefixes=prefixes, no_repeat_ngram=settings.no_repeat_ngram, device=settings.device)
+    return _search(*within, settings, record)
+
+
+def _search(step: Step[S], state: S, chooser: Chooser, settings: SearchSettings, record: list[Picks] | None) -> list[list[Hypothesis]]:
+    return beam_search(
+        step,
+        state,
+        max_lengths=settings.longest,
+        beam=settings.beam,
+        length_alpha=settings.alpha,
+        n_best=settings.n,
+        bos=BOS,
+        eos=EOS,
+        min_length=settings.shortest,
+        forbidden=(PAD, UNK, BOS),
+        scored=settings.scored,
+        record=record,
+        device=settings.device,
+        chooser=chooser,
+    )
