@@ -357,4 +357,4 @@ def test_a_line_translated_in_segments_is_reported(model: str, tmp_path: Path, c
 
 def test_a_chosen_precision_is_told(model: str, lines: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["translate", model, "-i", str(lines)]) == 0
-    assert re.search(r"^nmt: chose (fp32|bf16|int8) on (cpu|cuda);", capsys.readouterr().err, re.MULTILINE)
+    assert re.search(r"^nmt: chose (fp32|bf16|int8) on (cpu|cuda)( \(.+\))?;", capsys.readouterr().err, re.MULTILINE)

@@ -54,7 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
     with _input(arguments.input) as stream, _output(arguments.output) as writer:
         translator = Translator.load(arguments.model, device=arguments.device, precision=arguments.precision)
         if arguments.precision == "auto":
-            log(f"chose {translator.precision} on {translator.device.type}; --precision fp32 gives what every machine gives")
+            remark = f" ({translator.remark})" if translator.remark else ""
+            log(f"chose {translator.precision} on {translator.device.type}{remark}; --precision fp32 gives what every machine gives")
         n_best = arguments.n_best or (1 if form != "nbest" else arguments.beam or translator.search.beam)
         first = 0
         # A person who types a line waits for its translation.

@@ -1,13 +1,14 @@
 """A trained network at work: sources as pieces in, hypotheses as pieces out."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from nmt.data.batches import padded
 from nmt.data.subwords import BOS, EOS, PAD, UNK
-from nmt.inference.engine import Engine, in_pieces
+from nmt.inference.engine import in_pieces
+from nmt.inference.engines import AnyEngine
 from nmt.inference.forced import Forced, force_decode
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.beam import beam_search
@@ -34,7 +35,7 @@ class SearchSettings(NamedTuple):
 class Predictor:
     """One network, packed for a CPU or as it was trained. Its methods may be called from several threads."""
 
-    def __init__(self, model: Seq2Seq, precision: str, engine: Engine | None) -> None:
+    def __init__(self, model: Seq2Seq, precision: str, engine: AnyEngine | None) -> None:
         self.model, self.precision, self.engine = model, precision, engine
         self.device = model.output.weight.device
 
@@ -43,8 +44,9 @@ class Predictor:
         source_BS, lengths_B = (tensor.to(self.device) for tensor in padded(sources, suffix=(EOS,)))
         with torch.inference_mode():
             if self.engine is not None:
+                step: Step[Any] = self.engine.step
                 state = self.engine.encode(source_BS, lengths_B, shortlisted=not settings.prefixes)
-                return in_pieces(search(self.engine.step, state, settings), state.candidates_C)
+                return in_pieces(search(step, state, settings, chooser=self.engine.chooser), state.candidates_C)
             with self.autocast():
                 return search(self.model.step, self.model.encode(source_BS, lengths_B), settings)
 
@@ -57,12 +59,14 @@ class Predictor:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
 
-def search(step: Step[S], state: S, settings: SearchSettings, record: list[Picks] | None = None) -> list[list[Hypothesis]]:
+def search(
+    step: Step[S], state: S, settings: SearchSettings, record: list[Picks] | None = None, chooser: Chooser = TORCH
+) -> list[list[Hypothesis]]:
     """Beam search for target pieces; an empty list given as `record` receives what each step picked."""
     if not settings.prefixes and not settings.no_repeat_ngram:
-        return _search(step, state, TORCH, settings, record)
+        return _search(step, state, chooser, settings, record)
     prefixes = settings.prefixes or [()] * len(settings.longest)
-    within = constrain(step, state, prefixes=prefixes, no_repeat_ngram=settings.no_repeat_ngram, device=settings.device)
+    within = constrain(step, state, prefixes=prefixes, no_repeat_ngram=settings.no_repeat_ngram, device=settings.device, chooser=chooser)
     return _search(*within, settings, record)
 
 

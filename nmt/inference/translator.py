@@ -12,12 +12,11 @@ from nmt.data.batches import source_batches
 from nmt.data.subwords import SubwordPair
 from nmt.errors import NmtError
 from nmt.inference.alignment import words_of
-from nmt.inference.engine import Engine
+from nmt.inference.engines import AnyEngine, choose_engine
 from nmt.inference.folder import load_network, open_folder
 from nmt.inference.lines import chunks
 from nmt.inference.options import SearchOptions
 from nmt.inference.predictor import Predictor, SearchSettings
-from nmt.inference.probe import choose_kernels
 from nmt.inference.segments import Segment, cut_lines, segment_batches, with_prefixes
 from nmt.inference.shortlist import SHORTLIST, Shortlist
 from nmt.inference.translation import SegmentTranslations, Translation, detailed, join_segments, penalised, translation_of
@@ -58,9 +57,16 @@ class Translator:
     """
 
     def __init__(
-        self, model: Seq2Seq, subwords: SubwordPair, recipe: Recipe, precision: str = "fp32", engine: Engine | None = None
+        self,
+        model: Seq2Seq,
+        subwords: SubwordPair,
+        recipe: Recipe,
+        precision: str = "fp32",
+        engine: AnyEngine | None = None,
+        remark: str = "",  # on the engine, for people
     ) -> None:
         self.model, self.subwords, self.recipe, self.precision, self.engine = model, subwords, recipe, precision, engine
+        self.remark = remark
         self.predictor = Predictor(model, precision, engine)
         self.search = recipe.search
         self.device = model.output.weight.device
@@ -82,12 +88,12 @@ class Translator:
             if precision not in ("auto", "fp32", "bf16"):
                 raise NmtError(f"precision {precision!r} is not for a GPU; use auto, fp32 or bf16")
             return cls(model, folder.subwords, folder.recipe, "bf16" if precision == "auto" else precision)
-        kernels = choose_kernels(precision)
         file = folder.weights.parent / SHORTLIST
         shortlist = None
-        if kernels.precision != "fp32" and file.exists():
+        if precision != "fp32" and file.exists():
             shortlist = Shortlist.load(file, folder.subwords.source.size, folder.subwords.target.size)
-        return cls(model, folder.subwords, folder.recipe, kernels.precision, Engine(model, kernels, shortlist))
+        found = choose_engine(model, precision, shortlist)
+        return cls(model, folder.subwords, folder.recipe, found.precision, found.engine, found.remark)
 
     def translate(
         self,

@@ -87,11 +87,11 @@ class NativeEngine:
             self.output = PackedMatrix.of(model.output.weight.detach())
             self.shortlist = shortlist
 
-    def encode(self, source_BS: Tensor, lengths_B: Tensor) -> NativeState:
-        """Reads the source; the result has one row a sentence."""
+    def encode(self, source_BS: Tensor, lengths_B: Tensor, shortlisted: bool = True) -> NativeState:
+        """Reads the source; the result has one row a sentence. Not `shortlisted`: the logits have a column for each piece."""
         states, final_BH, offsets = self.encoder.read(source_BS, lengths_B)
         candidates_C, allowed, output = None, None, self.output
-        if self.shortlist is not None:
+        if self.shortlist is not None and shortlisted:
             candidates_C = self.shortlist.candidates(source_BS)
             output = select_columns(self.output, candidates_C)
         memory = NativeMemory(linear(self.decoder.key, states).half(), states.half(), offsets, candidates_C, allowed)
