@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     details = arguments.alignments or arguments.word_scores
     read = json_lines if form == "jsonl" else clean_lines
     with _input(arguments.input) as stream, _output(arguments.output) as writer:
-        translator = Translator.load(arguments.model, device=arguments.device, precision=arguments.precision)
+        translator = Translator.load(arguments.model, arguments.device, arguments.precision, arguments.ensemble)
         if arguments.precision == "auto":
             log(f"chose {translator.precision} on {translator.device.type}; --precision fp32 gives what every machine gives")
         n_best = arguments.n_best or (1 if form != "nbest" else arguments.beam or translator.search.beam)

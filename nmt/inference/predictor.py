@@ -1,15 +1,20 @@
 """A trained network at work: sources as pieces in, hypotheses as pieces out."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from nmt.data.batches import padded
 from nmt.data.subwords import BOS, EOS, PAD, UNK
-from nmt.inference.engine import Engine, in_pieces
+from nmt.errors import NmtError
+from nmt.inference.engine import Engine, EngineState, in_pieces
+from nmt.inference.folder import ModelFolder, load_network
 from nmt.inference.forced import Forced, force_decode
-from nmt.model.seq2seq import Seq2Seq
+from nmt.inference.probe import choose_kernels
+from nmt.inference.shortlist import SHORTLIST, Shortlist
+from nmt.model.seq2seq import Seq2Seq, TranslationState
 from nmt.search.beam import beam_search
 from nmt.search.candidates import TORCH, Chooser
 from nmt.search.constraints import constrain
@@ -48,6 +53,17 @@ class Predictor:
             with self.autocast():
                 return search(self.model.step, self.model.encode(source_BS, lengths_B), settings)
 
+    def encode(self, source_BS: Tensor, lengths_B: Tensor) -> EngineState | TranslationState:
+        """Reads the source for `step`; the logits have a column for each piece."""
+        if self.engine is not None:
+            return self.engine.encode(source_BS, lengths_B, shortlisted=False)
+        return self.model.encode(source_BS, lengths_B)
+
+    @property
+    def step(self) -> Step[Any]:
+        """One target position after `encode`."""
+        return self.model.step if self.engine is None else self.engine.step
+
     def force_decode(self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> list[Forced]:
         """What the network, as it was trained, thinks of given pairs; with int8 in fp32."""
         with torch.inference_mode(), self.autocast():
@@ -55,6 +71,25 @@ class Predictor:
 
     def autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+
+def load_predictor(folder: ModelFolder, device: torch.device, precision: str) -> Predictor:
+    """The network of a model folder in its form for this device; `precision` as of Translator.load.
+
+    Raises:
+        NmtError: no such precision, or not on this device; the weights are not those of the recipe.
+    """
+    model = load_network(folder, device)
+    if device.type == "cuda":
+        if precision not in ("auto", "fp32", "bf16"):
+            raise NmtError(f"precision {precision!r} is not for a GPU; use auto, fp32 or bf16")
+        return Predictor(model, "bf16" if precision == "auto" else precision, None)
+    kernels = choose_kernels(precision)
+    file = folder.weights.parent / SHORTLIST
+    shortlist = None
+    if kernels.precision != "fp32" and file.exists():
+        shortlist = Shortlist.load(file, folder.subwords.source.size, folder.subwords.target.size)
+    return Predictor(model, kernels.precision, Engine(model, kernels, shortlist))
 
 
 def search(step: Step[S], state: S, settings: SearchSettings, record: list[Picks] | None = None) -> list[list[Hypothesis]]:

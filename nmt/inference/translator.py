@@ -13,13 +13,12 @@ from nmt.data.subwords import SubwordPair
 from nmt.errors import NmtError
 from nmt.inference.alignment import words_of
 from nmt.inference.engine import Engine
-from nmt.inference.folder import load_network, open_folder
+from nmt.inference.ensemble import Ensemble
+from nmt.inference.folder import open_folder, open_members
 from nmt.inference.lines import chunks
 from nmt.inference.options import SearchOptions
-from nmt.inference.predictor import Predictor, SearchSettings
-from nmt.inference.probe import choose_kernels
+from nmt.inference.predictor import Predictor, SearchSettings, load_predictor
 from nmt.inference.segments import Segment, cut_lines, segment_batches, with_prefixes
-from nmt.inference.shortlist import SHORTLIST, Shortlist
 from nmt.inference.translation import SegmentTranslations, Translation, detailed, join_segments, penalised, translation_of
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.picks import Hypothesis
@@ -54,40 +53,40 @@ class Translator:
     """A model with its subwords and search settings; its methods may be called from several threads.
 
     `translate` and its sisters take lines; line ends are taken off. A blank line translates to a blank line. A line of more pieces than
-    `data.max_length` of the recipe is translated in segments and joined with spaces.
+    `data.max_length` of the recipe is translated in segments and joined with spaces. `others` make an ensemble with the model, whose
+    recipe counts.
     """
 
     def __init__(
-        self, model: Seq2Seq, subwords: SubwordPair, recipe: Recipe, precision: str = "fp32", engine: Engine | None = None
+        self,
+        model: Seq2Seq,
+        subwords: SubwordPair,
+        recipe: Recipe,
+        precision: str = "fp32",
+        engine: Engine | None = None,
+        others: Sequence[Predictor] = (),
     ) -> None:
         self.model, self.subwords, self.recipe, self.precision, self.engine = model, subwords, recipe, precision, engine
-        self.predictor = Predictor(model, precision, engine)
+        alone = Predictor(model, precision, engine)
+        self.predictor: Predictor | Ensemble = Ensemble([alone, *others]) if others else alone
         self.search = recipe.search
         self.device = model.output.weight.device
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "auto", precision: str = "auto") -> Self:
-        """A training run, one of its checkpoints, or an exported model.
+    def load(cls, path: str | Path, device: str = "auto", precision: str = "auto", ensemble: Sequence[str | Path] = ()) -> Self:
+        """A training run, one of its checkpoints, or an exported model; with `ensemble` the mean of its predictions and of those models'.
 
         `device` is auto (a GPU where there is one), cpu or cuda; `precision` is fp32, bf16, int8 or auto: on a GPU
         bf16, on a CPU the fastest by a probe of some milliseconds. With bf16 and int8 a shortlist is used where the folder has one.
 
         Raises:
-            NmtError: the folder is no model, is damaged, or the device is not there.
+            NmtError: the folder is no model, is damaged, or the device is not there; a model of the ensemble has other subwords.
         """
-        chosen = choose_device(device)
-        folder = open_folder(Path(path))
-        model = load_network(folder, chosen)
-        if chosen.type == "cuda":
-            if precision not in ("auto", "fp32", "bf16"):
-                raise NmtError(f"precision {precision!r} is not for a GPU; use auto, fp32 or bf16")
-            return cls(model, folder.subwords, folder.recipe, "bf16" if precision == "auto" else precision)
-        kernels = choose_kernels(precision)
-        file = folder.weights.parent / SHORTLIST
-        shortlist = None
-        if kernels.precision != "fp32" and file.exists():
-            shortlist = Shortlist.load(file, folder.subwords.source.size, folder.subwords.target.size)
-        return cls(model, folder.subwords, folder.recipe, kernels.precision, Engine(model, kernels, shortlist))
+        chosen, folder = choose_device(device), open_folder(Path(path))
+        members = open_members(folder, ensemble)
+        first = load_predictor(folder, chosen, precision)
+        others = [load_predictor(member, chosen, first.precision) for member in members]
+        return cls(first.model, folder.subwords, folder.recipe, first.precision, first.engine, others)
 
     def translate(
         self,
