@@ -106,6 +106,8 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         (["translate", "m", "--coverage", "-1"], "argument --coverage: must be a number of at least 0, got -1"),
         (["translate", "m", "--min-length", "5", "--max-length", "4"], "max_length must be at least 5, got 4"),
         (["translate", "m", "--format", "text", "--n-best", "2"], "--n-best needs --format nbest or jsonl"),
+        (["translate", "m", "--attention"], "--attention needs --format jsonl: a line of the text format has no room for it"),
+        (["translate", "m", "--attention", "--n-best", "2"], "--attention needs --format jsonl: a line of the nbest format"),
         (["translate", "m", "-o", "out.gz"], "-o writes plain text, got out.gz"),
         (["translate", "m", "--bea", "3"], "unrecognized arguments: --bea 3"),
         (["evaluate", "m"], "give --test PREFIX, or --reference FILE"),
@@ -246,6 +248,20 @@ def test_json_lines_keep_their_keys(model: str, tmp_path: Path, capsys: pytest.C
     assert translated.items() >= record.items()
     assert translated["translation"] == translated["translations"][0]["text"]
     assert len(translated["translations"]) == 2
+
+
+def test_json_lines_have_attention_on_request(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "de kat"}\n{"text": " "}\n')
+    assert main(["translate", model, "-i", str(tmp_path / "in.jsonl"), "--format", "jsonl", "--n-best", "2", "--attention"]) == 0
+    translated, blank = map(json.loads, capsys.readouterr().out.splitlines())
+    assert "".join(translated["source_pieces"]) == "\u2581de\u2581kat</s>"
+    for each in (translated, *translated["translations"]):
+        assert len(each["attention"]) == len(each["pieces"]) + 1
+        for row in each["attention"]:
+            assert len(row) == len(translated["source_pieces"])
+            assert sum(row) == pytest.approx(1, abs=1e-3)
+            assert all(weight == round(weight, 4) for weight in row)
+    assert (blank["attention"], blank["source_pieces"]) == ([], [])
 
 
 def test_score_has_one_line_for_each_pair(model: str, lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ from nmt.inference.lines import chunks
 from nmt.inference.options import SearchOptions
 from nmt.inference.predictor import Predictor, SearchSettings, load_predictor
 from nmt.inference.segments import Segment, cut_lines, segment_batches, with_prefixes
-from nmt.inference.translation import SegmentTranslations, Translation, detailed, join_segments, penalised, translation_of
+from nmt.inference.translation import SegmentTranslations, Translation, attended, detailed, join_segments, penalised, translation_of
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.picks import Hypothesis
 
@@ -41,6 +41,7 @@ class _Wish(NamedTuple):
     alpha: float
     options: SearchOptions
     details: bool
+    attention: bool
     scored: bool
 
     @property
@@ -117,7 +118,7 @@ class Translator:
         prefixes: Iterable[str] | None = None,
     ) -> Iterator[str]:
         """What `translate` gives, in order, in constant memory: lines are read by the thousand."""
-        wish = self._wish(1, beam, length_alpha, options, details=False, scored=False)
+        wish = self._wish(1, (options or SearchOptions()).override(beam, length_alpha), scored=False)
         for chunk in chunks(with_prefixes(lines, prefixes), CHUNK_LINES):
             yield from (best[0].text for best in self._nbest(chunk, wish))
 
@@ -131,23 +132,25 @@ class Translator:
         *,
         options: SearchOptions | None = None,
         prefixes: Sequence[str] | None = None,
+        attention: bool = False,
     ) -> list[list[Translation]]:
-        """The n best translations of each line, best first, at most `beam` of them; with `details` scores of each piece and alignments.
+        """The n best translations of each line, best first, at most `beam` of them.
+
+        With `details` they have scores of each piece and alignments, with `attention` what each piece attended to. All that is of the
+        network as it was trained, force-decoded: with bf16 and int8 piece scores do not quite sum up to the log_prob of the search.
 
         Raises:
             NmtError: n is out of range, or as of `translate`.
         """
-        return self._nbest(list(with_prefixes(lines, prefixes)), self._wish(n, beam, length_alpha, options, details, scored=True))
+        wish = self._wish(n, (options or SearchOptions()).override(beam, length_alpha), details=details, attention=attention)
+        return self._nbest(list(with_prefixes(lines, prefixes)), wish)
 
-    def _wish(
-        self, n: int, beam: int | None, length_alpha: float | None, options: SearchOptions | None, details: bool, scored: bool
-    ) -> _Wish:
-        options = (options or SearchOptions()).override(beam, length_alpha)
+    def _wish(self, n: int, options: SearchOptions, *, details: bool = False, attention: bool = False, scored: bool = True) -> _Wish:
         beam = self.search.beam if options.beam is None else options.beam
         alpha = self.search.length_alpha if options.length_alpha is None else options.length_alpha
         if not 1 <= n <= beam:
             raise NmtError(f"an n-best list needs 1 <= n <= beam, got n = {n} and beam = {beam}; raise the beam")
-        return _Wish(n, beam, alpha, options, details, scored or beam > 1)
+        return _Wish(n, beam, alpha, options, details, attention, scored or beam > 1)
 
     def _nbest(self, lines: Sequence[tuple[str, str]], wish: _Wish) -> list[list[Translation]]:
         texts, prefixes = [text for text, _ in lines], [prefix for _, prefix in lines]
@@ -166,7 +169,7 @@ class Translator:
         sources = [segment.ids for segment in segments]
         found = self.predictor.search(sources, self._settings(segments, wish))
         plain = [[translation_of(hypothesis, self.subwords.target) for hypothesis in hypotheses] for hypotheses in found]
-        if not wish.details and not wish.reranked:
+        if not (wish.details or wish.attention or wish.reranked):
             return plain
         return [self._judged(*each, wish) for each in zip(sources, found, plain, strict=True)]
 
@@ -198,9 +201,12 @@ class Translator:
         if wish.reranked:
             judged = [(penalised(translation, forced, wish.options.coverage), forced) for translation, forced in judged]
             judged.sort(key=lambda each: -each[0].score)
-        if not wish.details:
-            return [translation for translation, _ in judged[: wish.n]]
-        return [detailed(translation, source, forced, self.subwords.source) for translation, forced in judged[: wish.n]]
+        subwords, judged = self.subwords.source, judged[: wish.n]
+        if wish.details:
+            judged = [(detailed(translation, source, forced, subwords), forced) for translation, forced in judged]
+        if wish.attention:
+            judged = [(attended(translation, source, forced, subwords), forced) for translation, forced in judged]
+        return [translation for translation, _ in judged]
 
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[PairScore]:
         """The log-probability of each target line given its source line.
