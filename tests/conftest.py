@@ -62,14 +62,14 @@ def tiny_recipe(tmp_path):
     )
 
 
-def untrained_translator(seed=1, engine=True, shortlist=None, **settings):
+def untrained_translator(seed=1, engine=True, shortlist=None, words=WORDS, **settings):
     """A translator between made-up texts whose network has random weights, large enough for its outputs to differ."""
     recipe = Recipe(
         data=DataConfig(train=("train",), dev="dev", source="nl", target="en", max_length=40),
         model=ModelConfig(**{"embedding_size": 12, "hidden_size": 16, **settings}),
         search=SearchConfig(beam=3, max_length_factor=1.0, max_length_extra=6),
     )
-    subwords = train_subwords([" ".join(WORDS), " ".join(WORDS).upper()], recipe.subwords, 330, seed=1)
+    subwords = train_subwords([" ".join(words), " ".join(words).upper()], recipe.subwords, 330, seed=1)
     torch.manual_seed(seed)
     model = Seq2Seq(recipe.model, subwords.size, subwords.size, shared=True).eval()
     for parameter in model.parameters():

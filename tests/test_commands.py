@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -27,17 +28,26 @@ WORDS = "de kat zit op een mat en de hond slaapt . the cat sits on a mat and the
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A run folder whose network has learnt nothing."""
-    folder = tmp_path_factory.mktemp("run")
+    return write_run(tmp_path_factory.mktemp("run"), seed=1)
+
+
+@pytest.fixture(scope="module")
+def other_model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One with the same subwords and another cell."""
+    return write_run(tmp_path_factory.mktemp("other"), seed=2, cell="gru")
+
+
+def write_run(folder: Path, seed: int, **form: Any) -> str:
     recipe = Recipe(
         data=DataConfig(train=("train",), dev="dev", source="nl", target="en"),
         subwords=SubwordsConfig(kind="char"),
-        model=ModelConfig(embedding_size=8, hidden_size=8, encoder_layers=1, decoder_layers=1),
+        model=ModelConfig(embedding_size=8, hidden_size=8, encoder_layers=1, decoder_layers=1, **form),
         search=SearchConfig(beam=2, max_length_extra=3, max_length_factor=1.0),
     )
     subwords = train_subwords([WORDS], recipe.subwords, 400, seed=1)
     SubwordPair(subwords, subwords).save(folder)
     (folder / "recipe.toml").write_text(dump_recipe(recipe), encoding="utf-8")
-    torch.manual_seed(1)
+    torch.manual_seed(seed)
     write_untrained(Seq2Seq(recipe.model, subwords.size, subwords.size, shared=True), folder / "last")
     return str(folder)
 
@@ -96,6 +106,8 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         (["translate", "m", "--coverage", "-1"], "argument --coverage: must be a number of at least 0, got -1"),
         (["translate", "m", "--min-length", "5", "--max-length", "4"], "max_length must be at least 5, got 4"),
         (["translate", "m", "--format", "text", "--n-best", "2"], "--n-best needs --format nbest or jsonl"),
+        (["translate", "m", "--attention"], "--attention needs --format jsonl: a line of the text format has no room for it"),
+        (["translate", "m", "--attention", "--n-best", "2"], "--attention needs --format jsonl: a line of the nbest format"),
         (["translate", "m", "-o", "out.gz"], "-o writes plain text, got out.gz"),
         (["translate", "m", "--bea", "3"], "unrecognized arguments: --bea 3"),
         (["evaluate", "m"], "give --test PREFIX, or --reference FILE"),
@@ -238,6 +250,20 @@ def test_json_lines_keep_their_keys(model: str, tmp_path: Path, capsys: pytest.C
     assert len(translated["translations"]) == 2
 
 
+def test_json_lines_have_attention_on_request(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "de kat"}\n{"text": " "}\n')
+    assert main(["translate", model, "-i", str(tmp_path / "in.jsonl"), "--format", "jsonl", "--n-best", "2", "--attention"]) == 0
+    translated, blank = map(json.loads, capsys.readouterr().out.splitlines())
+    assert "".join(translated["source_pieces"]) == "\u2581de\u2581kat</s>"
+    for each in (translated, *translated["translations"]):
+        assert len(each["attention"]) == len(each["pieces"]) + 1
+        for row in each["attention"]:
+            assert len(row) == len(translated["source_pieces"])
+            assert sum(row) == pytest.approx(1, abs=1e-3)
+            assert all(weight == round(weight, 4) for weight in row)
+    assert (blank["attention"], blank["source_pieces"]) == ([], [])
+
+
 def test_score_has_one_line_for_each_pair(model: str, lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "in.en"
     target.write_text("the cat\n\n\n")
@@ -245,6 +271,24 @@ def test_score_has_one_line_for_each_pair(model: str, lines: Path, tmp_path: Pat
     scores = [float(line) for line in capsys.readouterr().out.splitlines()]
     assert len(scores) == 3
     assert all(score < 0 for score in scores)
+
+
+def test_several_models_score_and_translate_as_one(
+    model: str, other_model: str, lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "in.en"
+    target.write_text("the cat\n\n\n")
+    scores = []
+    for others in ([], ["--ensemble", model], ["--ensemble", other_model], ["--ensemble", model, other_model]):
+        assert main(["score", model, "--source", str(lines), "--target", str(target), "--precision", "fp32", *others]) == 0
+        scores.append([float(line) for line in capsys.readouterr().out.splitlines()])
+    assert scores[1] == pytest.approx(scores[0], abs=1e-4)
+    assert scores[2] != pytest.approx(scores[0], abs=1e-4)
+    assert scores[3] != pytest.approx(scores[2], abs=1e-4)
+    assert main(["translate", model, "-i", str(lines), "-o", str(tmp_path / "out"), "--n-best", "2", "--ensemble", other_model]) == 0
+    assert len((tmp_path / "out").read_text().splitlines()) == 5
+    capsys.readouterr()
+    assert "no-model: no such model folder" in failure(capsys, "translate", model, "-i", str(lines), "--ensemble", other_model, "no-model")
 
 
 @pytest.mark.parametrize("longer", ["source", "target"])

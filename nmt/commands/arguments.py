@@ -17,6 +17,9 @@ class UsageError(Exception):
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """MODEL and what it runs on."""
     parser.add_argument("model", metavar="MODEL", type=Path, help="a run folder of nmt train or a model folder of nmt export")
+    parser.add_argument(
+        "--ensemble", metavar="MODEL", type=Path, nargs="+", default=[], help="models with the same subwords: the mean of all predictions"
+    )
     add_hardware_arguments(parser)
 
 

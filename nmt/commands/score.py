@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from nmt.inference.translator import Translator
 
-    translator = Translator.load(arguments.model, device=arguments.device, precision=arguments.precision)
+    translator = Translator.load(arguments.model, arguments.device, arguments.precision, arguments.ensemble)
     for chunk in chunks(_pairs(arguments.source, arguments.target), CHUNK_PAIRS):
         scores = translator.score([source for source, _ in chunk], [target for _, target in chunk])
         print(*(f"{score.log_prob:.6f}" for score in scores), sep="\n", flush=True)

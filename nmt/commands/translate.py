@@ -37,7 +37,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: text; nbest with --n-best)",
     )
     parser.add_argument("--alignments", action="store_true", help="add the source word of each target word (Pharaoh format: 0-0 1-2)")
-    parser.add_argument("--word-scores", action="store_true", help="add the log-probability of each target piece, end of sentence included")
+    parser.add_argument(
+        "--word-scores",
+        action="store_true",
+        help="add the log-probability of each target piece and the end of sentence, by force-decoding: in bf16 with bf16, "
+        "in fp32 with int8, so that their sum differs slightly from F0 there",
+    )
+    parser.add_argument(
+        "--attention",
+        action="store_true",
+        help="with --format jsonl: add the attention of each target piece and the end of sentence to each of the source_pieces",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,13 +56,15 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--n-best needs --format nbest or jsonl: the text format has one translation a line")
     if arguments.output and arguments.output.suffix == ".gz":
         raise UsageError(f"-o writes plain text, got {arguments.output}; name a file without .gz, or pipe the output into gzip")
+    if arguments.attention and form != "jsonl":
+        raise UsageError(f"--attention needs --format jsonl: a line of the {form} format has no room for it")
     options = search_options(arguments)
     from nmt.inference.translator import CHUNK_LINES, Translator
 
     details = arguments.alignments or arguments.word_scores
     read = json_lines if form == "jsonl" else clean_lines
     with _input(arguments.input) as stream, _output(arguments.output) as writer:
-        translator = Translator.load(arguments.model, device=arguments.device, precision=arguments.precision)
+        translator = Translator.load(arguments.model, arguments.device, arguments.precision, arguments.ensemble)
         if arguments.precision == "auto":
             remark = f" ({translator.remark})" if translator.remark else ""
             log(f"chose {translator.precision} on {translator.device.type}{remark}; --precision fp32 gives what every machine gives")
@@ -63,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         name = str(arguments.input or "stdin")
         for chunk in chunks(read(stream, name, log), size):
             texts, prefixes = [line.text for line in chunk], [line.prefix for line in chunk]
-            found = translator.nbest(texts, n_best, details=details, options=options, prefixes=prefixes)
+            found = translator.nbest(texts, n_best, details=details, options=options, prefixes=prefixes, attention=arguments.attention)
             for number, translations in enumerate(found, start=first + 1):
                 if translations[0].segments > 1:
                     log(f"{name}:{number}: longer than any line in training; translated in {translations[0].segments} segments")
@@ -79,7 +91,7 @@ def _rendered(first: int, chunk: list[Line], found: list[list["Translation"]], f
         if form == "nbest":
             yield from nbest_lines(number, translations, *extras)
         elif form == "jsonl":
-            yield json_line(line, translations, arguments.n_best or 1, *extras)
+            yield json_line(line, translations, arguments.n_best or 1, *extras, arguments.attention)
         else:
             yield text_line(translations[0], *extras)
 

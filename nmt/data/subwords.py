@@ -99,6 +99,11 @@ class SubwordPair(NamedTuple):
     def joint(self) -> bool:
         return self.source is self.target
 
+    @property
+    def models(self) -> tuple[bytes, bytes]:
+        """All that there is to them: of the source and of the target."""
+        return self.source.model, self.target.model
+
     @classmethod
     def load(cls, folder: Path) -> Self:
         joint = folder / "subwords.model"

@@ -1,6 +1,7 @@
 """Model folders: a training run or an exported model, checked before it is used."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,6 +48,19 @@ def open_folder(path: Path) -> ModelFolder:
             check_weights(checkpoint / "averaged.safetensors")
             return ModelFolder(path, load_recipe(run / "recipe.toml"), SubwordPair.load(run), checkpoint / "averaged.safetensors", {})
     raise NmtError(f"{path}: the run has no checkpoint yet; let `nmt train` reach its first one")
+
+
+def open_members(first: ModelFolder, paths: Sequence[str | Path]) -> list[ModelFolder]:
+    """The models that make an ensemble with the first one.
+
+    Raises:
+        NmtError: one of them is no model, or has other subwords.
+    """
+    folders = [open_folder(Path(path)) for path in paths]
+    for folder in folders:
+        if folder.subwords.models != first.subwords.models:
+            raise NmtError(f"{folder.path}: its subwords are not those of {first.path}; an ensemble needs models with the same subwords")
+    return folders
 
 
 def check_weights(weights: Path) -> None:

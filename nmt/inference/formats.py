@@ -26,15 +26,22 @@ def nbest_lines(number: int, translations: Sequence[Translation], alignments: bo
     ]
 
 
-def json_line(line: Line, translations: Sequence[Translation], n_best: int, alignments: bool, word_scores: bool) -> str:
-    """The input object with "translation" added, and "translations" where several are wanted; a blank line for a blank line."""
+def json_line(
+    line: Line, translations: Sequence[Translation], n_best: int, alignments: bool, word_scores: bool, attention: bool = False
+) -> str:
+    """The input object with "translation" added, and "translations" where several are wanted; a blank line for a blank line.
+
+    With `attention` a row for each target piece and the end of sentence, of a weight for each of the "source_pieces".
+    """
     if line.fields is None:
         return ""
-    fields = line.fields | {"translation": translations[0].text} | _json_extras(translations[0], alignments, word_scores)
+    extras = alignments, word_scores, attention
+    fields = line.fields | {"translation": translations[0].text} | _json_extras(translations[0], *extras)
+    if attention:
+        fields["source_pieces"] = list(translations[0].source_pieces)
     if n_best > 1:
         fields["translations"] = [
-            {"text": each.text, "log_prob": each.log_prob, "score": each.score} | _json_extras(each, alignments, word_scores)
-            for each in translations
+            {"text": each.text, "log_prob": each.log_prob, "score": each.score} | _json_extras(each, *extras) for each in translations
         ]
     return dump_json(fields)
 
@@ -48,11 +55,14 @@ def _extras(translation: Translation, alignments: bool, word_scores: bool) -> st
     return text
 
 
-def _json_extras(translation: Translation, alignments: bool, word_scores: bool) -> dict[str, Any]:
+def _json_extras(translation: Translation, alignments: bool, word_scores: bool, attention: bool) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     if alignments:
         fields["alignment"] = [list(link) for link in translation.alignment or ()]
-    if word_scores:
+    if word_scores or attention:
         fields["pieces"] = list(translation.pieces)
+    if word_scores:
         fields["word_scores"] = list(translation.piece_log_probs)
+    if attention:
+        fields["attention"] = [[round(weight, 4) for weight in row] for row in translation.attention]
     return fields

@@ -4,13 +4,18 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from nmt.data.batches import padded
 from nmt.data.subwords import BOS, EOS, PAD, UNK
-from nmt.inference.engine import in_pieces
-from nmt.inference.engines import AnyEngine
+from nmt.errors import NmtError
+from nmt.inference.engine import EngineState, in_pieces
+from nmt.inference.engines import AnyEngine, choose_engine
+from nmt.inference.folder import ModelFolder, load_network
 from nmt.inference.forced import Forced, force_decode
-from nmt.model.seq2seq import Seq2Seq
+from nmt.inference.native.engine import NativeState
+from nmt.inference.shortlist import SHORTLIST, Shortlist
+from nmt.model.seq2seq import Seq2Seq, TranslationState
 from nmt.search.beam import beam_search
 from nmt.search.candidates import TORCH, Chooser
 from nmt.search.constraints import constrain
@@ -35,8 +40,9 @@ class SearchSettings(NamedTuple):
 class Predictor:
     """One network, packed for a CPU or as it was trained. Its methods may be called from several threads."""
 
-    def __init__(self, model: Seq2Seq, precision: str, engine: AnyEngine | None) -> None:
-        self.model, self.precision, self.engine = model, precision, engine
+    def __init__(self, model: Seq2Seq, precision: str, engine: AnyEngine | None, remark: str = "") -> None:
+        """`remark` is on the engine, for people."""
+        self.model, self.precision, self.engine, self.remark = model, precision, engine, remark
         self.device = model.output.weight.device
 
     def search(self, sources: Sequence[Sequence[int]], settings: SearchSettings) -> list[list[Hypothesis]]:
@@ -50,6 +56,17 @@ class Predictor:
             with self.autocast():
                 return search(self.model.step, self.model.encode(source_BS, lengths_B), settings)
 
+    def encode(self, source_BS: Tensor, lengths_B: Tensor) -> EngineState | NativeState | TranslationState:
+        """Reads the source for `step`; the logits have a column for each piece."""
+        if self.engine is not None:
+            return self.engine.encode(source_BS, lengths_B, shortlisted=False)
+        return self.model.encode(source_BS, lengths_B)
+
+    @property
+    def step(self) -> Step[Any]:
+        """One target position after `encode`."""
+        return self.model.step if self.engine is None else self.engine.step
+
     def force_decode(self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> list[Forced]:
         """What the network, as it was trained, thinks of given pairs; with int8 in fp32."""
         with torch.inference_mode(), self.autocast():
@@ -57,6 +74,25 @@ class Predictor:
 
     def autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+
+def load_predictor(folder: ModelFolder, device: torch.device, precision: str) -> Predictor:
+    """The network of a model folder in its form for this device; `precision` as of Translator.load.
+
+    Raises:
+        NmtError: no such precision, or not on this device; the weights are not those of the recipe.
+    """
+    model = load_network(folder, device)
+    if device.type == "cuda":
+        if precision not in ("auto", "fp32", "bf16"):
+            raise NmtError(f"precision {precision!r} is not for a GPU; use auto, fp32 or bf16")
+        return Predictor(model, "bf16" if precision == "auto" else precision, None)
+    file = folder.weights.parent / SHORTLIST
+    shortlist = None
+    if precision != "fp32" and file.exists():
+        shortlist = Shortlist.load(file, folder.subwords.source.size, folder.subwords.target.size)
+    found = choose_engine(model, precision, shortlist)
+    return Predictor(model, found.precision, found.engine, found.remark)
 
 
 def search(

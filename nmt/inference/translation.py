@@ -1,9 +1,10 @@
 """Translations as values: how a hypothesis becomes one, and how those of a long line's segments do."""
 
+from array import array
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from nmt.data.subwords import Subwords
+from nmt.data.subwords import EOS, Subwords
 from nmt.inference.alignment import Alignment, align_words, words_of
 from nmt.inference.coverage import coverage_penalty
 from nmt.inference.forced import Forced
@@ -19,8 +20,10 @@ class Translation(NamedTuple):
     pieces: tuple[str, ...]
     piece_log_probs: tuple[float, ...] = ()  # of each piece and the end of sentence; only with details
     alignment: Alignment = ()  # (source word, target word); only with details
-    coverage: float = 0.0  # beta * coverage penalty; only where beta is not 0
     segments: int = 1  # in which a line longer than the model has seen was translated
+    coverage: float = 0.0  # beta * coverage penalty, a part of the score
+    source_pieces: tuple[str, ...] = ()  # with the end of sentence; only with attention
+    attention: tuple[Sequence[float], ...] = ()  # of each piece and the end of sentence to each of the source_pieces, T x S
 
 
 class SegmentTranslations(NamedTuple):
@@ -43,6 +46,12 @@ def detailed(translation: Translation, source: Sequence[int], forced: Forced, su
     """The same with scores of each piece and the alignment, from force-decoding it; `subwords` are the source's."""
     alignment = align_words(forced.weights_TS, subwords.pieces(source), translation.pieces)
     return translation._replace(piece_log_probs=forced.log_probs, alignment=alignment)
+
+
+def attended(translation: Translation, source: Sequence[int], forced: Forced, subwords: Subwords) -> Translation:
+    """The same with the attention of each piece; `subwords` are the source's."""
+    attention = tuple(array("f", row) for row in forced.weights_TS.tolist())  # an eighth of the memory of a list
+    return translation._replace(source_pieces=tuple(subwords.pieces([*source, EOS])), attention=attention)
 
 
 def penalised(translation: Translation, forced: Forced, beta: float) -> Translation:
@@ -80,6 +89,19 @@ def _joined(source_words: list[int], parts: list[Translation], alpha: float) -> 
         pieces=tuple(piece for part in parts for piece in part.pieces),
         piece_log_probs=tuple(value for part in parts for value in part.piece_log_probs),
         alignment=tuple(alignment),
+        source_pieces=tuple(piece for part in parts for piece in part.source_pieces),
+        attention=_joined_attention(parts),
         coverage=coverage,
         segments=len(parts),
     )
+
+
+def _joined_attention(parts: Sequence[Translation]) -> tuple[Sequence[float], ...]:
+    """No piece has attention to the source of another segment."""
+    rows: list[Sequence[float]] = []
+    before, after = 0, sum(len(part.source_pieces) for part in parts)
+    for part in parts:
+        after -= len(part.source_pieces)
+        rows += [array("f", [*[0.0] * before, *row, *[0.0] * after]) for row in part.attention]
+        before += len(part.source_pieces)
+    return tuple(rows)

@@ -12,14 +12,14 @@ from nmt.data.batches import source_batches
 from nmt.data.subwords import SubwordPair
 from nmt.errors import NmtError
 from nmt.inference.alignment import words_of
-from nmt.inference.engines import AnyEngine, choose_engine
-from nmt.inference.folder import load_network, open_folder
+from nmt.inference.engines import AnyEngine
+from nmt.inference.ensemble import Ensemble
+from nmt.inference.folder import open_folder, open_members
 from nmt.inference.lines import chunks
 from nmt.inference.options import SearchOptions
-from nmt.inference.predictor import Predictor, SearchSettings
+from nmt.inference.predictor import Predictor, SearchSettings, load_predictor
 from nmt.inference.segments import Segment, cut_lines, segment_batches, with_prefixes
-from nmt.inference.shortlist import SHORTLIST, Shortlist
-from nmt.inference.translation import SegmentTranslations, Translation, detailed, join_segments, penalised, translation_of
+from nmt.inference.translation import SegmentTranslations, Translation, attended, detailed, join_segments, penalised, translation_of
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.picks import Hypothesis
 
@@ -41,6 +41,7 @@ class _Wish(NamedTuple):
     alpha: float
     options: SearchOptions
     details: bool
+    attention: bool
     scored: bool
 
     @property
@@ -53,7 +54,8 @@ class Translator:
     """A model with its subwords and search settings; its methods may be called from several threads.
 
     `translate` and its sisters take lines; line ends are taken off. A blank line translates to a blank line. A line of more pieces than
-    `data.max_length` of the recipe is translated in segments and joined with spaces.
+    `data.max_length` of the recipe is translated in segments and joined with spaces. `others` make an ensemble with the model, whose
+    recipe counts.
     """
 
     def __init__(
@@ -63,37 +65,31 @@ class Translator:
         recipe: Recipe,
         precision: str = "fp32",
         engine: AnyEngine | None = None,
-        remark: str = "",  # on the engine, for people
+        others: Sequence[Predictor] = (),
+        remark: str = "",
     ) -> None:
         self.model, self.subwords, self.recipe, self.precision, self.engine = model, subwords, recipe, precision, engine
-        self.remark = remark
-        self.predictor = Predictor(model, precision, engine)
+        self.remark = remark  # on the engine, for people
+        alone = Predictor(model, precision, engine)
+        self.predictor: Predictor | Ensemble = Ensemble([alone, *others]) if others else alone
         self.search = recipe.search
         self.device = model.output.weight.device
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "auto", precision: str = "auto") -> Self:
-        """A training run, one of its checkpoints, or an exported model.
+    def load(cls, path: str | Path, device: str = "auto", precision: str = "auto", ensemble: Sequence[str | Path] = ()) -> Self:
+        """A training run, one of its checkpoints, or an exported model; with `ensemble` the mean of its predictions and of those models'.
 
         `device` is auto (a GPU where there is one), cpu or cuda; `precision` is fp32, bf16, int8 or auto: on a GPU
         bf16, on a CPU the fastest by a probe of some milliseconds. With bf16 and int8 a shortlist is used where the folder has one.
 
         Raises:
-            NmtError: the folder is no model, is damaged, or the device is not there.
+            NmtError: the folder is no model, is damaged, or the device is not there; a model of the ensemble has other subwords.
         """
-        chosen = choose_device(device)
-        folder = open_folder(Path(path))
-        model = load_network(folder, chosen)
-        if chosen.type == "cuda":
-            if precision not in ("auto", "fp32", "bf16"):
-                raise NmtError(f"precision {precision!r} is not for a GPU; use auto, fp32 or bf16")
-            return cls(model, folder.subwords, folder.recipe, "bf16" if precision == "auto" else precision)
-        file = folder.weights.parent / SHORTLIST
-        shortlist = None
-        if precision != "fp32" and file.exists():
-            shortlist = Shortlist.load(file, folder.subwords.source.size, folder.subwords.target.size)
-        found = choose_engine(model, precision, shortlist)
-        return cls(model, folder.subwords, folder.recipe, found.precision, found.engine, found.remark)
+        chosen, folder = choose_device(device), open_folder(Path(path))
+        members = open_members(folder, ensemble)
+        first = load_predictor(folder, chosen, precision)
+        others = [load_predictor(member, chosen, first.precision) for member in members]
+        return cls(first.model, folder.subwords, folder.recipe, first.precision, first.engine, others, first.remark)
 
     def translate(
         self,
@@ -124,7 +120,7 @@ class Translator:
         prefixes: Iterable[str] | None = None,
     ) -> Iterator[str]:
         """What `translate` gives, in order, in constant memory: lines are read by the thousand."""
-        wish = self._wish(1, beam, length_alpha, options, details=False, scored=False)
+        wish = self._wish(1, (options or SearchOptions()).override(beam, length_alpha), scored=False)
         for chunk in chunks(with_prefixes(lines, prefixes), CHUNK_LINES):
             yield from (best[0].text for best in self._nbest(chunk, wish))
 
@@ -138,23 +134,25 @@ class Translator:
         *,
         options: SearchOptions | None = None,
         prefixes: Sequence[str] | None = None,
+        attention: bool = False,
     ) -> list[list[Translation]]:
-        """The n best translations of each line, best first, at most `beam` of them; with `details` scores of each piece and alignments.
+        """The n best translations of each line, best first, at most `beam` of them.
+
+        With `details` they have scores of each piece and alignments, with `attention` what each piece attended to. All that is of the
+        network as it was trained, force-decoded: with bf16 and int8 piece scores do not quite sum up to the log_prob of the search.
 
         Raises:
             NmtError: n is out of range, or as of `translate`.
         """
-        return self._nbest(list(with_prefixes(lines, prefixes)), self._wish(n, beam, length_alpha, options, details, scored=True))
+        wish = self._wish(n, (options or SearchOptions()).override(beam, length_alpha), details=details, attention=attention)
+        return self._nbest(list(with_prefixes(lines, prefixes)), wish)
 
-    def _wish(
-        self, n: int, beam: int | None, length_alpha: float | None, options: SearchOptions | None, details: bool, scored: bool
-    ) -> _Wish:
-        options = (options or SearchOptions()).override(beam, length_alpha)
+    def _wish(self, n: int, options: SearchOptions, *, details: bool = False, attention: bool = False, scored: bool = True) -> _Wish:
         beam = self.search.beam if options.beam is None else options.beam
         alpha = self.search.length_alpha if options.length_alpha is None else options.length_alpha
         if not 1 <= n <= beam:
             raise NmtError(f"an n-best list needs 1 <= n <= beam, got n = {n} and beam = {beam}; raise the beam")
-        return _Wish(n, beam, alpha, options, details, scored or beam > 1)
+        return _Wish(n, beam, alpha, options, details, attention, scored or beam > 1)
 
     def _nbest(self, lines: Sequence[tuple[str, str]], wish: _Wish) -> list[list[Translation]]:
         texts, prefixes = [text for text, _ in lines], [prefix for _, prefix in lines]
@@ -173,7 +171,7 @@ class Translator:
         sources = [segment.ids for segment in segments]
         found = self.predictor.search(sources, self._settings(segments, wish))
         plain = [[translation_of(hypothesis, self.subwords.target) for hypothesis in hypotheses] for hypotheses in found]
-        if not wish.details and not wish.reranked:
+        if not (wish.details or wish.attention or wish.reranked):
             return plain
         return [self._judged(*each, wish) for each in zip(sources, found, plain, strict=True)]
 
@@ -205,9 +203,12 @@ class Translator:
         if wish.reranked:
             judged = [(penalised(translation, forced, wish.options.coverage), forced) for translation, forced in judged]
             judged.sort(key=lambda each: -each[0].score)
-        if not wish.details:
-            return [translation for translation, _ in judged[: wish.n]]
-        return [detailed(translation, source, forced, self.subwords.source) for translation, forced in judged[: wish.n]]
+        subwords, judged = self.subwords.source, judged[: wish.n]
+        if wish.details:
+            judged = [(detailed(translation, source, forced, subwords), forced) for translation, forced in judged]
+        if wish.attention:
+            judged = [(attended(translation, source, forced, subwords), forced) for translation, forced in judged]
+        return [translation for translation, _ in judged]
 
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[PairScore]:
         """The log-probability of each target line given its source line.
