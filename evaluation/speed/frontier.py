@@ -1,0 +1,110 @@
+"""Quality against speed on one core: BLEU and pieces/s of trained models in each precision, beside CTranslate2's speed; draws a picture.
+
+MODELS="RUN ..." TEST=PREFIX PEER_PYTHON=DIR/bin/python taskset -c 1 python -m evaluation speed.frontier --save
+
+Speeds are of processor time and whole: from text to text, subwords included. The peer's Transformers have random weights and are timed
+without subwords, on the same sources as the first model cuts them, every output of 15 or 16 pieces.
+"""
+
+import json
+import os
+import statistics
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from evaluation.speed.picture import Point, scatter
+from evaluation.speed.translation import ask
+from nmt.data.corpus import read_parallel
+from nmt.errors import NmtError
+from nmt.inference.translator import Translator
+from nmt.scoring.bleu import corpus_scores
+
+ROUNDS = 3
+BEAMS = (1, 5)
+FORMS = (("fp32", True), ("bf16", True), ("int8", False), ("int8", True))  # precision, with the shortlist where there is one
+PEERS = {"Transformer 4+4 x 128": (4, 128, 4, 256), "Transformer 4+4 x 256": (4, 256, 8, 1024), "Transformer 6+6 x 512": (6, 512, 8, 2048)}
+PEER_BATCH = 32
+
+
+class Model(NamedTuple):
+    """A trained model in one precision."""
+
+    name: str
+    translator: Translator
+
+
+def run(out: Path) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    paths, test = os.environ.get("MODELS", "").split(), os.environ.get("TEST")
+    if not paths or not test:
+        raise NmtError("speed.frontier needs models and a test set; name them in MODELS='RUN ...' and TEST=PREFIX")
+    models = [named_model(Path(path), precision, shortlist) for path in paths for precision, shortlist in FORMS]
+    recipe = models[0].translator.recipe.data
+    sources, references = read_parallel(test, recipe.source, recipe.target, "test")
+    measures, points = {}, []
+    for beam in BEAMS:
+        speeds: dict[str, list[float]] = {}
+        for _ in range(ROUNDS):
+            for name, translator in models:
+                translations, speed = timed(translator, sources, beam)
+                speeds.setdefault(name, []).append(speed)
+                measures[f"{way(beam)}, {name}: BLEU"] = bleu(translations, references)
+            for name, speed in peer_speeds(models[0].translator, sources, beam, out).items():
+                speeds.setdefault(name, []).append(speed)
+        for name, each in speeds.items():
+            measures[f"{way(beam)}, {name}: speed"] = summary(each)
+            score = measures.get(f"{way(beam)}, {name}: BLEU")
+            points.append(Point(name, way(beam), statistics.median(each), None if score is None else score["value"]))
+    (out / "frontier.svg").write_text(scatter(points), encoding="utf-8")
+    return measures
+
+
+def way(beam: int) -> str:
+    return "greedy" if beam == 1 else f"beam {beam}"
+
+
+def named_model(path: Path, precision: str, shortlist: bool) -> Model:
+    translator = Translator.load(path, device="cpu", precision=precision, shortlist=shortlist)
+    config = translator.recipe.model
+    listed = precision != "fp32" and shortlist and translator.shortlist is not None
+    return Model(f"{config.cell} {config.hidden_size}, {precision}{', shortlist' if listed else ''}", translator)
+
+
+def timed(translator: Translator, sources: list[str], beam: int) -> tuple[list[str], float]:
+    """-> translations, target pieces (ends counted) a second of processor time."""
+    start = time.process_time()
+    translations = translator.translate(sources, beam=beam)
+    seconds = time.process_time() - start
+    pieces = sum(len(ids) + 1 for ids in translator.subwords.target.encode(translations))
+    return translations, pieces / seconds
+
+
+def bleu(translations: list[str], references: list[str]) -> dict[str, Any]:
+    score = corpus_scores(translations, [references], confidence=True)[0]
+    assert score.interval is not None
+    return {"value": round(score.value, 2), "noise": round(score.interval, 2), "unit": f"{score.metric} {score.signature}"}
+
+
+def summary(speeds: list[float]) -> dict[str, Any]:
+    """The median; the noise is half the range."""
+    return {
+        "value": round(statistics.median(speeds)),
+        "noise": round((max(speeds) - min(speeds)) / 2),
+        "unit": "pieces/s of processor time",
+    }
+
+
+def peer_speeds(translator: Translator, sources: list[str], beam: int, out: Path) -> dict[str, float]:
+    """Of each of the peer's sizes, where PEER_PYTHON names a Python that has it."""
+    peer = os.environ.get("PEER_PYTHON")
+    if peer is None:
+        return {}
+    file = out / "sources.json"
+    file.write_text(json.dumps([[4 + piece % 7996 for piece in ids] for ids in translator.subwords.source.encode(sources)]), encoding="utf-8")
+    script = str(Path(__file__).with_name("peer.py"))
+    return {
+        f"CTranslate2 int8, {name}": ask([peer, script, str(file), *map(str, (*shape, beam, PEER_BATCH))]) for name, shape in PEERS.items()
+    }
