@@ -10,36 +10,18 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
-from conftest import write_untrained
+from conftest import untrained_run
 
 from nmt.commands.evaluate import METRICS
 from nmt.commands.main import COMMANDS, main
-from nmt.config import DataConfig, ModelConfig, Recipe, SearchConfig, SubwordsConfig, dump_recipe
-from nmt.data.subwords import SubwordPair, train_subwords
-from nmt.model.seq2seq import Seq2Seq
 from nmt.scoring import bleu
 
 ROOT = Path(__file__).parent.parent
-WORDS = "de kat zit op een mat en de hond slaapt . the cat sits on a mat and the dog sleeps ."
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A run folder whose network has learnt nothing."""
-    folder = tmp_path_factory.mktemp("run")
-    recipe = Recipe(
-        data=DataConfig(train=("train",), dev="dev", source="nl", target="en"),
-        subwords=SubwordsConfig(kind="char"),
-        model=ModelConfig(embedding_size=8, hidden_size=8, encoder_layers=1, decoder_layers=1),
-        search=SearchConfig(beam=2, max_length_extra=3, max_length_factor=1.0),
-    )
-    subwords = train_subwords([WORDS], recipe.subwords, 400, seed=1)
-    SubwordPair(subwords, subwords).save(folder)
-    (folder / "recipe.toml").write_text(dump_recipe(recipe), encoding="utf-8")
-    torch.manual_seed(1)
-    write_untrained(Seq2Seq(recipe.model, subwords.size, subwords.size, shared=True), folder / "last")
-    return str(folder)
+    return untrained_run(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture

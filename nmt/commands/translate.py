@@ -7,17 +7,16 @@ replaced and reported on stderr with file and line number.
 import argparse
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from nmt.commands.arguments import UsageError, add_model_arguments, add_search_arguments, at_least, log
 from nmt.data.lines import open_bytes
-from nmt.inference.formats import FORMATS, json_line, nbest_lines, text_line
-from nmt.inference.lines import Line, LineWriter, chunks, clean_lines, json_lines, open_writer
-
-if TYPE_CHECKING:
-    from nmt.inference.translation import Translation
+from nmt.inference.cores import usable_cores
+from nmt.inference.formats import FORMATS
+from nmt.inference.lines import CHUNK_LINES, LineWriter, clean_lines, json_lines, open_writer
+from nmt.inference.task import TranslationTask, numbered_chunks
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--alignments", action="store_true", help="add the source word of each target word (Pharaoh format: 0-0 1-2)")
     parser.add_argument("--word-scores", action="store_true", help="add the log-probability of each target piece, end of sentence included")
+    parser.add_argument(
+        "--workers", metavar="N", type=at_least(1), help="processes of one thread each, on a CPU (default: one for each physical core)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,39 +43,47 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--n-best needs --format nbest or jsonl: the text format has one translation a line")
     if arguments.output and arguments.output.suffix == ".gz":
         raise UsageError(f"-o writes plain text, got {arguments.output}; name a file without .gz, or pipe the output into gzip")
-    from nmt.inference.translator import CHUNK_LINES, Translator
+    from nmt.inference.workers import render_all
 
-    details = arguments.alignments or arguments.word_scores
+    name = str(arguments.input or "stdin")
+    task = TranslationTask(
+        model=arguments.model,
+        device=arguments.device,
+        precision=arguments.precision,
+        name=name,
+        form=form,
+        n_best=arguments.n_best,
+        beam=arguments.beam,
+        length_alpha=arguments.length_alpha,
+        alignments=arguments.alignments,
+        word_scores=arguments.word_scores,
+    )
     read = json_lines if form == "jsonl" else clean_lines
     with _input(arguments.input) as stream, _output(arguments.output) as writer:
-        translator = Translator.load(arguments.model, device=arguments.device, precision=arguments.precision)
+        workers = _workers(arguments)
+        translator = task.load()
         if arguments.precision == "auto":
             log(f"chose {translator.precision} on {translator.device.type}; --precision fp32 gives what every machine gives")
-        n_best = arguments.n_best or (1 if form != "nbest" else arguments.beam or translator.search.beam)
-        first = 0
         # A person who types a line waits for its translation.
-        size = 1 if arguments.input is None and sys.stdin.isatty() else CHUNK_LINES
-        name = str(arguments.input or "stdin")
-        for chunk in chunks(read(stream, name, log), size):
-            found = translator.nbest([line.text for line in chunk], n_best, arguments.beam, arguments.length_alpha, details)
-            for number, translations in enumerate(found, start=first + 1):
-                if translations[0].segments > 1:
-                    log(f"{name}:{number}: longer than any line in training; translated in {translations[0].segments} segments")
-            writer.write(_rendered(first, chunk, found, form, arguments))
-            first += len(chunk)
+        typed = arguments.input is None and sys.stdin.isatty()
+        chunks = numbered_chunks(read(stream, name, log), 1 if typed else CHUNK_LINES)
+        with closing(render_all(task, translator, chunks, 1 if typed else workers)) as results:
+            for lines, notes in results:
+                for note in notes:
+                    log(note)
+                writer.write(lines)
     return 0
 
 
-def _rendered(first: int, chunk: list[Line], found: list[list["Translation"]], form: str, arguments: argparse.Namespace) -> Iterator[str]:
-    """The output lines of a chunk whose first line has number `first`, counted from 0."""
-    extras = arguments.alignments, arguments.word_scores
-    for number, (line, translations) in enumerate(zip(chunk, found, strict=True), start=first):
-        if form == "nbest":
-            yield from nbest_lines(number, translations, *extras)
-        elif form == "jsonl":
-            yield json_line(line, translations, arguments.n_best or 1, *extras)
-        else:
-            yield text_line(translations[0], *extras)
+def _workers(arguments: argparse.Namespace) -> int:
+    """How many processes translate, each of them in one thread."""
+    from nmt.inference.translator import choose_device
+
+    if choose_device(arguments.device).type == "cpu":
+        return arguments.workers or usable_cores()
+    if (arguments.workers or 1) > 1:
+        raise UsageError("--workers is for processors: a GPU is kept busy by one process; leave it out, or add --device cpu")
+    return 1
 
 
 @contextmanager

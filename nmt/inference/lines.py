@@ -15,6 +15,7 @@ from nmt.errors import NmtError
 Warn = Callable[[str], None]
 Item = TypeVar("Item")
 
+CHUNK_LINES = 2000  # read, sorted by length and translated together: memory does not grow with the input
 CONTROL = re.compile("[\x00-\x08\n-\x1f\x7f]")  # a tab is a space; U+0085 and U+2028 are text, as in training
 SURROGATE = re.compile("[\ud800-\udfff]")
 

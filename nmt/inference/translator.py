@@ -15,7 +15,8 @@ from nmt.inference.alignment import align_words, words_of
 from nmt.inference.engine import Engine, in_pieces
 from nmt.inference.folder import load_network, open_folder
 from nmt.inference.forced import force_decode
-from nmt.inference.lines import chunks
+from nmt.inference.lines import CHUNK_LINES, chunks
+from nmt.inference.packing import Kernels
 from nmt.inference.probe import choose_kernels
 from nmt.inference.segments import segment_ends
 from nmt.inference.shortlist import SHORTLIST, Shortlist
@@ -24,8 +25,6 @@ from nmt.model.seq2seq import Seq2Seq
 from nmt.search.beam import beam_search
 from nmt.search.picks import Hypothesis, Picks
 from nmt.search.step import S, Step
-
-CHUNK_LINES = 2000  # read, sorted by length and translated together: memory does not grow with the input
 
 
 class PairScore(NamedTuple):
@@ -66,11 +65,12 @@ class Translator:
         self.device = model.output.weight.device
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "auto", precision: str = "auto") -> Self:
+    def load(cls, path: str | Path, device: str = "auto", precision: str | Kernels = "auto") -> Self:
         """A training run, one of its checkpoints, or an exported model.
 
         `device` is auto (a GPU where there is one), cpu or cuda; `precision` is fp32, bf16, int8 or auto: on a GPU
-        bf16, on a CPU the fastest by a probe of some milliseconds. With bf16 and int8 a shortlist is used where the folder has one.
+        bf16, on a CPU the fastest by a probe of some milliseconds. Kernels are what such a probe has chosen before.
+        With bf16 and int8 a shortlist is used where the folder has one.
 
         Raises:
             NmtError: the folder is no model, is damaged, or the device is not there.
@@ -79,10 +79,10 @@ class Translator:
         folder = open_folder(Path(path))
         model = load_network(folder, chosen)
         if chosen.type == "cuda":
-            if precision not in ("auto", "fp32", "bf16"):
+            if isinstance(precision, Kernels) or precision not in ("auto", "fp32", "bf16"):
                 raise NmtError(f"precision {precision!r} is not for a GPU; use auto, fp32 or bf16")
             return cls(model, folder.subwords, folder.recipe, "bf16" if precision == "auto" else precision)
-        kernels = choose_kernels(precision)
+        kernels = precision if isinstance(precision, Kernels) else choose_kernels(precision)
         file = folder.weights.parent / SHORTLIST
         shortlist = None
         if kernels.precision != "fp32" and file.exists():
