@@ -175,7 +175,9 @@ def test_the_probe_chooses_once_for_all(model: str, text: Path, tmp_path: Path, 
 ON_CPU = {"precision": "int8", "device": SimpleNamespace(type="cpu")}
 
 
-def test_each_core_has_its_worker(model: str, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_core_has_its_worker_unless_torchrun_started_several(
+    model: str, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wanted = []
 
     def record(task: object, translator: object, chunks: object, workers: int) -> Iterator[Rendered]:
@@ -187,7 +189,10 @@ def test_each_core_has_its_worker(model: str, text: Path, tmp_path: Path, monkey
     output = ["-o", str(tmp_path / "out")]
     assert translate(model, "-i", str(text), *output) == 0
     assert translate(model, "-i", str(text), *output, "--workers", "3") == 0
-    assert wanted == [12, 3]
+    for name, value in {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    assert translate(model, "-i", str(text), *output) == 0
+    assert wanted == [12, 3, 1]
 
 
 def test_workers_on_a_gpu_are_refused(model: str, text: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

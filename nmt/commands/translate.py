@@ -5,17 +5,19 @@ replaced and reported on stderr with file and line number.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO
 
-from nmt.commands.arguments import UsageError, add_model_arguments, add_search_arguments, at_least, log
+from nmt.commands.arguments import UsageError, add_model_arguments, add_search_arguments, at_least, log, shard_of
 from nmt.data.lines import open_bytes
 from nmt.inference.cores import usable_cores
 from nmt.inference.formats import FORMATS
 from nmt.inference.lines import CHUNK_LINES, LineWriter, clean_lines, json_lines, open_writer
+from nmt.inference.shards import Shard, count_lines, shard_bounds, shard_path, torchrun_shard
 from nmt.inference.task import TranslationTask, numbered_chunks
 
 
@@ -35,6 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", metavar="N", type=at_least(1), help="processes of one thread each, on a CPU (default: one for each physical core)"
     )
+    parser.add_argument(
+        "--shard", metavar="i/n", type=shard_of, help="translate the i-th of n parts of -i FILE: their outputs in order are the whole"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -43,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--n-best needs --format nbest or jsonl: the text format has one translation a line")
     if arguments.output and arguments.output.suffix == ".gz":
         raise UsageError(f"-o writes plain text, got {arguments.output}; name a file without .gz, or pipe the output into gzip")
+    shard, output = _shard(arguments)
     from nmt.inference.workers import render_all
 
     name = str(arguments.input or "stdin")
@@ -59,14 +65,15 @@ def run(arguments: argparse.Namespace) -> int:
         word_scores=arguments.word_scores,
     )
     read = json_lines if form == "jsonl" else clean_lines
-    with _input(arguments.input) as stream, _output(arguments.output) as writer:
+    with _input(arguments.input) as stream, _output(output) as writer:
+        start, stop = (0, None) if shard is None else shard_bounds(count_lines(arguments.input), shard)
         workers = _workers(arguments)
         translator = task.load()
         if arguments.precision == "auto":
             log(f"chose {translator.precision} on {translator.device.type}; --precision fp32 gives what every machine gives")
         # A person who types a line waits for its translation.
         typed = arguments.input is None and sys.stdin.isatty()
-        chunks = numbered_chunks(read(stream, name, log), 1 if typed else CHUNK_LINES)
+        chunks = numbered_chunks(read(stream, name, log, start, stop), 1 if typed else CHUNK_LINES, start)
         with closing(render_all(task, translator, chunks, 1 if typed else workers)) as results:
             for lines, notes in results:
                 for note in notes:
@@ -75,14 +82,33 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _shard(arguments: argparse.Namespace) -> tuple[Shard | None, Path | None]:
+    """The part to translate, None for all, and where it goes."""
+    given, ours = arguments.shard, torchrun_shard()
+    if given and ours:
+        raise UsageError("torchrun gives each process its shard; leave out --shard")
+    if ours and not (arguments.input and arguments.output):
+        raise UsageError("under torchrun -i FILE and -o FILE are needed: each process writes FILE.shard-i-of-n")
+    if given and not arguments.input:
+        raise UsageError("--shard needs -i FILE: standard input cannot be read twice")
+    if (given or ours) and arguments.input.exists() and not arguments.input.is_file():
+        raise UsageError(f"a shard needs a file that can be read twice, got {arguments.input}")
+    return given or ours, shard_path(arguments.output, ours) if ours else arguments.output
+
+
 def _workers(arguments: argparse.Namespace) -> int:
-    """How many processes translate, each of them in one thread."""
+    """How many processes translate, each of them in one thread. Under torchrun every process has its own GPU, or translates alone."""
+    from torch import cuda
+
     from nmt.inference.translator import choose_device
 
+    rank = int(os.environ["LOCAL_RANK"]) if torchrun_shard() else None
     if choose_device(arguments.device).type == "cpu":
-        return arguments.workers or usable_cores()
+        return arguments.workers or (usable_cores() if rank is None else 1)
     if (arguments.workers or 1) > 1:
         raise UsageError("--workers is for processors: a GPU is kept busy by one process; leave it out, or add --device cpu")
+    if rank is not None:
+        cuda.set_device(rank % cuda.device_count())
     return 1
 
 

@@ -27,18 +27,21 @@ class Line(NamedTuple):
     fields: dict[str, Any] | None = None
 
 
-def clean_lines(stream: Iterable[bytes], name: str, warn: Warn) -> Iterator[Line]:
-    """Plain text: invalid UTF-8 becomes U+FFFD, control characters become spaces, and `warn` hears of each such line."""
-    for where, text in _decoded(stream, name, warn):
+def clean_lines(stream: Iterable[bytes], name: str, warn: Warn, start: int = 0, stop: int | None = None) -> Iterator[Line]:
+    """Plain text: invalid UTF-8 becomes U+FFFD, control characters become spaces, and `warn` hears of each such line.
+
+    `start` and `stop` choose lines, counted from 0, as in a slice; the others are skipped unseen.
+    """
+    for where, text in _decoded(stream, name, warn, start, stop):
         yield Line(_clean(text, where, warn))
 
 
-def json_lines(stream: Iterable[bytes], name: str, warn: Warn) -> Iterator[Line]:
-    """JSON objects with a "text", one on each line, cleaned as plain text is; a blank line is kept.
+def json_lines(stream: Iterable[bytes], name: str, warn: Warn, start: int = 0, stop: int | None = None) -> Iterator[Line]:
+    """JSON objects with a "text", one on each line, cleaned and chosen as plain text is; a blank line is kept.
 
     Raises: NmtError naming the line that is no such object.
     """
-    for where, text in _decoded(stream, name, warn):
+    for where, text in _decoded(stream, name, warn, start, stop):
         if not text.strip():
             yield Line("")
             continue
@@ -107,9 +110,9 @@ def open_writer(path: Path) -> Iterator[LineWriter]:
     os.replace(partial, path)
 
 
-def _decoded(stream: Iterable[bytes], name: str, warn: Warn) -> Iterator[tuple[str, str]]:
-    """(file:line, text) of each line."""
-    for number, content in enumerate(split_lines(stream, name), start=1):
+def _decoded(stream: Iterable[bytes], name: str, warn: Warn, start: int, stop: int | None) -> Iterator[tuple[str, str]]:
+    """(file:line, text) of each line of a slice."""
+    for number, content in islice(enumerate(split_lines(stream, name), start=1), start, stop):
         where = f"{name}:{number}"
         try:
             text = content.decode()
