@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from nmt.config import DataConfig, ModelConfig, Recipe, SearchConfig, SubwordsConfig, TrainingConfig
+from nmt.config import DataConfig, ModelConfig, Recipe, SearchConfig, SubwordsConfig, TrainingConfig, dump_recipe
 from nmt.data.subwords import SubwordPair, train_subwords
 from nmt.hashing import file_hash
 from nmt.inference.engine import Engine
@@ -84,3 +84,20 @@ def write_untrained(model, checkpoint):
     save_weights(named_weights(model), checkpoint / "averaged.safetensors")
     state = {"sha256": {"averaged.safetensors": file_hash(checkpoint / "averaged.safetensors")}}
     (checkpoint / "state.json").write_text(json.dumps(state), encoding="utf-8")
+
+
+def untrained_run(folder, seed=1, **form):
+    """The path of a run folder whose network has learnt nothing."""
+    recipe = Recipe(
+        data=DataConfig(train=("train",), dev="dev", source="nl", target="en"),
+        subwords=SubwordsConfig(kind="char"),
+        model=ModelConfig(embedding_size=8, hidden_size=8, encoder_layers=1, decoder_layers=1, **form),
+        search=SearchConfig(beam=2, max_length_extra=3, max_length_factor=1.0),
+    )
+    text = "de kat zit op een mat en de hond slaapt . the cat sits on a mat and the dog sleeps ."
+    subwords = train_subwords([text], recipe.subwords, 400, seed=1)
+    SubwordPair(subwords, subwords).save(folder)
+    (folder / "recipe.toml").write_text(dump_recipe(recipe), encoding="utf-8")
+    torch.manual_seed(seed)
+    write_untrained(Seq2Seq(recipe.model, subwords.size, subwords.size, shared=True), folder / "last")
+    return str(folder)

@@ -8,48 +8,27 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
-from conftest import write_untrained
+from conftest import untrained_run
 
 from nmt.commands.evaluate import METRICS
 from nmt.commands.main import COMMANDS, main
-from nmt.config import DataConfig, ModelConfig, Recipe, SearchConfig, SubwordsConfig, dump_recipe
-from nmt.data.subwords import SubwordPair, train_subwords
-from nmt.model.seq2seq import Seq2Seq
 from nmt.scoring import bleu
 
 ROOT = Path(__file__).parent.parent
-WORDS = "de kat zit op een mat en de hond slaapt . the cat sits on a mat and the dog sleeps ."
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A run folder whose network has learnt nothing."""
-    return write_run(tmp_path_factory.mktemp("run"), seed=1)
+    return untrained_run(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="module")
 def other_model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """One with the same subwords and another cell."""
-    return write_run(tmp_path_factory.mktemp("other"), seed=2, cell="gru")
-
-
-def write_run(folder: Path, seed: int, **form: Any) -> str:
-    recipe = Recipe(
-        data=DataConfig(train=("train",), dev="dev", source="nl", target="en"),
-        subwords=SubwordsConfig(kind="char"),
-        model=ModelConfig(embedding_size=8, hidden_size=8, encoder_layers=1, decoder_layers=1, **form),
-        search=SearchConfig(beam=2, max_length_extra=3, max_length_factor=1.0),
-    )
-    subwords = train_subwords([WORDS], recipe.subwords, 400, seed=1)
-    SubwordPair(subwords, subwords).save(folder)
-    (folder / "recipe.toml").write_text(dump_recipe(recipe), encoding="utf-8")
-    torch.manual_seed(seed)
-    write_untrained(Seq2Seq(recipe.model, subwords.size, subwords.size, shared=True), folder / "last")
-    return str(folder)
+    return untrained_run(tmp_path_factory.mktemp("other"), seed=2, cell="gru")
 
 
 @pytest.fixture

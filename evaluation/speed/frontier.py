@@ -103,7 +103,9 @@ def peer_speeds(translator: Translator, sources: list[str], beam: int, out: Path
     if peer is None:
         return {}
     file = out / "sources.json"
-    file.write_text(json.dumps([[4 + piece % 7996 for piece in ids] for ids in translator.subwords.source.encode(sources)]), encoding="utf-8")
+    file.write_text(
+        json.dumps([[4 + piece % 7996 for piece in ids] for ids in translator.subwords.source.encode(sources)]), encoding="utf-8"
+    )
     script = str(Path(__file__).with_name("peer.py"))
     return {
         f"CTranslate2 int8, {name}": ask([peer, script, str(file), *map(str, (*shape, beam, PEER_BATCH))]) for name, shape in PEERS.items()

@@ -44,7 +44,9 @@ def scatter(points: Sequence[Point]) -> str:
     for number, point in enumerate(points):
         colour, place = COLOURS.get(point.way, "#555"), x(point.speed)
         if point.score is None:
-            parts.append(f'<line x1="{place:.1f}" x2="{place:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="{colour}" stroke-dasharray="4"/>')
+            parts.append(
+                f'<line x1="{place:.1f}" x2="{place:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="{colour}" stroke-dasharray="4"/>'
+            )
             label = text(place + 3, TOP + 12 + 14 * (number % 6), point.name.partition(", ")[2], 10)
         else:
             parts.append(f'<circle cx="{place:.1f}" cy="{y(point.score):.1f}" r="5" fill="{colour}"/>')

@@ -1,11 +1,13 @@
 """What several commands share: option groups, messages, and the error for arguments that contradict one another."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from nmt.config import DEVICES
+from nmt.inference.shards import Shard
 
 PRECISIONS = ("auto", "fp32", "bf16", "int8")
 
@@ -59,6 +61,14 @@ def at_least(low: int) -> Callable[[str], int]:
         return value
 
     return whole_number
+
+
+def shard_of(text: str) -> Shard:
+    """An argparse type: i/n, the i-th of n parts."""
+    found = re.fullmatch("([0-9]+)/([0-9]+)", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise argparse.ArgumentTypeError(f"must be i/n, from 1/n to n/n, got {text!r}")
+    return Shard(int(found[1]), int(found[2]))
 
 
 def log(message: str) -> None:

@@ -5,20 +5,21 @@ replaced and reported on stderr with file and line number.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
-from nmt.commands.arguments import UsageError, add_model_arguments, add_search_arguments, at_least, log
+from nmt.commands.arguments import UsageError, add_model_arguments, add_search_arguments, at_least, log, shard_of
 from nmt.commands.searching import add_option_arguments, search_options
 from nmt.data.lines import open_bytes
-from nmt.inference.formats import FORMATS, json_line, nbest_lines, text_line
-from nmt.inference.lines import Line, LineWriter, chunks, clean_lines, json_lines, open_writer
-
-if TYPE_CHECKING:
-    from nmt.inference.translation import Translation
+from nmt.inference.cores import usable_cores
+from nmt.inference.formats import FORMATS
+from nmt.inference.lines import CHUNK_LINES, LineWriter, clean_lines, json_lines, open_writer
+from nmt.inference.shards import Shard, count_lines, shard_bounds, shard_path, torchrun_shard
+from nmt.inference.task import TranslationTask, numbered_chunks
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with --format jsonl: add the attention of each target piece and the end of sentence to each of the source_pieces",
     )
+    parser.add_argument(
+        "--workers", metavar="N", type=at_least(1), help="processes of one thread each, on a CPU (default: one for each physical core)"
+    )
+    parser.add_argument(
+        "--shard", metavar="i/n", type=shard_of, help="translate the i-th of n parts of -i FILE: their outputs in order are the whole"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -59,41 +66,70 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.attention and form != "jsonl":
         raise UsageError(f"--attention needs --format jsonl: a line of the {form} format has no room for it")
     options = search_options(arguments)
-    from nmt.inference.translator import CHUNK_LINES, Translator
+    shard, output = _shard(arguments)
+    from nmt.inference.workers import render_all
 
-    details = arguments.alignments or arguments.word_scores
+    name = str(arguments.input or "stdin")
+    task = TranslationTask(
+        model=arguments.model,
+        device=arguments.device,
+        precision=arguments.precision,
+        name=name,
+        form=form,
+        n_best=arguments.n_best,
+        options=options,
+        ensemble=tuple(arguments.ensemble),
+        alignments=arguments.alignments,
+        word_scores=arguments.word_scores,
+        attention=arguments.attention,
+    )
     read = json_lines if form == "jsonl" else clean_lines
-    with _input(arguments.input) as stream, _output(arguments.output) as writer:
-        translator = Translator.load(arguments.model, arguments.device, arguments.precision, arguments.ensemble)
+    with _input(arguments.input) as stream, _output(output) as writer:
+        start, stop = (0, None) if shard is None else shard_bounds(count_lines(arguments.input), shard)
+        workers = _workers(arguments)
+        translator = task.load()
         if arguments.precision == "auto":
             remark = f" ({translator.remark})" if translator.remark else ""
             log(f"chose {translator.precision} on {translator.device.type}{remark}; --precision fp32 gives what every machine gives")
-        n_best = arguments.n_best or (1 if form != "nbest" else arguments.beam or translator.search.beam)
-        first = 0
         # A person who types a line waits for its translation.
-        size = 1 if arguments.input is None and sys.stdin.isatty() else CHUNK_LINES
-        name = str(arguments.input or "stdin")
-        for chunk in chunks(read(stream, name, log), size):
-            texts, prefixes = [line.text for line in chunk], [line.prefix for line in chunk]
-            found = translator.nbest(texts, n_best, details=details, options=options, prefixes=prefixes, attention=arguments.attention)
-            for number, translations in enumerate(found, start=first + 1):
-                if translations[0].segments > 1:
-                    log(f"{name}:{number}: longer than any line in training; translated in {translations[0].segments} segments")
-            writer.write(_rendered(first, chunk, found, form, arguments))
-            first += len(chunk)
+        typed = arguments.input is None and sys.stdin.isatty()
+        chunks = numbered_chunks(read(stream, name, log, start, stop), 1 if typed else CHUNK_LINES, start)
+        with closing(render_all(task, translator, chunks, 1 if typed else workers)) as results:
+            for lines, notes in results:
+                for note in notes:
+                    log(note)
+                writer.write(lines)
     return 0
 
 
-def _rendered(first: int, chunk: list[Line], found: list[list["Translation"]], form: str, arguments: argparse.Namespace) -> Iterator[str]:
-    """The output lines of a chunk whose first line has number `first`, counted from 0."""
-    extras = arguments.alignments, arguments.word_scores
-    for number, (line, translations) in enumerate(zip(chunk, found, strict=True), start=first):
-        if form == "nbest":
-            yield from nbest_lines(number, translations, *extras)
-        elif form == "jsonl":
-            yield json_line(line, translations, arguments.n_best or 1, *extras, arguments.attention)
-        else:
-            yield text_line(translations[0], *extras)
+def _shard(arguments: argparse.Namespace) -> tuple[Shard | None, Path | None]:
+    """The part to translate, None for all, and where it goes."""
+    given, ours = arguments.shard, torchrun_shard()
+    if given and ours:
+        raise UsageError("torchrun gives each process its shard; leave out --shard")
+    if ours and not (arguments.input and arguments.output):
+        raise UsageError("under torchrun -i FILE and -o FILE are needed: each process writes FILE.shard-i-of-n")
+    if given and not arguments.input:
+        raise UsageError("--shard needs -i FILE: standard input cannot be read twice")
+    if (given or ours) and arguments.input.exists() and not arguments.input.is_file():
+        raise UsageError(f"a shard needs a file that can be read twice, got {arguments.input}")
+    return given or ours, shard_path(arguments.output, ours) if ours else arguments.output
+
+
+def _workers(arguments: argparse.Namespace) -> int:
+    """How many processes translate, each of them in one thread. Under torchrun every process has its own GPU, or translates alone."""
+    from torch import cuda
+
+    from nmt.inference.translator import choose_device
+
+    rank = int(os.environ["LOCAL_RANK"]) if torchrun_shard() else None
+    if choose_device(arguments.device).type == "cpu":
+        return arguments.workers or (usable_cores() if rank is None else 1)
+    if (arguments.workers or 1) > 1:
+        raise UsageError("--workers is for processors: a GPU is kept busy by one process; leave it out, or add --device cpu")
+    if rank is not None:
+        cuda.set_device(rank % cuda.device_count())
+    return 1
 
 
 @contextmanager

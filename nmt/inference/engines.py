@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from nmt.inference.engine import Engine
 from nmt.inference.native.engine import NativeEngine, why_not
+from nmt.inference.packing import Kernels
 from nmt.inference.probe import choose_kernels
 from nmt.inference.shortlist import Shortlist
 from nmt.model.seq2seq import Seq2Seq
@@ -19,8 +20,8 @@ class Chosen(NamedTuple):
     remark: str  # compiled, or why not; empty where nobody asked for 8 bits
 
 
-def choose_engine(model: Seq2Seq, precision: str, shortlist: Shortlist | None) -> Chosen:
-    """The engine for `precision` fp32, bf16, int8 or auto: the fastest one. In fp32 a shortlist is not used.
+def choose_engine(model: Seq2Seq, precision: str | Kernels, shortlist: Shortlist | None) -> Chosen:
+    """The engine for `precision` fp32, bf16, int8 or auto: the fastest one; Kernels: torch's with these. In fp32 a shortlist is not used.
 
     Raises:
         NmtError: no such precision, or this machine has no products in it.
@@ -28,6 +29,6 @@ def choose_engine(model: Seq2Seq, precision: str, shortlist: Shortlist | None) -
     reason = why_not(model.config)
     if precision in ("auto", "int8") and reason is None:
         return Chosen(NativeEngine(model, shortlist), "int8", "compiled engine")
-    kernels = choose_kernels(precision)
+    kernels = precision if isinstance(precision, Kernels) else choose_kernels(precision)
     remark = f"not the compiled engine: {reason}" if precision in ("auto", "int8") else ""
     return Chosen(Engine(model, kernels, None if kernels.precision == "fp32" else shortlist), kernels.precision, remark)

@@ -11,6 +11,7 @@ from torch import Tensor
 from nmt.data.batches import padded
 from nmt.data.subwords import EOS
 from nmt.inference.forced import Forced
+from nmt.inference.packing import Kernels
 from nmt.inference.predictor import Predictor, SearchSettings, search
 from nmt.search.picks import Hypothesis
 
@@ -30,6 +31,11 @@ class Ensemble:
 
     def __init__(self, members: Sequence[Predictor]) -> None:
         self.members = list(members)
+
+    @property
+    def chosen_precision(self) -> str | Kernels:
+        """As of its first member."""
+        return self.members[0].chosen_precision
 
     def search(self, sources: Sequence[Sequence[int]], settings: SearchSettings) -> list[list[Hypothesis]]:
         """The n best hypotheses of each source, best first, by the ensemble's probabilities."""

@@ -15,6 +15,7 @@ from nmt.errors import NmtError
 Warn = Callable[[str], None]
 Item = TypeVar("Item")
 
+CHUNK_LINES = 2000  # read, sorted by length and translated together: memory does not grow with the input
 CONTROL = re.compile("[\x00-\x08\n-\x1f\x7f]")  # a tab is a space; U+0085 and U+2028 are text, as in training
 SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -27,18 +28,21 @@ class Line(NamedTuple):
     prefix: str = ""  # what its translation begins with
 
 
-def clean_lines(stream: Iterable[bytes], name: str, warn: Warn) -> Iterator[Line]:
-    """Plain text: invalid UTF-8 becomes U+FFFD, control characters become spaces, and `warn` hears of each such line."""
-    for where, text in _decoded(stream, name, warn):
+def clean_lines(stream: Iterable[bytes], name: str, warn: Warn, start: int = 0, stop: int | None = None) -> Iterator[Line]:
+    """Plain text: invalid UTF-8 becomes U+FFFD, control characters become spaces, and `warn` hears of each such line.
+
+    `start` and `stop` choose lines, counted from 0, as in a slice; the others are skipped unseen.
+    """
+    for where, text in _decoded(stream, name, warn, start, stop):
         yield Line(_clean(text, where, warn))
 
 
-def json_lines(stream: Iterable[bytes], name: str, warn: Warn) -> Iterator[Line]:
-    """JSON objects with a "text" and maybe a "prefix", one on each line, cleaned as plain text is; a blank line is kept.
+def json_lines(stream: Iterable[bytes], name: str, warn: Warn, start: int = 0, stop: int | None = None) -> Iterator[Line]:
+    """JSON objects with a "text" and maybe a "prefix", one on each line, cleaned and chosen as plain text is; a blank line is kept.
 
     Raises: NmtError naming the line that is no such object.
     """
-    for where, text in _decoded(stream, name, warn):
+    for where, text in _decoded(stream, name, warn, start, stop):
         if not text.strip():
             yield Line("")
             continue
@@ -109,9 +113,9 @@ def open_writer(path: Path) -> Iterator[LineWriter]:
     os.replace(partial, path)
 
 
-def _decoded(stream: Iterable[bytes], name: str, warn: Warn) -> Iterator[tuple[str, str]]:
-    """(file:line, text) of each line."""
-    for number, content in enumerate(split_lines(stream, name), start=1):
+def _decoded(stream: Iterable[bytes], name: str, warn: Warn, start: int, stop: int | None) -> Iterator[tuple[str, str]]:
+    """(file:line, text) of each line of a slice."""
+    for number, content in islice(enumerate(split_lines(stream, name), start=1), start, stop):
         where = f"{name}:{number}"
         try:
             text = content.decode()

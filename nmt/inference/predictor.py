@@ -9,11 +9,12 @@ from torch import Tensor
 from nmt.data.batches import padded
 from nmt.data.subwords import BOS, EOS, PAD, UNK
 from nmt.errors import NmtError
-from nmt.inference.engine import EngineState, in_pieces
+from nmt.inference.engine import Engine, EngineState, in_pieces
 from nmt.inference.engines import AnyEngine, choose_engine
 from nmt.inference.folder import ModelFolder, load_network
 from nmt.inference.forced import Forced, force_decode
 from nmt.inference.native.engine import NativeState
+from nmt.inference.packing import Kernels
 from nmt.inference.shortlist import SHORTLIST, Shortlist
 from nmt.model.seq2seq import Seq2Seq, TranslationState
 from nmt.search.beam import beam_search
@@ -67,6 +68,11 @@ class Predictor:
         """One target position after `encode`."""
         return self.model.step if self.engine is None else self.engine.step
 
+    @property
+    def chosen_precision(self) -> str | Kernels:
+        """What makes another process, or another model's predictor, compute as this one does, without a probe of its own."""
+        return self.engine.kernels if isinstance(self.engine, Engine) else self.precision
+
     def force_decode(self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> list[Forced]:
         """What the network, as it was trained, thinks of given pairs; with int8 in fp32."""
         with torch.inference_mode(), self.autocast():
@@ -76,7 +82,7 @@ class Predictor:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
 
-def load_predictor(folder: ModelFolder, device: torch.device, precision: str) -> Predictor:
+def load_predictor(folder: ModelFolder, device: torch.device, precision: str | Kernels) -> Predictor:
     """The network of a model folder in its form for this device; `precision` as of Translator.load.
 
     Raises:
@@ -84,7 +90,7 @@ def load_predictor(folder: ModelFolder, device: torch.device, precision: str) ->
     """
     model = load_network(folder, device)
     if device.type == "cuda":
-        if precision not in ("auto", "fp32", "bf16"):
+        if isinstance(precision, Kernels) or precision not in ("auto", "fp32", "bf16"):
             raise NmtError(f"precision {precision!r} is not for a GPU; use auto, fp32 or bf16")
         return Predictor(model, "bf16" if precision == "auto" else precision, None)
     file = folder.weights.parent / SHORTLIST

@@ -15,15 +15,14 @@ from nmt.inference.alignment import words_of
 from nmt.inference.engines import AnyEngine
 from nmt.inference.ensemble import Ensemble
 from nmt.inference.folder import open_folder, open_members
-from nmt.inference.lines import chunks
+from nmt.inference.lines import CHUNK_LINES, chunks
 from nmt.inference.options import SearchOptions
+from nmt.inference.packing import Kernels
 from nmt.inference.predictor import Predictor, SearchSettings, load_predictor
 from nmt.inference.segments import Segment, cut_lines, segment_batches, with_prefixes
 from nmt.inference.translation import SegmentTranslations, Translation, attended, detailed, join_segments, penalised, translation_of
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.picks import Hypothesis
-
-CHUNK_LINES = 2000  # read, sorted by length and translated together: memory does not grow with the input
 
 
 class PairScore(NamedTuple):
@@ -76,11 +75,12 @@ class Translator:
         self.device = model.output.weight.device
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "auto", precision: str = "auto", ensemble: Sequence[str | Path] = ()) -> Self:
+    def load(cls, path: str | Path, device: str = "auto", precision: str | Kernels = "auto", ensemble: Sequence[str | Path] = ()) -> Self:
         """A training run, one of its checkpoints, or an exported model; with `ensemble` the mean of its predictions and of those models'.
 
         `device` is auto (a GPU where there is one), cpu or cuda; `precision` is fp32, bf16, int8 or auto: on a GPU
-        bf16, on a CPU the fastest by a probe of some milliseconds. With bf16 and int8 a shortlist is used where the folder has one.
+        bf16, on a CPU the fastest by a probe of some milliseconds. Kernels are what such a probe has chosen before.
+        With bf16 and int8 a shortlist is used where the folder has one.
 
         Raises:
             NmtError: the folder is no model, is damaged, or the device is not there; a model of the ensemble has other subwords.
@@ -88,7 +88,7 @@ class Translator:
         chosen, folder = choose_device(device), open_folder(Path(path))
         members = open_members(folder, ensemble)
         first = load_predictor(folder, chosen, precision)
-        others = [load_predictor(member, chosen, first.precision) for member in members]
+        others = [load_predictor(member, chosen, first.chosen_precision) for member in members]
         return cls(first.model, folder.subwords, folder.recipe, first.precision, first.engine, others, first.remark)
 
     def translate(

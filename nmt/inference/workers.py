@@ -1,0 +1,154 @@
+"""Translation by several processes of one thread each: what keeps all cores of a processor busy.
+
+A thread of this process stands for each worker. It hands over a chunk and waits for the result, for the error that the worker met, or for
+the end of the pipe, which is how a worker's death shows. The same end of the pipe tells a worker that this process is no more.
+"""
+
+import multiprocessing
+import signal
+import traceback
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from itertools import chain, islice
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Self
+
+from nmt.errors import NmtError
+from nmt.inference.task import Chunk, Rendered, TranslationTask
+
+if TYPE_CHECKING:
+    from nmt.inference.translator import Translator
+
+AHEAD = 2  # chunks read for each worker: one in work and one for when that is done before its elders
+
+
+def render_all(task: TranslationTask, translator: "Translator", chunks: Iterable[Chunk], workers: int) -> Generator[Rendered, None, None]:
+    """What becomes of each chunk, in order. Input of a single chunk is not worth a process: `translator` does it here.
+
+    Raises:
+        NmtError: the input, a setting, or a worker failed; everything before that has been given.
+    """
+    waiting = _with_failure(chunks)
+    head = list(islice(waiting, 2)) if workers > 1 else []
+    if len(head) < 2:
+        for chunk in chain(head, waiting):
+            if isinstance(chunk, NmtError):
+                raise chunk
+            yield task.render(translator, chunk)
+        return
+    with _Workers(replace(task, precision=translator.predictor.chosen_precision), workers) as crew:
+        yield from crew.render(chain(head, waiting))
+
+
+def _with_failure(chunks: Iterable[Chunk]) -> Iterator[Chunk | NmtError]:
+    """An error of reading as the last item: it must not overtake the chunks before it, which are still in work."""
+    try:
+        yield from chunks
+    except NmtError as error:
+        yield error
+
+
+class _Workers:
+    """Up to `limit` processes, each started when there is a chunk for it."""
+
+    def __init__(self, task: TranslationTask, limit: int) -> None:
+        self.task, self.limit = task, limit
+        self.workers: list[_Worker] = []
+        self.idle: SimpleQueue[_Worker] = SimpleQueue()
+        self.threads = ThreadPoolExecutor(limit)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for worker in self.workers:
+            worker.process.kill()  # which ends the wait of its thread, too
+        self.threads.shutdown(cancel_futures=True)
+        for worker in self.workers:
+            worker.process.join()
+
+    def render(self, chunks: Iterable[Chunk | NmtError]) -> Iterator[Rendered]:
+        ahead: deque[Future[Rendered]] = deque()
+        for chunk in chunks:
+            ahead.append(self._submit(chunk))
+            while ahead and (ahead[0].done() or len(ahead) >= AHEAD * self.limit):
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+    def _submit(self, chunk: Chunk | NmtError) -> Future[Rendered]:
+        if len(self.workers) < self.limit and not isinstance(chunk, NmtError):
+            self.workers.append(_Worker(self.task))
+            self.idle.put(self.workers[-1])
+        return self.threads.submit(self._render, chunk)
+
+    def _render(self, chunk: Chunk | NmtError) -> Rendered:
+        if isinstance(chunk, NmtError):
+            raise chunk
+        worker = self.idle.get()
+        try:
+            return worker.render(chunk)
+        finally:
+            self.idle.put(worker)  # a dead one, too: nobody shall wait for it
+
+
+class _Worker:
+    """A process that translates, and this end of its pipe."""
+
+    def __init__(self, task: TranslationTask) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.name = task.name
+        self.connection, other_end = context.Pipe()
+        self.process = context.Process(target=_serve, args=(other_end, task), daemon=True)
+        with _interrupts_held():
+            self.process.start()
+        other_end.close()
+
+    def render(self, chunk: Chunk) -> Rendered:
+        try:
+            self.connection.send(chunk)
+            answer: Rendered | Exception = self.connection.recv()
+        except (EOFError, OSError):
+            raise NmtError(self._death(chunk)) from None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _death(self, chunk: Chunk) -> str:
+        self.process.join(1)
+        return (
+            f"{self.name}: the worker that translated lines {chunk.first + 1:,} to {chunk.first + len(chunk.lines):,} died "
+            f"(exit status {self.process.exitcode}); everything before them is written; if memory ran out, use fewer --workers"
+        )
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """A process started here never sees the terminal's Ctrl-C, which is for this process, and this one sees it afterwards."""
+    resource_tracker.ensure_running()  # a helper of multiprocessing's, whose start would lift the block
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _serve(connection: Connection, task: TranslationTask) -> None:
+    """The life of a worker: chunks in, results or errors out, until the other end closes."""
+    translator = None
+    with suppress(EOFError, OSError):
+        while True:
+            chunk = connection.recv()
+            answer: Rendered | Exception
+            try:
+                translator = translator or task.load()
+                answer = task.render(translator, chunk)
+            except Exception as error:
+                error.add_note(traceback.format_exc())
+                answer = error
+            connection.send(answer)

@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""Translate a file on the machines of a Ray cluster, which see the same files under the same paths:
+
+    .venv/bin/python scripts/translate-ray.py SHARDS MODEL IN OUT [options of nmt translate]
+
+Each shard is a task of one processor core. Those that are there already are not made again; when all are there, they are joined.
+Name a --precision: left to themselves, machines of different kinds choose different ones.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from nmt.inference.shards import Shard, shard_path
+
+
+def translate(shard: Shard, model: Path, source: Path, output: Path, options: tuple[str, ...]) -> Path:
+    part = shard_path(output, shard)
+    if not part.exists():
+        command = [sys.executable, "-m", "nmt", "translate", str(model), "-i", str(source), "-o", str(part)]
+        subprocess.run([*command, "--shard", f"{shard.number}/{shard.parts}", "--workers", "1", *options], check=True)
+    return part
+
+
+def main(parts: str, model: str, source: str, output: str, *options: str) -> None:
+    try:
+        import ray
+    except ImportError:
+        sys.exit("translate-ray: Ray is not installed; pip install ray, on every machine")
+    ray.init()
+    task = ray.remote(num_cpus=1)(translate)
+    paths = [Path(path).resolve() for path in (model, source, output)]
+    made = ray.get([task.remote(Shard(number, int(parts)), *paths, options) for number in range(1, int(parts) + 1)])
+    joined = paths[2].with_name(f"{paths[2].name}.partial")
+    with joined.open("wb") as stream:
+        for part in made:
+            with part.open("rb") as content:
+                shutil.copyfileobj(content, stream)
+    os.replace(joined, paths[2])
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 5 or not sys.argv[1].isdecimal():
+        print("usage: translate-ray.py SHARDS MODEL IN OUT [options of nmt translate]", file=sys.stderr)
+        sys.exit(2)
+    main(*sys.argv[1:])

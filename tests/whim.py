@@ -1,0 +1,31 @@
+"""A stand-in for a translation task; without torch, so that a worker that loads it starts at once."""
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+
+from nmt.errors import NmtError
+from nmt.inference.task import Chunk, Rendered
+
+
+@dataclass(frozen=True)
+class Whim:
+    """A task without a model: each line says what shall happen."""
+
+    name: str = "in"
+
+    def load(self) -> str:
+        return "loaded"
+
+    def render(self, translator: str, chunk: Chunk) -> Rendered:
+        for line in chunk.lines:
+            if line.text == "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if line.text == "fail":
+                raise NmtError("in: a failure")
+            if line.text == "bug":
+                raise LookupError("a bug")
+            if line.text == "sleep":
+                time.sleep(0.5)
+        return Rendered([line.text for line in chunk.lines], [f"{chunk.first}"])
