@@ -1,10 +1,12 @@
 import pytest
+import torch
 from conftest import untrained_translator
 from reference_search import repeats
 
 import nmt
 from nmt.errors import NmtError
 from nmt.inference.options import SearchOptions
+from nmt.inference.shortlist import Shortlist
 
 LINES = ["aap noot mies", "", "wim zus jet teun vuur gijs", "lam", "bok weide does hok duif schapen aap noot"]
 
@@ -70,6 +72,14 @@ def test_no_n_gram_comes_twice(beam, engine):
         assert all(not repeats(best.pieces[:end], size) for best in found[size] for end in range(len(best.pieces) + 1))
         assert translator.translate(LINES, options=options[size]) == [best.text for best in found[size]]
     assert any(repeats(best.pieces[:end], 2) for best in found[0] for end in range(len(best.pieces) + 1))
+
+
+def test_constraints_go_with_a_shortlist():
+    size = untrained_translator().subwords.target.size
+    everything = Shortlist(torch.arange(size).repeat(size, 1), torch.arange(size))
+    options = SearchOptions(no_repeat_ngram=1, min_length=9)
+    plain, short = (untrained_translator(shortlist=each).nbest(["aap noot"] * 6, 2, options=options) for each in (None, everything))
+    assert [each.pieces for best in short for each in best] == [each.pieces for best in plain for each in best]
 
 
 def test_constrained_translations_have_the_models_own_scores(translator):
