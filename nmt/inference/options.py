@@ -11,6 +11,7 @@ class SearchOptions:
     """The defaults are the recipe's search without constraints, at its full speed.
 
     Lengths are target pieces, the end of sentence not counted; of a line that is translated in segments they are those of each segment.
+    A forced prefix goes before the longest length, and may repeat itself.
 
     Raises:
         NmtError: a value is out of range.
