@@ -4,6 +4,7 @@ import ctypes
 import math
 from typing import NamedTuple, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -53,7 +54,7 @@ class NativeMemory:
         values: Tensor,  # [positions, H], half precision
         offsets: Tensor,  # [B + 1]
         candidates_C: Tensor | None,  # the pieces that the columns of the logits stand for; None: all
-        allowed: Tensor | None,  # [B, C / 64], 64 bits each: the candidates of each sentence; None: all
+        allowed: Tensor | None,  # [B, C / 8], 8 bits each: the candidates of each sentence; None: all
     ) -> None:
         self.tensors = keys, values, offsets, candidates_C, allowed  # kept alive: the arrays point to them
         self.arrays = MemoryArrays(*(address(tensor) for tensor in self.tensors))
@@ -92,7 +93,8 @@ class NativeEngine:
         states, final_BH, offsets = self.encoder.read(source_BS, lengths_B)
         candidates_C, allowed, output = None, None, self.output
         if self.shortlist is not None and shortlisted:
-            candidates_C = self.shortlist.candidates(source_BS)
+            candidates_C, allowed_BC = self.shortlist.candidates(source_BS)
+            allowed = torch.from_numpy(np.packbits(allowed_BC.numpy(), axis=1, bitorder="little"))
             output = select_columns(self.output, candidates_C)
         memory = NativeMemory(linear(self.decoder.key, states).half(), states.half(), offsets, candidates_C, allowed)
         return NativeState(memory, self.decoder.initial_state(final_BH), None, torch.arange(len(lengths_B)), candidates_C, output)
