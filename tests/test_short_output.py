@@ -8,6 +8,7 @@ from nmt.data.subwords import BOS, EOS, PAD, UNK
 from nmt.inference import shortlist as shortlist_module
 from nmt.inference.engine import Engine, in_pieces
 from nmt.inference.packing import Kernels
+from nmt.inference.short_output import moments, short_output
 from nmt.inference.shortlist import Shortlist
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.picks import Hypothesis
@@ -62,6 +63,29 @@ def test_a_sentence_has_the_networks_logits_for_its_own_candidates_and_none_for_
     assert (logits_NC[~allowed_BC] == -torch.inf).all()
     own_BC = allowed_BC & (candidates_C != PAD)
     torch.testing.assert_close(logits_NC[own_BC], logits_NV[:, candidates_C][own_BC])
+
+
+@pytest.mark.parametrize("length", [0.0, 0.5, 1.0])
+def test_what_is_left_out_keeps_its_share_if_the_rows_are_normally_distributed(length):
+    generator = torch.Generator().manual_seed(1)
+    weight_VE = 0.3 + torch.randn(50_000, 16, generator=generator)
+    vectors_NE = length * torch.nn.functional.normalize(torch.randn(6, 16, generator=generator))
+    candidates_C = torch.arange(1000)
+    allowed_BC = torch.stack([candidates_C < 1000, candidates_C < 600])
+    output = short_output(weight_VE, moments(weight_VE), candidates_C, allowed_BC, FP32)
+    expected_N = (vectors_NE @ weight_VE.T).logsumexp(1)
+    torch.testing.assert_close(output(vectors_NE).logsumexp(1), expected_N, atol=0.03, rtol=0)
+    one = output.select(torch.tensor([1]))
+    torch.testing.assert_close(one(vectors_NE[3:]), output(vectors_NE)[3:])
+
+
+def test_nothing_left_out_has_no_share():
+    weight_VE = torch.randn(64, 8)
+    output = short_output(weight_VE, moments(weight_VE), torch.arange(64), torch.ones(1, 64, dtype=torch.bool), FP32)
+    vectors_NE = torch.randn(3, 8)
+    logits_NV = vectors_NE @ weight_VE.T
+    logits_NV[:, PAD] = -torch.inf
+    torch.testing.assert_close(output(vectors_NE), logits_NV)
 
 
 @pytest.mark.parametrize("kernels", [FP32, Kernels(precision="bf16"), Kernels(precision="int8", fast_bf16=True)], ids=str)

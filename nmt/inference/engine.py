@@ -9,7 +9,7 @@ from nmt.inference.packed_decoder import PackedDecoder, PackedDecoderState
 from nmt.inference.packed_encoder import PackedEncoder
 from nmt.inference.packing import Kernels, PackedLinear
 from nmt.inference.reading import PackedMemory
-from nmt.inference.short_output import ShortOutput, short_output
+from nmt.inference.short_output import ShortOutput, moments, short_output
 from nmt.inference.shortlist import Shortlist
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.candidates import TORCH
@@ -53,6 +53,7 @@ class Engine:
             weight_VE = model.output.weight.detach()
             self.output = PackedLinear(weight_VE, None, kernels)
             self.kernels, self.shortlist = kernels, shortlist
+            self.moments = moments(weight_VE)
             self.weight_VE = weight_VE.bfloat16() if kernels.rounded_to_bf16 else weight_VE
 
     def encode(self, source_BS: Tensor, lengths_B: Tensor, shortlisted: bool = True) -> EngineState:
@@ -64,7 +65,7 @@ class Engine:
             return EngineState(memory, decoder, attention.heads, None, self.output)
         candidates_C, allowed_BC = self.shortlist.candidates(source_BS)
         precision = "bf16" if self.kernels.rounded_to_bf16 else "fp32"  # packing int8 takes longer than it saves in one batch
-        output = short_output(self.weight_VE, candidates_C, allowed_BC, Kernels(precision=precision))
+        output = short_output(self.weight_VE, self.moments, candidates_C, allowed_BC, Kernels(precision=precision))
         return EngineState(memory, decoder, attention.heads, candidates_C, output)
 
     def step(self, pieces_N: Tensor, state: EngineState) -> tuple[Tensor, EngineState]:
