@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     details = arguments.alignments or arguments.word_scores
     read = json_lines if form == "jsonl" else clean_lines
     with _input(arguments.input) as stream, _output(arguments.output) as writer:
-        translator = Translator.load(arguments.model, arguments.device, arguments.precision, arguments.ensemble)
+        translator = Translator.load(arguments.model, arguments.device, arguments.precision, arguments.ensemble, arguments.shortlist)
         if arguments.precision == "auto":
             remark = f" ({translator.remark})" if translator.remark else ""
             log(f"chose {translator.precision} on {translator.device.type}{remark}; --precision fp32 gives what every machine gives")
