@@ -8,10 +8,14 @@ from nmt.config import ModelConfig
 from nmt.data.batches import padded
 from nmt.data.subwords import BOS, EOS, PAD, UNK
 from nmt.inference import native
+from nmt.inference import shortlist as shortlist_module
+from nmt.inference.engine import Engine, in_pieces
 from nmt.inference.native import build
 from nmt.inference.native.choice import NATIVE
-from nmt.inference.native.engine import NativeEngine, linear, select_columns, why_not
+from nmt.inference.native.engine import NativeEngine, linear, put_column, select_columns, why_not
 from nmt.inference.native.packing import PackedMatrix
+from nmt.inference.packing import Kernels
+from nmt.inference.shortlist import Shortlist
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.beam import beam_search
 from nmt.search.candidates import TORCH
@@ -85,6 +89,37 @@ def test_selected_columns_are_those_of_the_whole_product():
 
 
 @needs_library
+def test_a_column_put_in_replaces_that_one_alone():
+    torch.manual_seed(1)
+    matrix, other, inputs_NI = PackedMatrix.of(torch.randn(128, 64)), PackedMatrix.of(torch.randn(1, 64), torch.ones(1)), torch.randn(7, 64)
+    expected_NO = linear(matrix, inputs_NI)
+    expected_NO[:, 5] = linear(other, inputs_NI)[:, 0]
+    put_column(matrix, 5, other)
+    assert torch.equal(linear(matrix, inputs_NI), expected_NO)
+
+
+@pytest.fixture
+def shortlist(monkeypatch):
+    """Nine target pieces for each source piece, beside four frequent ones."""
+    monkeypatch.setattr(shortlist_module, "FREQUENT", 4)
+    torch.manual_seed(1)
+    return Shortlist(torch.randint(4, V, (V, 9)), torch.arange(V).flip(0))
+
+
+@needs_library
+def test_with_a_shortlist_the_logits_are_nearly_those_of_torchs_engine(shortlist):
+    model = network()
+    expected, found = (steps_of(engine) for engine in (Engine(model, Kernels(precision="fp32"), shortlist), NativeEngine(model, shortlist)))
+    spread = float(expected[0][expected[0] > -torch.inf].std())
+    for expected_NC, found_NC in zip(expected, found, strict=True):
+        assert torch.equal(expected_NC == -torch.inf, found_NC == -torch.inf)
+        allowed_NC = expected_NC > -torch.inf
+        assert 0 < float((expected_NC - found_NC)[allowed_NC].std()) < 0.05 * spread
+        torch.testing.assert_close(expected_NC[:, PAD], found_NC[:, PAD], atol=0.05, rtol=0.01)  # what is left out
+        assert not allowed_NC.all()
+
+
+@needs_library
 @pytest.mark.parametrize(
     "settings", [*({"cell": cell} for cell in CELLS), {"heads": 4}, {"encoder_layers": 1, "decoder_layers": 3}], ids=str
 )
@@ -108,24 +143,38 @@ def test_batch_mates_change_no_logit(cell):
     assert not torch.equal(others[0], together[0])  # the piece before differs: 5 there, 40 here
 
 
+def hypotheses(engine, batch, beam):
+    with torch.inference_mode():
+        state = engine.encode(*padded(batch, suffix=(EOS,)))
+        settings = {"beam": beam, "length_alpha": 1.0, "bos": BOS, "eos": EOS, "forbidden": (PAD, UNK, BOS), "chooser": engine.chooser}
+        found = beam_search(engine.step, state, max_lengths=[len(source) + 10 for source in batch], **settings)
+    return [best[0] for best in in_pieces(found, state.candidates_C)]
+
+
+def random_sources():
+    torch.manual_seed(5)
+    return [torch.randint(4, V, (1 + number % 12,)).tolist() for number in range(37)]
+
+
 @needs_library
 @pytest.mark.parametrize("beam", [1, 4])
 def test_batch_mates_change_no_hypothesis(beam):
-    engine = NativeEngine(network())
-    torch.manual_seed(5)
-    sources = [torch.randint(4, V, (1 + number % 12,)).tolist() for number in range(37)]
-
-    def hypotheses(batch):
-        with torch.inference_mode():
-            state = engine.encode(*padded(batch, suffix=(EOS,)))
-            settings = {"beam": beam, "length_alpha": 1.0, "bos": BOS, "eos": EOS, "forbidden": (PAD, UNK, BOS), "chooser": engine.chooser}
-            found = beam_search(engine.step, state, max_lengths=[len(source) + 10 for source in batch], **settings)
-        return [best[0] for best in found]
-
-    alone = [hypotheses([source])[0] for source in sources]
-    assert hypotheses(sources) == alone
-    assert hypotheses(sources[::-1]) == alone[::-1]
+    engine, sources = NativeEngine(network()), random_sources()
+    alone = [hypotheses(engine, [source], beam)[0] for source in sources]
+    assert hypotheses(engine, sources, beam) == alone
+    assert hypotheses(engine, sources[::-1], beam) == alone[::-1]
     assert len({hypothesis.pieces for hypothesis in alone}) > 1
+
+
+@needs_library
+@pytest.mark.parametrize("beam", [1, 4])
+def test_batch_mates_change_no_hypothesis_found_with_a_shortlist(beam, shortlist):
+    engine, sources = NativeEngine(network(), shortlist), random_sources()
+    together = hypotheses(engine, sources, beam)
+    for source, found in zip(sources, together, strict=True):
+        (alone,) = hypotheses(engine, [source], beam)
+        assert alone.pieces == found.pieces
+        assert alone.log_prob == pytest.approx(found.log_prob, abs=1e-4)  # the softmax sums the same numbers in another order
 
 
 @needs_library

@@ -76,7 +76,7 @@ def test_no_n_gram_comes_twice(beam, engine):
 
 def test_constraints_go_with_a_shortlist():
     size = untrained_translator().subwords.target.size
-    everything = Shortlist(torch.arange(size).repeat(size, 1), torch.arange(size))
+    everything = Shortlist(torch.arange(4, size).repeat(size, 1), torch.arange(size))
     options = SearchOptions(no_repeat_ngram=1, min_length=9)
     plain, short = (untrained_translator(shortlist=each).nbest(["aap noot"] * 6, 2, options=options) for each in (None, everything))
     assert [each.pieces for best in short for each in best] == [each.pieces for best in plain for each in best]

@@ -1,96 +1,110 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import save_file
-from test_engine import FP32, hypotheses, spread_out
-from test_seq2seq import V
 
+from nmt.data.batches import padded
 from nmt.data.subwords import BOS, EOS, PAD, UNK
 from nmt.errors import NmtError
-from nmt.inference.engine import Engine, in_pieces
-from nmt.inference.packing import Kernels
-from nmt.inference.shortlist import FREQUENT, STEP, Shortlist, learn_shortlist
-from nmt.search.picks import Hypothesis
+from nmt.inference.shortlist import FREQUENT, STEP, Shortlist
 
 SIZE = 1000
+BYTES = [10, 11, 12]  # of the source
+TARGET_BYTES = [800, 801, 802]
 
 
-def dictionary():
-    """Source piece p always stands beside target piece p + 100, in sentences of three that change their neighbours."""
-    random = np.random.default_rng(1)
-    sources = [random.choice(np.arange(10, 60), 3, replace=False) for _ in range(300)]
-    return sources, [random.permutation(source) + 100 for source in sources]
+def some_shortlist():
+    """Source piece p calls for the target pieces p and p + 300; the last pieces are the most frequent ones."""
+    best_VX = torch.arange(SIZE)[:, None] + torch.tensor([0, 300])
+    best_VX[600:] = EOS
+    return Shortlist(best_VX, torch.arange(SIZE).flip(0), BYTES, TARGET_BYTES)
 
 
-def test_a_dictionary_is_learnt_from_sentences():
-    best_VX = learn_shortlist(*dictionary(), SIZE, SIZE).best_VX
-    assert best_VX[10:60, 0].tolist() == list(range(110, 160))
+def allowed(sources):
+    """The pieces that each of these sentences may use when they are one batch."""
+    candidates_C, allowed_BC = some_shortlist().candidates(padded(sources, suffix=(EOS,))[0])
+    return [set(candidates_C[row_C].tolist()) for row_C in allowed_BC]
 
 
-def test_frequent_pieces_come_first():
-    targets = [np.array([7, 7, 7, 9]), np.array([9, 8])]
-    shortlist = learn_shortlist([np.array([5]), np.array([6])], targets, SIZE, SIZE)
-    assert shortlist.frequent_V[:3].tolist() == [7, 9, 8]
+ALWAYS = {PAD, UNK, BOS, EOS, 303, *range(SIZE - FREQUENT, SIZE)}  # the end of sentence is a source piece too
 
 
-def test_candidates_are_special_frequent_and_likely_pieces_in_rising_order():
-    best_VX = torch.full((SIZE, 2), EOS)
-    best_VX[5], best_VX[6] = torch.tensor([900, 901]), torch.tensor([902, 900])
-    frequent_V = torch.arange(SIZE).flip(0)
-    candidates = Shortlist(best_VX, frequent_V).candidates(torch.tensor([[5, 6, EOS], [5, EOS, PAD]])).tolist()
-    assert candidates == sorted(set(candidates))
-    assert candidates[:4] == [PAD, UNK, BOS, EOS]
-    assert {900, 901, 902, *range(SIZE - FREQUENT, SIZE)} <= set(candidates)
-    assert len(candidates) % STEP == 0
+def test_a_sentence_may_use_what_is_special_frequent_or_called_for():
+    assert allowed([[20, 30], [40]]) == [ALWAYS | {20, 320, 30, 330}, ALWAYS | {40, 340}]
 
 
-def test_a_vocabulary_smaller_than_its_frequent_pieces_is_all_candidates():
-    shortlist = learn_shortlist([np.array([5])], [np.array([6])], V, V)
-    assert shortlist.candidates(torch.tensor([[5, EOS]])).tolist() == list(range(V))
+@given(st.lists(st.lists(st.integers(4, SIZE - 1), min_size=1, max_size=12), min_size=1, max_size=9))
+def test_what_a_sentence_may_use_does_not_depend_on_its_batch(sources):
+    assert allowed(sources) == [allowed([source])[0] for source in sources]
 
 
-def test_no_pairs_give_a_shortlist_of_frequent_pieces():
-    assert len(learn_shortlist([], [], SIZE, SIZE).candidates(torch.tensor([[5, EOS]]))) % STEP == 0
+def test_candidates_rise_and_are_filled_up_to_a_multiple_of_64_with_padding_that_nobody_may_use():
+    candidates_C, allowed_BC = some_shortlist().candidates(torch.tensor([[20, 30, EOS], [40, EOS, PAD]]))
+    expected = sorted(ALWAYS | {20, 320, 30, 330, 40, 340})
+    missing = -len(expected) % STEP
+    assert missing > 0
+    assert candidates_C.tolist() == expected + [PAD] * missing
+    assert expected[:4] == [PAD, UNK, BOS, EOS]
+    assert allowed_BC.dtype == torch.bool
+    assert allowed_BC.is_contiguous()
+    assert allowed_BC.shape == (2, len(expected) + missing)
+    assert allowed_BC.any(0).tolist() == [True] * len(expected) + [False] * missing
 
 
-@pytest.mark.parametrize("kernels", [FP32, Kernels(precision="bf16"), Kernels(precision="int8", fast_bf16=True)], ids=str)
-def test_a_shortlist_of_all_pieces_changes_nothing(kernels):
-    model = spread_out({})
-    everything = Shortlist(torch.full((V, 1), EOS), torch.arange(V))
-    sources = [[5, 6, 7], [8, 9, 10, 11, 12, 13], [4, 4], [9, 7, 5, 11]]
-    plain, short = (hypotheses(Engine(model, kernels, shortlist), sources, 3) for shortlist in (None, everything))
-    if kernels.precision == "int8":  # whose shortlists are not rounded to 8 bits
-        assert [len(pieces) > 0 for pieces in short] == [len(pieces) > 0 for pieces in plain]
-    else:
-        assert short == plain
+def test_a_byte_in_the_source_calls_for_all_bytes():
+    for byte in BYTES:
+        with_byte, without = allowed([[20, byte], [20]])
+        assert with_byte - without == {byte, byte + 300, *TARGET_BYTES}
+        assert not without & set(TARGET_BYTES)
 
 
-def test_a_few_sentences_are_not_worth_a_shortlist():
-    engine = Engine(spread_out({}), FP32, Shortlist(torch.full((V, 1), EOS), torch.arange(V)))
-    rows = [engine.encode(torch.full((count, 2), 5), torch.full((count,), 2)).candidates_C for count in (1, 3, 4)]
-    assert [candidates_C is None for candidates_C in rows] == [True, True, False]
-
-
-def test_columns_become_pieces():
-    found = [[Hypothesis((4, 5), -1.0, -0.5)]]
-    assert in_pieces(found, None) is found
-    assert in_pieces(found, torch.tensor([0, 1, 2, 3, 17, 40])) == [[Hypothesis((17, 40), -1.0, -0.5)]]
+def test_a_small_vocabulary_is_all_candidates():
+    candidates_C, allowed_BC = Shortlist(torch.full((20, 1), EOS), torch.arange(20)).candidates(torch.tensor([[5, EOS]]))
+    assert candidates_C[allowed_BC[0]].tolist() == list(range(20))
 
 
 def test_saved_equals_loaded(tmp_path):
-    shortlist = learn_shortlist(*dictionary(), SIZE, SIZE)
+    shortlist = some_shortlist()
     shortlist.save(tmp_path / "s.safetensors")
     loaded = Shortlist.load(tmp_path / "s.safetensors", SIZE, SIZE)
-    assert torch.equal(loaded.best_VX, shortlist.best_VX)
-    assert torch.equal(loaded.frequent_V, shortlist.frequent_V)
+    source_BS = torch.from_numpy(np.random.default_rng(1).integers(4, SIZE, (5, 7)))
+    for ours, theirs in zip(loaded.candidates(source_BS), shortlist.candidates(source_BS), strict=True):
+        assert torch.equal(ours, theirs)
 
 
-def test_a_file_that_is_no_shortlist_is_refused(tmp_path):
+def parts(**changed):
+    nothing = torch.zeros(0, dtype=torch.int32)
+    best, frequent = torch.full((SIZE, 2), EOS, dtype=torch.int32), torch.arange(SIZE, dtype=torch.int32)
+    return {"best": best, "frequent": frequent, "source_bytes": nothing, "target_bytes": nothing} | changed
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"best": torch.zeros(SIZE, dtype=torch.int32)}, "not a shortlist"),
+        ({"more": torch.zeros(1)}, "not a shortlist"),
+        ({"best": torch.zeros(SIZE - 1, 2, dtype=torch.int32)}, "the shortlist of another model"),
+        ({"frequent": torch.arange(SIZE + 1, dtype=torch.int32)}, "the shortlist of another model"),
+        ({"frequent": torch.arange(SIZE, dtype=torch.int32) + 1}, "names pieces that the model does not have"),
+        ({"best": torch.full((SIZE, 2), -1, dtype=torch.int32)}, "names pieces that the model does not have"),
+        ({"best": torch.zeros(SIZE, 2)}, "names pieces that the model does not have"),
+        ({"source_bytes": torch.tensor([SIZE], dtype=torch.int32)}, "names pieces that the model does not have"),
+        ({"target_bytes": torch.tensor([SIZE], dtype=torch.int32)}, "names pieces that the model does not have"),
+    ],
+)
+def test_the_shortlist_of_something_else_is_refused(changed, message, tmp_path):
+    save_file(parts(), tmp_path / "good")
+    Shortlist.load(tmp_path / "good", SIZE, SIZE)
+    save_file(parts(**changed), tmp_path / "bad")
+    with pytest.raises(NmtError, match=f"bad: {message}; delete it, and the `nmt train` of this run makes it again"):
+        Shortlist.load(tmp_path / "bad", SIZE, SIZE)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no shortlist at all"])
+def test_a_file_that_is_missing_or_damaged_is_refused(content, tmp_path):
+    if content is not None:
+        (tmp_path / "s").write_bytes(content)
     with pytest.raises(NmtError, match="cannot read the shortlist"):
-        Shortlist.load(tmp_path / "none", SIZE, SIZE)
-    save_file({"best": torch.zeros(SIZE, 2, dtype=torch.int32)}, tmp_path / "part")
-    with pytest.raises(NmtError, match="the shortlist of another model; export the model again"):
-        Shortlist.load(tmp_path / "part", SIZE, SIZE)
-    Shortlist(torch.zeros(SIZE, 2), torch.arange(SIZE) + 1).save(tmp_path / "beyond")
-    with pytest.raises(NmtError, match="names pieces that the model does not have"):
-        Shortlist.load(tmp_path / "beyond", SIZE, SIZE)
+        Shortlist.load(tmp_path / "s", SIZE, SIZE)

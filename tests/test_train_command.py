@@ -9,6 +9,7 @@ import pytest
 
 from nmt.commands.main import main
 from nmt.config import load_recipe
+from nmt.inference.shortlist import Shortlist
 
 ROOT = Path(__file__).parent.parent
 SMALL = [
@@ -56,6 +57,21 @@ def test_average_export_and_info_take_a_run(corpus: list[str], tmp_path: Path, c
     assert f"nmt: error: {run}: cannot average 3 checkpoints, there are 2" in capsys.readouterr().err
     assert main(["export", run, str(tmp_path / "exported")]) == 1
     assert "exported: exists already" in capsys.readouterr().err
+
+
+def test_translate_and_evaluate_do_without_the_shortlist_when_told_to(
+    corpus: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, used = str(tmp_path / "run"), []
+    assert main(["train", *corpus, *SMALL, "--set", "training.epochs=1", "--run", run]) == 0
+    assert "nmt: made the lexical shortlist\n" in capsys.readouterr().err
+    load = Shortlist.load
+    monkeypatch.setattr(Shortlist, "load", lambda path, *sizes: used.append(path.name) or load(path, *sizes))
+    for command in (["translate", run, "-i", str(tmp_path / "corpus.nl")], ["evaluate", run, "--test", corpus[1]]):
+        for options, loaded in ((["--precision", "bf16"], 1), (["--precision", "bf16", "--no-shortlist"], 0), (["--precision", "fp32"], 0)):
+            used.clear()
+            assert main([*command, "--device", "cpu", *options]) == 0
+            assert used == ["shortlist.safetensors"] * loaded
 
 
 def test_a_recipe_names_its_run(

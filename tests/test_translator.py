@@ -9,12 +9,18 @@ from dataclasses import replace
 import pytest
 import torch
 
+from nmt.data.subwords import EOS
 from nmt.errors import NmtError
+from nmt.hashing import file_hash
+from nmt.inference.engine import Engine
 from nmt.inference.export import average_checkpoints, best_validation, export_model
+from nmt.inference.folder import open_folder
+from nmt.inference.packing import Kernels
 from nmt.inference.translator import Translator, choose_device
 from nmt.model.weights import read_weights
 from nmt.training.run import train
 
+FP32 = Kernels(precision="fp32")
 LINES = ["aap noot mies", "", "wim zus jet teun vuur gijs", "lam", "   ", "🙂 kees a\u2028b", "bok weide does hok duif schapen aap noot"]
 
 
@@ -217,6 +223,60 @@ def test_averaging_takes_the_mean_of_the_last_checkpoints(run, tmp_path):
         average_checkpoints(tmp_path / "damaged", 2, tmp_path / "other")
     with pytest.raises(NmtError, match=r"cannot average 99 checkpoints, there are \d"):
         average_checkpoints(run, 99, tmp_path / "other")
+
+
+def test_a_shortlist_is_found_wherever_its_model_is(run, tmp_path):
+    export_model(run, tmp_path / "exported")
+    export_model(tmp_path / "exported", tmp_path / "again")
+    average_checkpoints(run, 2, tmp_path / "mean")
+    made = (run / "shortlist.safetensors").read_bytes()
+    for path in (run, run / "best", (run / "last").resolve(), tmp_path / "exported", tmp_path / "again", tmp_path / "mean"):
+        assert open_folder(path).shortlist.read_bytes() == made
+        assert Translator.load(path, "cpu", "bf16").engine.shortlist is not None
+        assert Translator.load(path, "cpu", "bf16", shortlist=False).engine.shortlist is None
+        assert Translator.load(path, "cpu", "fp32").engine.shortlist is None
+    card = json.loads((tmp_path / "exported" / "model.json").read_text())
+    assert card["sha256"]["shortlist.safetensors"] == file_hash(run / "shortlist.safetensors")
+
+
+def test_a_model_without_a_shortlist_does_without(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run", symlinks=True)
+    (tmp_path / "run" / "shortlist.safetensors").unlink()
+    export_model(tmp_path / "run", tmp_path / "exported")
+    for path in (tmp_path / "run", tmp_path / "exported"):
+        assert open_folder(path).shortlist is None
+        assert Translator.load(path, "cpu", "bf16").engine.shortlist is None
+
+
+def test_a_damaged_shortlist_is_one_line_and_can_be_left_unused(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run", symlinks=True)
+    (tmp_path / "run" / "shortlist.safetensors").write_bytes(made_short := (run / "shortlist.safetensors").read_bytes()[:-1])
+    with pytest.raises(NmtError, match=r"run/shortlist.safetensors: cannot read the shortlist .*; delete it, and the `nmt train`"):
+        Translator.load(tmp_path / "run", "cpu", "bf16")
+    assert Translator.load(tmp_path / "run", "cpu", "bf16", shortlist=False).translate(["aap"])
+    export_model(run, tmp_path / "exported")
+    (tmp_path / "exported" / "shortlist.safetensors").write_bytes(made_short)
+    with pytest.raises(NmtError, match=r"shortlist.safetensors: not the file that was exported"):
+        Translator.load(tmp_path / "exported", "cpu", "bf16")
+
+
+@pytest.mark.parametrize("beam", [1, 5])
+def test_a_translation_found_with_a_shortlist_depends_on_no_neighbour(run, beam):
+    narrow = Translator.load(run, "cpu", "bf16")
+    translator = Translator(narrow.model, narrow.subwords, narrow.recipe, "fp32", Engine(narrow.model, FP32, narrow.engine.shortlist))
+    together = translator.nbest(LINES, 1, beam=beam)
+    for line, (best,) in zip(LINES, together, strict=True):
+        (alone,) = translator.nbest([line], 1, beam=beam)[0]
+        assert alone.text == best.text
+        assert alone.log_prob == pytest.approx(best.log_prob, abs=1e-4)
+
+
+def test_rare_characters_can_be_copied_with_a_shortlist(run):
+    translator = Translator.load(run, "cpu", "bf16")
+    line = "aap \U0001f642 noot"
+    wanted = set(translator.subwords.target.encode([line])[0])
+    candidates_C, allowed_BC = translator.engine.shortlist.candidates(torch.tensor([[*translator.subwords.source.encode([line])[0], EOS]]))
+    assert wanted <= set(candidates_C[allowed_BC[0]].tolist())
 
 
 def test_links_to_checkpoints_are_models_and_weights_can_be_read_by_others(run, translator):

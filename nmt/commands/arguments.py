@@ -35,6 +35,12 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
         "--beam", metavar="K", type=at_least(1), help="hypotheses kept for each sentence; 1 is greedy (default: the recipe's)"
     )
     parser.add_argument("--length-alpha", metavar="A", type=not_negative, help="score = log-probability / length^A (default: the recipe's)")
+    parser.add_argument(
+        "--no-shortlist",
+        dest="shortlist",
+        action="store_false",
+        help="look at every target piece, not only at those the source may call for (fp32, ensembles and GPUs always do)",
+    )
 
 
 def not_negative(text: str) -> float:

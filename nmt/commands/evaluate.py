@@ -84,8 +84,8 @@ def _refuse_contradictions(arguments: argparse.Namespace) -> None:
         raise UsageError("--test names source and reference together: leave out --source and --reference")
     if arguments.source is not None and not arguments.reference:
         raise UsageError("--source needs --reference FILE, the human translations of its lines")
-    if not model_given and (arguments.save or arguments.beam or arguments.length_alpha is not None):
-        raise UsageError("--save, --beam and --length-alpha need a MODEL to translate with: give --test or --source")
+    if not model_given and (arguments.save or arguments.beam or arguments.length_alpha is not None or not arguments.shortlist):
+        raise UsageError("--save, --beam, --length-alpha and --no-shortlist need a MODEL to translate with: give --test or --source")
     if arguments.save and (len(arguments.inputs) > 1 or len(arguments.test or [""]) > 1):
         raise UsageError("--save writes the translations of one MODEL on one test set")
     if (arguments.paired or arguments.paired_ar) and len(set(arguments.inputs)) < 2:
@@ -117,7 +117,7 @@ def _test_sets(arguments: argparse.Namespace) -> "list[Benchmark]":
     from nmt.inference.translator import Translator
 
     models = {
-        str(path): Translator.load(path, device=arguments.device, precision=arguments.precision)
+        str(path): Translator.load(path, device=arguments.device, precision=arguments.precision, shortlist=arguments.shortlist)
         for path in arguments.inputs
         if path not in files
     }

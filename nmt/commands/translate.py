@@ -74,6 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         model=arguments.model,
         device=arguments.device,
         precision=arguments.precision,
+        shortlist=arguments.shortlist,
         name=name,
         form=form,
         n_best=arguments.n_best,

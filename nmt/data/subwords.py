@@ -76,6 +76,11 @@ class Subwords:
         _check_unicode(lines)
         return self._sampler.sample(lines, alpha, seed) if alpha else self.encode(lines)
 
+    @property
+    def byte_pieces(self) -> list[int]:
+        """The pieces that write one byte of a character that no other piece has; none without `byte_fallback`."""
+        return [piece for piece in range(self.size) if self._processor.is_byte(piece)]
+
     @cached_property
     def _sampler(self) -> SubwordSampler:
         return SubwordSampler(self._processor)

@@ -9,12 +9,11 @@ from nmt.inference.packed_decoder import PackedDecoder, PackedDecoderState
 from nmt.inference.packed_encoder import PackedEncoder
 from nmt.inference.packing import Kernels, PackedLinear
 from nmt.inference.reading import PackedMemory
+from nmt.inference.short_output import ShortOutput, moments, short_output
 from nmt.inference.shortlist import Shortlist
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.candidates import TORCH
 from nmt.search.picks import Hypothesis
-
-FEW_SENTENCES = 3  # of a batch: choosing their candidates takes longer than reading all pieces
 
 
 class EngineState(NamedTuple):
@@ -24,19 +23,23 @@ class EngineState(NamedTuple):
     decoder: PackedDecoderState
     heads: int
     candidates_C: Tensor | None  # the pieces that the columns of the logits stand for; None: all
-    output: PackedLinear
+    output: PackedLinear | ShortOutput
 
     def select(self, rows_N: Tensor, sentences_B: Tensor | None) -> Self:
         """Rows in a new order; `sentences_B` are the sentences that stay, None for all."""
-        memory = self.memory if sentences_B is None else self.memory.select(sentences_B, self.heads)
-        return self._replace(memory=memory, decoder=self.decoder.select(rows_N))
+        chosen = self._replace(decoder=self.decoder.select(rows_N))
+        if sentences_B is None:
+            return chosen
+        output = self.output.select(sentences_B) if isinstance(self.output, ShortOutput) else self.output
+        return chosen._replace(memory=self.memory.select(sentences_B, self.heads), output=output)
 
 
 class Engine:
     """Seq2Seq.encode and Seq2Seq.step, faster. Its methods change nothing and may be called from several threads.
 
     With a shortlist the logits have one column for each candidate of the batch, in rising order of the pieces, so that PAD, UNK, BOS and
-    EOS keep their numbers; `state.candidates_C` turns what a search found back into pieces.
+    EOS keep their numbers; `state.candidates_C` turns what a search found back into pieces. The candidates of other sentences are -inf:
+    what is found for a sentence does not depend on its neighbours in the batch.
     """
 
     chooser = TORCH
@@ -50,6 +53,7 @@ class Engine:
             weight_VE = model.output.weight.detach()
             self.output = PackedLinear(weight_VE, None, kernels)
             self.kernels, self.shortlist = kernels, shortlist
+            self.moments = moments(weight_VE)
             self.weight_VE = weight_VE.bfloat16() if kernels.rounded_to_bf16 else weight_VE
 
     def encode(self, source_BS: Tensor, lengths_B: Tensor, shortlisted: bool = True) -> EngineState:
@@ -57,11 +61,11 @@ class Engine:
         states_BSH, final_BH = self.encoder.read(source_BS, lengths_B)
         attention = self.decoder.attention
         memory, decoder = attention.memory(states_BSH, lengths_B), self.decoder.initial_state(final_BH)
-        if self.shortlist is None or not shortlisted or len(source_BS) <= FEW_SENTENCES:
+        if self.shortlist is None or not shortlisted:
             return EngineState(memory, decoder, attention.heads, None, self.output)
-        candidates_C = self.shortlist.candidates(source_BS)
+        candidates_C, allowed_BC = self.shortlist.candidates(source_BS)
         precision = "bf16" if self.kernels.rounded_to_bf16 else "fp32"  # packing int8 takes longer than it saves in one batch
-        output = PackedLinear(self.weight_VE.index_select(0, candidates_C), None, Kernels(precision=precision))
+        output = short_output(self.weight_VE, self.moments, candidates_C, allowed_BC, Kernels(precision=precision))
         return EngineState(memory, decoder, attention.heads, candidates_C, output)
 
     def step(self, pieces_N: Tensor, state: EngineState) -> tuple[Tensor, EngineState]:

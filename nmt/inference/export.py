@@ -1,4 +1,4 @@
-"""Self-contained model folders: weights, recipe, subwords and a card with score, signature and hashes."""
+"""Self-contained model folders: weights, recipe, subwords, shortlist and a card with score, signature and hashes."""
 
 import json
 import os
@@ -15,6 +15,7 @@ from nmt.config import dump_recipe
 from nmt.errors import NmtError
 from nmt.hashing import file_hash
 from nmt.inference.folder import CARD, FORMAT, ModelFolder, check_weights, empty_network, load_network, open_folder
+from nmt.inference.shortlist import SHORTLIST
 from nmt.model.weights import named_weights, read_weights, save_weights
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -78,6 +79,8 @@ def _write(folder: ModelFolder, weights: Mapping[str, Tensor], output: Path, pre
     save_weights({name: value.to(DTYPES[precision]) for name, value in weights.items()}, partial / "model.safetensors")
     (partial / "recipe.toml").write_text(dump_recipe(folder.recipe), encoding="utf-8")
     folder.subwords.save(partial)
+    if folder.shortlist:
+        shutil.copyfile(folder.shortlist, partial / SHORTLIST)
     hashes = {file.name: file_hash(file) for file in sorted(partial.iterdir())}
     card = {"format": FORMAT, "nmt": __version__, "precision": precision, "validation": validation, "sha256": hashes}
     (partial / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")

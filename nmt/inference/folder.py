@@ -11,6 +11,7 @@ from nmt.config import Recipe, load_recipe
 from nmt.data.subwords import SubwordPair
 from nmt.errors import NmtError
 from nmt.hashing import file_hash
+from nmt.inference.shortlist import SHORTLIST
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model.weights import adopt_weights, read_weights
 
@@ -25,6 +26,7 @@ class ModelFolder(NamedTuple):
     recipe: Recipe
     subwords: SubwordPair
     weights: Path
+    shortlist: Path | None  # None: it has none
     card: dict[str, Any]  # of an exported model; empty for a run
 
 
@@ -38,7 +40,7 @@ def open_folder(path: Path) -> ModelFolder:
         raise NmtError(f"{path}: no such model folder; name a run of `nmt train` or a folder of `nmt export`")
     if (path / CARD).exists():
         card = _checked_card(path)
-        return ModelFolder(path, load_recipe(path / "recipe.toml"), SubwordPair.load(path), path / "model.safetensors", card)
+        return _parts(path, path, path / "model.safetensors", card)
     real = path.resolve()
     run = real.parent.parent if real.parent.name == "checkpoints" else path
     if not (run / "recipe.toml").exists():
@@ -46,7 +48,7 @@ def open_folder(path: Path) -> ModelFolder:
     for checkpoint in (path, path / "best", path / "last"):
         if (checkpoint / "averaged.safetensors").exists():
             check_weights(checkpoint / "averaged.safetensors")
-            return ModelFolder(path, load_recipe(run / "recipe.toml"), SubwordPair.load(run), checkpoint / "averaged.safetensors", {})
+            return _parts(path, run, checkpoint / "averaged.safetensors", {})
     raise NmtError(f"{path}: the run has no checkpoint yet; let `nmt train` reach its first one")
 
 
@@ -61,6 +63,12 @@ def open_members(first: ModelFolder, paths: Sequence[str | Path]) -> list[ModelF
         if folder.subwords.models != first.subwords.models:
             raise NmtError(f"{folder.path}: its subwords are not those of {first.path}; an ensemble needs models with the same subwords")
     return folders
+
+
+def _parts(path: Path, root: Path, weights: Path, card: dict[str, Any]) -> ModelFolder:
+    shortlist = root / SHORTLIST
+    subwords = SubwordPair.load(root)
+    return ModelFolder(path, load_recipe(root / "recipe.toml"), subwords, weights, shortlist if shortlist.exists() else None, card)
 
 
 def check_weights(weights: Path) -> None:

@@ -15,7 +15,7 @@ from nmt.inference.folder import ModelFolder, load_network
 from nmt.inference.forced import Forced, force_decode
 from nmt.inference.native.engine import NativeState
 from nmt.inference.packing import Kernels
-from nmt.inference.shortlist import SHORTLIST, Shortlist
+from nmt.inference.shortlist import Shortlist
 from nmt.model.seq2seq import Seq2Seq, TranslationState
 from nmt.search.beam import beam_search
 from nmt.search.candidates import TORCH, Chooser
@@ -82,22 +82,21 @@ class Predictor:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
 
-def load_predictor(folder: ModelFolder, device: torch.device, precision: str | Kernels) -> Predictor:
-    """The network of a model folder in its form for this device; `precision` as of Translator.load.
+def load_predictor(folder: ModelFolder, device: torch.device, precision: str | Kernels, shortlist: bool) -> Predictor:
+    """The network of a model folder in its form for this device; `precision` and `shortlist` as of Translator.load.
 
     Raises:
-        NmtError: no such precision, or not on this device; the weights are not those of the recipe.
+        NmtError: no such precision, or not on this device; weights or shortlist are not those of the recipe.
     """
     model = load_network(folder, device)
     if device.type == "cuda":
         if isinstance(precision, Kernels) or precision not in ("auto", "fp32", "bf16"):
             raise NmtError(f"precision {precision!r} is not for a GPU; use auto, fp32 or bf16")
         return Predictor(model, "bf16" if precision == "auto" else precision, None)
-    file = folder.weights.parent / SHORTLIST
-    shortlist = None
-    if precision != "fp32" and file.exists():
-        shortlist = Shortlist.load(file, folder.subwords.source.size, folder.subwords.target.size)
-    found = choose_engine(model, precision, shortlist)
+    candidates = None
+    if shortlist and folder.shortlist and precision != "fp32":
+        candidates = Shortlist.load(folder.shortlist, folder.subwords.source.size, folder.subwords.target.size)
+    found = choose_engine(model, precision, candidates)
     return Predictor(model, found.precision, found.engine, found.remark)
 
 

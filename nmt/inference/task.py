@@ -38,6 +38,7 @@ class TranslationTask:
     model: Path
     device: str  # auto, cpu or cuda
     precision: str | Kernels  # Kernels: what a probe has chosen, so that no other process chooses otherwise
+    shortlist: bool  # whether one is used where the model has it
     name: str  # of the input, in notes
     form: str  # one of FORMATS
     n_best: int | None = None
@@ -55,7 +56,7 @@ class TranslationTask:
 
         if choose_device(self.device).type == "cpu":
             torch.set_num_threads(1)
-        return Translator.load(self.model, self.device, self.precision, self.ensemble)
+        return Translator.load(self.model, self.device, self.precision, self.ensemble, self.shortlist)
 
     def render(self, translator: Translator, chunk: Chunk) -> Rendered:
         """Translates a chunk and writes it as the user wants it."""

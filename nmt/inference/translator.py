@@ -75,20 +75,28 @@ class Translator:
         self.device = model.output.weight.device
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "auto", precision: str | Kernels = "auto", ensemble: Sequence[str | Path] = ()) -> Self:
+    def load(
+        cls,
+        path: str | Path,
+        device: str = "auto",
+        precision: str | Kernels = "auto",
+        ensemble: Sequence[str | Path] = (),
+        shortlist: bool = True,
+    ) -> Self:
         """A training run, one of its checkpoints, or an exported model; with `ensemble` the mean of its predictions and of those models'.
 
         `device` is auto (a GPU where there is one), cpu or cuda; `precision` is fp32, bf16, int8 or auto: on a GPU
-        bf16, on a CPU the fastest by a probe of some milliseconds. Kernels are what such a probe has chosen before.
-        With bf16 and int8 a shortlist is used where the folder has one.
+        bf16, on a CPU the fastest by a probe of some milliseconds; Kernels are what such a probe has chosen before. With bf16 and int8 on
+        a CPU the folder's shortlist is used where it has one, unless `shortlist` is False; with fp32 and in an ensemble every piece is a
+        candidate, whatever it says.
 
         Raises:
             NmtError: the folder is no model, is damaged, or the device is not there; a model of the ensemble has other subwords.
         """
         chosen, folder = choose_device(device), open_folder(Path(path))
         members = open_members(folder, ensemble)
-        first = load_predictor(folder, chosen, precision)
-        others = [load_predictor(member, chosen, first.chosen_precision) for member in members]
+        first = load_predictor(folder, chosen, precision, shortlist)
+        others = [load_predictor(member, chosen, first.chosen_precision, shortlist) for member in members]
         return cls(first.model, folder.subwords, folder.recipe, first.precision, first.engine, others, first.remark)
 
     def translate(

@@ -1,4 +1,4 @@
-"""The run folder: recipe, subwords, data in pieces, metrics; made once, taken up again by the same command."""
+"""The run folder: recipe, subwords, data in pieces, shortlist, metrics; made once, taken up again by the same command."""
 
 import fcntl
 import json
@@ -19,6 +19,8 @@ from nmt.data.corpus import Pair, fingerprint, read_pairs
 from nmt.data.store import Store, build_store, open_store
 from nmt.data.subwords import SubwordPair, train_subword_pair
 from nmt.errors import NmtError
+from nmt.inference.shortlist import SHORTLIST, Shortlist
+from nmt.training.lexicon import learn_shortlist
 
 # What may differ when a run is taken up again; all else would make it another run.
 CHANGEABLE = {f"training.{key}" for key in ("device", "threads", "epochs", "patience", "keep", "save_minutes", "report_every")}
@@ -67,6 +69,9 @@ def prepare(recipe: Recipe, run: Path) -> Iterator[str | Materials]:
         yield f"learnt {subwords.source.size:,} subword pieces" + ("" if subwords.joint else f" and {subwords.target.size:,}")
     mark = sha256(b"\0".join([content.encode(), subwords.source.model, subwords.target.model, repr(data).encode()])).hexdigest()
     store = _store(run, recipe, subwords, mark)
+    if not (run / SHORTLIST).exists():
+        _save_shortlist(learn_shortlist(store, subwords), run)
+        yield "made the lexical shortlist"
     recipe = _resolved(recipe, subwords, len(store))
     write_atomically(run / "recipe.toml", dump_recipe(recipe))
     yield Materials(recipe, subwords, store)
@@ -102,6 +107,7 @@ def _store(run: Path, recipe: Recipe, subwords: SubwordPair, mark: str) -> Store
             return store
         if any(run.glob("checkpoints/update-*")):
             raise NmtError(f"{run}: the training data have changed since this run began; put them back or choose another --run")
+    (run / SHORTLIST).unlink(missing_ok=True)
     audit = Audit()
     return build_store(folder, _clean(recipe, audit), subwords, recipe.data, audit, mark)
 
@@ -122,8 +128,8 @@ def _agreed(recipe: Recipe, run: Path) -> Recipe:
         if not different:
             recipe = agreed
         elif not any(run.glob("checkpoints/update-*")):
-            for subwords in run.glob("subwords*.model"):
-                subwords.unlink()
+            for file in (*run.glob("subwords*.model"), *run.glob(SHORTLIST)):
+                file.unlink()
             shutil.rmtree(run / "data", ignore_errors=True)
         else:
             key = different[0]
@@ -155,6 +161,14 @@ def _save_subwords(subwords: SubwordPair, run: Path) -> None:
     for file in sorted(temporary.iterdir()):
         os.replace(file, run / file.name)
     temporary.rmdir()
+
+
+def _save_shortlist(shortlist: Shortlist, run: Path) -> None:
+    temporary = run / f".{SHORTLIST}.writing"
+    shortlist.save(temporary)
+    with open(temporary, "rb") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, run / SHORTLIST)
 
 
 def write_atomically(path: Path, text: str) -> None:

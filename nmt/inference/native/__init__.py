@@ -5,7 +5,7 @@ Every function reads and writes arrays of its caller and gives up the interprete
 """
 
 import ctypes
-from ctypes import POINTER, Structure, c_int64, c_void_p
+from ctypes import POINTER, Structure, c_float, c_int64, c_void_p
 from functools import cache
 
 import torch
@@ -72,6 +72,8 @@ class MemoryArrays(Structure):
         ("offsets", c_void_p),
         ("candidates", c_void_p),
         ("allowed", c_void_p),
+        ("others", c_void_p),
+        ("half_variance", c_float),
     )
 
 

@@ -30,6 +30,8 @@ struct Memory {
     const int64_t* offsets;   // [sentences + 1]: the positions of each sentence
     const int64_t* candidates;  // [columns]: the pieces that the columns of the logits stand for; null: all pieces
     const uint64_t* allowed;    // [sentences][columns / 64] bits: the columns that a sentence may use; null: all
+    const float* others;        // [sentences]: the logarithm of how many pieces a sentence may not use; null: there are none
+    float half_variance;        // of the rows of the output layer
 };
 
 // What a step reads and writes; mirrors StepArrays.
@@ -120,6 +122,19 @@ void write_logits(const Matrix& output, const Memory& memory, const Step& step, 
     });
 }
 
+// The first column, PAD's, stands for the pieces that a sentence may not use: what nmt/inference/short_output.py adds to their mean.
+void count_others(const Memory& memory, const Step& step, const float* vectors, int64_t width, int64_t columns) {
+    const int64_t beam = step.rows / step.sentences;
+    for (int64_t row = 0; row < step.rows; ++row) {
+        __m512 squares = _mm512_setzero_ps();
+        for (int64_t i = 0; i < width; i += LANES) {
+            const __m512 values = _mm512_loadu_ps(vectors + row * width + i);
+            squares = _mm512_fmadd_ps(values, values, squares);
+        }
+        step.logits[row * columns] += memory.others[step.sentence[row / beam]] + memory.half_variance * _mm512_reduce_add_ps(squares);
+    }
+}
+
 }  // namespace
 }  // namespace nmt
 
@@ -191,6 +206,7 @@ void nmt_step(const Decoder* decoder, const Matrix* output, const Memory* memory
     for (int64_t n = 0; n < N; ++n)
         inputs.scales[n] = quantise<1>({{vectors.data() + n * inputs.width, static_cast<int>(inputs.width)}}, inputs.row(n));
     write_logits(*output, *memory, *step, inputs);
+    if (memory->others) count_others(*memory, *step, vectors.data(), inputs.width, output->columns);
 }
 
 // Some columns of a matrix, in this order: what a shortlist leaves of the output layer.

@@ -4,10 +4,12 @@ import ctypes
 import math
 from typing import NamedTuple, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from nmt.config import ModelConfig
+from nmt.data.subwords import PAD
 from nmt.inference.gates import merged_weights
 from nmt.inference.native import (
     CellArrays,
@@ -22,6 +24,7 @@ from nmt.inference.native import (
 )
 from nmt.inference.native.choice import NATIVE
 from nmt.inference.native.packing import PANEL, PackedCell, PackedMatrix, piece_table
+from nmt.inference.short_output import moments
 from nmt.inference.shortlist import Shortlist
 from nmt.model.attention import MultiplicativeAttention
 from nmt.model.cells import Recurrence
@@ -53,10 +56,12 @@ class NativeMemory:
         values: Tensor,  # [positions, H], half precision
         offsets: Tensor,  # [B + 1]
         candidates_C: Tensor | None,  # the pieces that the columns of the logits stand for; None: all
-        allowed: Tensor | None,  # [B, C / 64], 64 bits each: the candidates of each sentence; None: all
+        allowed: Tensor | None,  # [B, C / 8], 8 bits each: the candidates of each sentence; None: all
+        others_B: Tensor | None,  # log of how many pieces are no candidates of each sentence; None: there are none
+        half_variance: float,  # of the rows of the output layer
     ) -> None:
-        self.tensors = keys, values, offsets, candidates_C, allowed  # kept alive: the arrays point to them
-        self.arrays = MemoryArrays(*(address(tensor) for tensor in self.tensors))
+        self.tensors = keys, values, offsets, candidates_C, allowed, others_B  # kept alive: the arrays point to them
+        self.arrays = MemoryArrays(*(address(tensor) for tensor in self.tensors), half_variance)
 
 
 class NativeState(NamedTuple):
@@ -84,17 +89,23 @@ class NativeEngine:
         with torch.no_grad():
             self.encoder = _Encoder(model.encoder, model.source_embedding.weight.detach() * model.scale)
             self.decoder = _Decoder(model.decoder, model.target_embedding.weight.detach() * model.scale)
-            self.output = PackedMatrix.of(model.output.weight.detach())
-            self.shortlist = shortlist
+            weight_VE = model.output.weight.detach()
+            self.output, self.moments = PackedMatrix.of(weight_VE), moments(weight_VE)
+            self.mean = PackedMatrix.of(self.moments.mean_E[None])
+            self.shortlist, self.size = shortlist, len(weight_VE)
 
     def encode(self, source_BS: Tensor, lengths_B: Tensor, shortlisted: bool = True) -> NativeState:
         """Reads the source; the result has one row a sentence. Not `shortlisted`: the logits have a column for each piece."""
         states, final_BH, offsets = self.encoder.read(source_BS, lengths_B)
-        candidates_C, allowed, output = None, None, self.output
+        candidates_C, allowed, others_B, output = None, None, None, self.output
         if self.shortlist is not None and shortlisted:
-            candidates_C = self.shortlist.candidates(source_BS)
+            candidates_C, allowed_BC = self.shortlist.candidates(source_BS)
+            allowed = torch.from_numpy(np.packbits(allowed_BC.numpy(), axis=1, bitorder="little"))
+            others_B = (self.size - allowed_BC.sum(1)).log()
             output = select_columns(self.output, candidates_C)
-        memory = NativeMemory(linear(self.decoder.key, states).half(), states.half(), offsets, candidates_C, allowed)
+            put_column(output, PAD, self.mean)
+        keys, half_variance = linear(self.decoder.key, states).half(), self.moments.variance / 2
+        memory = NativeMemory(keys, states.half(), offsets, candidates_C, allowed, others_B, half_variance)
         return NativeState(memory, self.decoder.initial_state(final_BH), None, torch.arange(len(lengths_B)), candidates_C, output)
 
     def step(self, pieces_N: Tensor, state: NativeState) -> tuple[Tensor, NativeState]:
@@ -176,3 +187,11 @@ def select_columns(matrix: PackedMatrix, columns_C: Tensor) -> PackedMatrix:
     scales_C, starts_C, bias_C = torch.empty(C), torch.empty(C, dtype=torch.int32), torch.empty(C)
     functions().nmt_select_columns(matrix.arrays, address(columns_C), C, *(address(part) for part in (weights, scales_C, starts_C, bias_C)))
     return PackedMatrix(weights, scales_C, starts_C, bias_C, matrix.inputs)
+
+
+def put_column(matrix: PackedMatrix, column: int, other: PackedMatrix) -> None:
+    """Replaces a column of the first 64 by the first one of another matrix."""
+    (weights, *rest), (other_weights, *other_rest) = matrix.tensors, other.tensors
+    weights.view(-1, matrix.inputs // 4, PANEL, 4)[0, :, column] = other_weights.view(-1, matrix.inputs // 4, PANEL, 4)[0, :, 0]
+    for part_C, other_C in zip(rest, other_rest, strict=True):
+        part_C[column] = other_C[0]
