@@ -25,6 +25,8 @@ from nmt.inference.workers import AHEAD, render_all
 ROOT = Path(__file__).parent.parent
 KINDS = [b"", b"de kat", b"een hond \xff", "de 🙂 kat\u2028 zit".encode(), b"a\rb", b"mat", b"de hond " * 60]
 
+TRANSLATOR = SimpleNamespace(predictor=SimpleNamespace(chosen_precision="fp32"))  # its task needs no more of it
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
@@ -59,7 +61,7 @@ def rendered(given: Iterator[Chunk], workers: int = 2) -> tuple[list[Rendered], 
     """What came, and the error that ended it."""
     results = []
     try:
-        for result in render_all(Whim(), SimpleNamespace(engine=None), given, workers):  # type: ignore[arg-type]
+        for result in render_all(Whim(), TRANSLATOR, given, workers):  # type: ignore[arg-type]
             results.append(result)
     except Exception as error:
         return results, error
@@ -114,7 +116,7 @@ def test_no_more_is_read_than_workers_need() -> None:
             read.append(Chunk(number, [Line("a")]))
             yield read[-1]
 
-    results = render_all(Whim(), SimpleNamespace(engine=None), endless(), 2)  # type: ignore[arg-type]
+    results = render_all(Whim(), TRANSLATOR, endless(), 2)  # type: ignore[arg-type]
     for given in range(1, 30):
         next(results)
         assert len(read) <= given + 2 * AHEAD
@@ -166,7 +168,8 @@ def test_the_probe_chooses_once_for_all(model: str, text: Path, tmp_path: Path, 
     monkeypatch.setattr("nmt.inference.workers._Workers", record)
     kernels = SimpleNamespace(precision="int8", name="the ones of this machine")
     monkeypatch.setattr(
-        "nmt.inference.translator.Translator.load", lambda *_, **__: SimpleNamespace(engine=SimpleNamespace(kernels=kernels), **ON_CPU)
+        "nmt.inference.translator.Translator.load",
+        lambda *_, **__: SimpleNamespace(predictor=SimpleNamespace(chosen_precision=kernels), remark="", **ON_CPU),
     )
     assert translate(model, "-i", str(text), "--workers", "2") == 1
     assert given[0].precision is kernels

@@ -14,6 +14,7 @@ class Whim:
     """A task without a model: each line says what shall happen."""
 
     name: str = "in"
+    precision: str = "auto"
 
     def load(self) -> str:
         return "loaded"
