@@ -32,6 +32,10 @@ class Ensemble:
     def __init__(self, members: Sequence[Predictor]) -> None:
         self.members = list(members)
 
+    def batch_pieces(self, most: int, beam: int) -> int:
+        """As of its first member."""
+        return self.members[0].batch_pieces(most, beam)
+
     @property
     def chosen_precision(self) -> str | Kernels:
         """As of its first member."""

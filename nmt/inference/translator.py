@@ -166,7 +166,7 @@ class Translator:
         texts, prefixes = [text for text, _ in lines], [prefix for _, prefix in lines]
         segments = cut_lines(texts, prefixes, self.subwords, self.recipe.data.max_length)
         results: list[list[Translation]] = [[] for _ in segments]
-        for batch in segment_batches(segments, self.search.batch_pieces):
+        for batch in segment_batches(segments, self.predictor.batch_pieces(self.search.batch_pieces, wish.beam)):
             for index, translations in zip(batch, self._translate_batch([segments[index] for index in batch], wish), strict=True):
                 results[index] = translations
         parts: list[list[SegmentTranslations]] = [[] for _ in lines]

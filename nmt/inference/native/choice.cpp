@@ -17,13 +17,20 @@ float block_maximum(const float* logits) {
     return _mm512_reduce_max_ps(largest);
 }
 
-// log sum exp, never below the maximum, so that no log-probability exceeds 0; NaN if any logit is.
+// log sum exp, never below the maximum, so that no log-probability exceeds 0; NaN if any logit is. Summed in whole numbers of 2^-40: the
+// order of the columns, which depends on the batch, changes nothing.
 float log_normaliser(const float* logits, int64_t columns, float maximum) {
-    __m512 total = _mm512_setzero_ps();
-    for (int64_t i = 0; i < columns; i += LANES)
-        total = _mm512_add_ps(total, exp16(_mm512_sub_ps(_mm512_loadu_ps(logits + i), _mm512_set1_ps(maximum))));
-    const float sum = _mm512_reduce_add_ps(total);
-    return std::isnan(sum) ? sum : std::log(std::max(sum, 1.0f)) + maximum;
+    __m512i total = _mm512_setzero_si512();
+    __mmask16 undefined = 0;
+    for (int64_t i = 0; i < columns; i += LANES) {
+        const __m512 power = exp16(_mm512_sub_ps(_mm512_loadu_ps(logits + i), _mm512_set1_ps(maximum)));
+        undefined |= _mm512_cmp_ps_mask(power, power, _CMP_UNORD_Q);
+        const __m512 units = _mm512_mul_ps(power, _mm512_set1_ps(0x1p40f));
+        total = _mm512_add_epi64(total, _mm512_cvtps_epi64(_mm512_castps512_ps256(units)));
+        total = _mm512_add_epi64(total, _mm512_cvtps_epi64(_mm512_extractf32x8_ps(units, 1)));
+    }
+    const double sum = static_cast<double>(_mm512_reduce_add_epi64(total)) * 0x1p-40;
+    return undefined ? NAN : static_cast<float>(std::log(std::max(sum, 1.0))) + maximum;
 }
 
 struct Candidate {

@@ -108,18 +108,33 @@ void attend(const Decoder& decoder, const Memory& memory, const Step& step, cons
     }
 }
 
-// The logits of a step; columns that a sentence may not use become -inf.
+// The logits of a step. Columns that a sentence may not use become -inf; a panel of which it may use none is not computed for it.
 void write_logits(const Matrix& output, const Memory& memory, const Step& step, const Inputs& inputs) {
     const int64_t beam = step.rows / step.sentences, panels = output.columns / PANEL;
-    multiply(output, inputs, step.rows, [&](int64_t panel, int64_t row, const __m512(&products)[REGISTERS]) {
-        float* logits = step.logits + row * output.columns + panel * PANEL;
-        const uint64_t allowed = memory.allowed ? memory.allowed[step.sentence[row / beam] * panels + panel] : ~uint64_t{0};
-        for (int c = 0; c < REGISTERS; ++c) {
-            const __m512 logit = _mm512_add_ps(products[c], _mm512_loadu_ps(output.bias + panel * PANEL + c * LANES));
-            _mm512_storeu_ps(logits + c * LANES,
-                             _mm512_mask_mov_ps(_mm512_set1_ps(-INFINITY), static_cast<__mmask16>(allowed >> (16 * c)), logit));
+    auto allowed = [&](int64_t panel, int64_t row) {
+        return memory.allowed ? memory.allowed[step.sentence[row / beam] * panels + panel] : ~uint64_t{0};
+    };
+    const __m512 never = _mm512_set1_ps(-INFINITY);
+    std::vector<int64_t> rows;
+    for (int64_t panel = 0; panel < panels; ++panel) {
+        rows.clear();
+        for (int64_t row = 0; row < step.rows; ++row) {
+            if (allowed(panel, row)) {
+                rows.push_back(row);
+            } else {
+                for (int c = 0; c < REGISTERS; ++c) _mm512_storeu_ps(step.logits + row * output.columns + panel * PANEL + c * LANES, never);
+            }
         }
-    });
+        multiply_rows(output, panel, inputs, rows.data(), rows.size(), [&](int64_t, int64_t row, const __m512(&products)[REGISTERS]) {
+            float* logits = step.logits + row * output.columns + panel * PANEL;
+            const uint64_t bits = allowed(panel, row);
+            UNROLL
+            for (int c = 0; c < REGISTERS; ++c) {
+                const __m512 logit = _mm512_add_ps(products[c], _mm512_loadu_ps(output.bias + panel * PANEL + c * LANES));
+                _mm512_storeu_ps(logits + c * LANES, _mm512_mask_mov_ps(never, static_cast<__mmask16>(bits >> (16 * c)), logit));
+            }
+        });
+    }
 }
 
 // The first column, PAD's, stands for the pieces that a sentence may not use: what nmt/inference/short_output.py adds to their mean.

@@ -33,6 +33,7 @@ from nmt.model.encoder import BidirectionalLayer, Encoder
 from nmt.model.seq2seq import Seq2Seq
 
 LANES = 16
+SHARED = 0.1  # of the sentences of a batch: a piece that more of them may use is among those that are computed for all
 
 
 def why_not(config: ModelConfig) -> str | None:
@@ -99,7 +100,7 @@ class NativeEngine:
         states, final_BH, offsets = self.encoder.read(source_BS, lengths_B)
         candidates_C, allowed, others_B, output = None, None, None, self.output
         if self.shortlist is not None and shortlisted:
-            candidates_C, allowed_BC = self.shortlist.candidates(source_BS)
+            candidates_C, allowed_BC = grouped(*self.shortlist.candidates(source_BS))
             allowed = torch.from_numpy(np.packbits(allowed_BC.numpy(), axis=1, bitorder="little"))
             others_B = (self.size - allowed_BC.sum(1)).log()
             output = select_columns(self.output, candidates_C)
@@ -178,6 +179,19 @@ def linear(matrix: PackedMatrix, inputs_NI: Tensor) -> Tensor:
     outputs_NO = torch.empty(len(inputs_NI), matrix.columns)
     functions().nmt_linear(matrix.arrays, address(inputs_NI), len(inputs_NI), address(outputs_NO))
     return outputs_NO
+
+
+def grouped(candidates_C: Tensor, allowed_BC: Tensor) -> tuple[Tensor, Tensor]:
+    """The candidates with those of many sentences first, then those of each sentence side by side: most panels are for few sentences.
+
+    PAD, UNK, BOS and EOS, which every sentence may use, keep their places.
+    """
+    allowed = allowed_BC.numpy()
+    counts = allowed.sum(0)
+    owners = np.where(counts > SHARED * len(allowed), -1, allowed.argmax(0))
+    owners[counts == 0] = len(allowed)
+    order = np.argsort(owners, kind="stable")
+    return candidates_C[order], torch.from_numpy(allowed.take(order, 1))
 
 
 def select_columns(matrix: PackedMatrix, columns_C: Tensor) -> PackedMatrix:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <numeric>
 #include <vector>
 
 #include "vector.h"
@@ -44,7 +45,7 @@ inline void add_products(__m512i& sums, __m512i inputs, __m512i weights) {
 
 // The products of ROWS rows and one panel, as floats without bias: result[row][register].
 template <int ROWS>
-inline void multiply_panel(const Matrix& matrix, int64_t panel, const Inputs& inputs, int64_t first, __m512 (&result)[ROWS][REGISTERS]) {
+inline void multiply_panel(const Matrix& matrix, int64_t panel, const Inputs& inputs, const int64_t* rows, __m512 (&result)[ROWS][REGISTERS]) {
     __m512i sums[ROWS][REGISTERS];
     UNROLL
     for (auto& row : sums)
@@ -53,7 +54,7 @@ inline void multiply_panel(const Matrix& matrix, int64_t panel, const Inputs& in
     const int8_t* weights = matrix.weights + panel * matrix.inputs * PANEL;
     const uint8_t* row[ROWS];
     UNROLL
-    for (int r = 0; r < ROWS; ++r) row[r] = inputs.row(first + r);
+    for (int r = 0; r < ROWS; ++r) row[r] = inputs.row(rows[r]);
     for (int64_t i = 0; i < matrix.inputs; i += 4, weights += 4 * PANEL) {
         __m512i column[REGISTERS];
         UNROLL
@@ -71,33 +72,37 @@ inline void multiply_panel(const Matrix& matrix, int64_t panel, const Inputs& in
         const __m512 scale = _mm512_loadu_ps(matrix.scales + column);
         UNROLL
         for (int r = 0; r < ROWS; ++r)
-            result[r][c] = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[r][c]), _mm512_mul_ps(scale, _mm512_set1_ps(inputs.scales[first + r])));
+            result[r][c] = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[r][c]), _mm512_mul_ps(scale, _mm512_set1_ps(inputs.scales[rows[r]])));
     }
 }
 
-// Calls use(panel, first row, products) for all rows and columns, a block of rows of one panel at a time: a panel stays in the core's
-// own cache while all rows pass by.
 template <int ROWS, typename Use>
-inline void multiply_block(const Matrix& matrix, int64_t panel, const Inputs& inputs, int64_t first, Use&& use) {
+inline void multiply_block(const Matrix& matrix, int64_t panel, const Inputs& inputs, const int64_t* rows, Use&& use) {
     __m512 products[ROWS][REGISTERS];
-    multiply_panel<ROWS>(matrix, panel, inputs, first, products);
+    multiply_panel<ROWS>(matrix, panel, inputs, rows, products);
     UNROLL
-    for (int r = 0; r < ROWS; ++r) use(panel, first + r, products[r]);
+    for (int r = 0; r < ROWS; ++r) use(panel, rows[r], products[r]);
 }
 
+// Calls use(panel, row, products) for these rows of one panel, a block of them at a time.
 template <typename Use>
-inline void multiply(const Matrix& matrix, const Inputs& inputs, int64_t rows, Use&& use) {
-    for (int64_t panel = 0; panel < matrix.columns / PANEL; ++panel) {
-        int64_t first = 0;
-        for (; first + MAX_ROWS <= rows; first += MAX_ROWS) multiply_block<MAX_ROWS>(matrix, panel, inputs, first, use);
-        switch (rows - first) {
-            case 1: multiply_block<1>(matrix, panel, inputs, first, use); break;
-            case 2: multiply_block<2>(matrix, panel, inputs, first, use); break;
-            case 3: multiply_block<3>(matrix, panel, inputs, first, use); break;
-            case 4: multiply_block<4>(matrix, panel, inputs, first, use); break;
-            case 5: multiply_block<5>(matrix, panel, inputs, first, use); break;
-        }
+inline void multiply_rows(const Matrix& matrix, int64_t panel, const Inputs& inputs, const int64_t* rows, int64_t count, Use&& use) {
+    for (; count >= MAX_ROWS; count -= MAX_ROWS, rows += MAX_ROWS) multiply_block<MAX_ROWS>(matrix, panel, inputs, rows, use);
+    switch (count) {
+        case 1: multiply_block<1>(matrix, panel, inputs, rows, use); break;
+        case 2: multiply_block<2>(matrix, panel, inputs, rows, use); break;
+        case 3: multiply_block<3>(matrix, panel, inputs, rows, use); break;
+        case 4: multiply_block<4>(matrix, panel, inputs, rows, use); break;
+        case 5: multiply_block<5>(matrix, panel, inputs, rows, use); break;
     }
+}
+
+// The same for all rows and panels, one panel after the other: it stays in the core's own cache while all rows pass by.
+template <typename Use>
+inline void multiply(const Matrix& matrix, const Inputs& inputs, int64_t count, Use&& use) {
+    std::vector<int64_t> rows(count);
+    std::iota(rows.begin(), rows.end(), 0);
+    for (int64_t panel = 0; panel < matrix.columns / PANEL; ++panel) multiply_rows(matrix, panel, inputs, rows.data(), count, use);
 }
 
 // outputs [rows][columns] = inputs W' + b.
