@@ -62,7 +62,8 @@ class Recurrence(nn.Module):
         self.bias_input_G = nn.Parameter(torch.zeros(gates))
         self.bias_hidden_G = nn.Parameter(torch.zeros(gates))
         self.peepholes_3H = nn.Parameter(torch.zeros(3 * hidden_size)) if cell == "peephole" else None
-        self.reset_parameters()
+        if not self.weight_hidden_GH.is_meta:
+            self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Glorot for the input weights, orthogonal for the recurrent ones (Saxe et al. 2014), forget bias 1 (Jozefowicz et al. 2015)."""

@@ -35,16 +35,16 @@ class Seq2Seq(nn.Module):
     def __init__(self, config: ModelConfig, source_size: int, target_size: int, shared: bool) -> None:
         super().__init__()
         self.config = config
-        self.source_embedding = nn.Embedding(source_size, config.embedding_size, padding_idx=PAD)
+        self.source_embedding = _embedding(source_size, config.embedding_size)
         tied = config.tie_embeddings
-        self.target_embedding = (
-            self.source_embedding if shared and tied else nn.Embedding(target_size, config.embedding_size, padding_idx=PAD)
-        )
+        self.target_embedding = self.source_embedding if shared and tied else _embedding(target_size, config.embedding_size)
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
         self.output = nn.Linear(config.embedding_size, target_size, bias=False)
         self.scale = math.sqrt(config.embedding_size) if tied else 1.0
         for embedding in (self.source_embedding, self.target_embedding):
+            if embedding.weight.is_meta:
+                continue
             nn.init.normal_(embedding.weight, std=1 / self.scale if tied else config.embedding_size**-0.5)
             nn.init.zeros_(embedding.weight.data[PAD])
         if tied:
@@ -68,3 +68,9 @@ class Seq2Seq(nn.Module):
         embedded_NE = self.target_embedding(pieces_N) * self.scale
         vectors_NE, _, decoder = self.decoder.step(embedded_NE, state.memory, state.decoder)
         return self.output(vectors_NE).float(), state._replace(decoder=decoder)
+
+
+def _embedding(size: int, width: int) -> nn.Embedding:
+    """One whose weights are still to be drawn. On the meta device torch's own draw would load its compiler, which takes a second."""
+    weight = torch.empty(size, width) if torch.get_default_device().type == "meta" else None
+    return nn.Embedding(size, width, padding_idx=PAD, _weight=weight)

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from nmt.inference.gates import BLOCKS, merged_weights
 from nmt.inference.native import CellArrays, MatrixArrays, address
-from nmt.inference.packing import quantise
+from nmt.inference.packing import Kernels, PackedLinear, quantise
 from nmt.model.cells import Recurrence
 
 PANEL = 64  # columns that are computed together
@@ -58,4 +58,4 @@ def piece_table(layer: Recurrence, embedding_VE: Tensor) -> Tensor:
     """[V, G]: what each piece adds to the gates of a layer that reads embeddings, bias included."""
     W_GX, _, bias_G = merged_weights(layer)
     order_G = gate_order(layer)
-    return torch.addmm(bias_G[order_G], embedding_VE, W_GX[order_G].T)
+    return PackedLinear(W_GX[order_G], bias_G[order_G], Kernels(precision="fp32"))(embedding_VE)  # oneDNN: twice as fast as addmm
