@@ -1,0 +1,114 @@
+"""What the time of a translation goes to, and what a process needs: shares of each compiled function and of Python, start-up, memory.
+
+MODELS="RUN ..." TEST=PREFIX taskset -c 1 python -m evaluation speed.shares --save
+
+Shares are of the wall time from text to text, greedy and at beam 5, in one thread; start-up and memory are those of `nmt translate` with
+one line, and with the test set ten times.
+"""
+
+import ctypes
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+
+from nmt.data.corpus import read_parallel
+from nmt.errors import NmtError
+from nmt.inference import native
+from nmt.inference.translator import Translator
+
+STARTS = 5
+COPIES = 10
+
+
+class Timed:
+    """The compiled functions, with a clock."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self.seconds: Counter[str] = Counter()
+        for name in native.SIGNATURES:
+            setattr(self, name, self._timed(name, getattr(library, name)))
+
+    def _timed(self, name: str, function: Callable[..., None]) -> Callable[..., None]:
+        def call(*arguments: object) -> None:
+            start = time.perf_counter()
+            function(*arguments)
+            self.seconds[name.removeprefix("nmt_")] += time.perf_counter() - start  # type: ignore[assignment]
+
+        return call
+
+
+def run(out: Path) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    paths, test = os.environ.get("MODELS", "").split(), os.environ.get("TEST")
+    if not paths or not test:
+        raise NmtError("speed.shares needs models and a test set; name them in MODELS='RUN ...' and TEST=PREFIX")
+    measures = {}
+    for path in map(Path, paths):
+        translator = Translator.load(path, device="cpu", precision="int8")
+        config, data = translator.recipe.model, translator.recipe.data
+        name = f"{config.cell} {config.hidden_size}"
+        sources, _ = read_parallel(test, data.source, data.target, "test")
+        for beam in (1, 5):
+            for part, share in shares(translator, sources, beam).items():
+                measures[f"{name}, beam {beam}: {part}"] = {"value": round(share, 3), "noise": 0.03, "unit": "of the time"}
+        measures |= {f"{name}: {what}": value for what, value in process(path, sources, out).items()}
+    return measures
+
+
+def shares(translator: Translator, sources: list[str], beam: int) -> dict[str, float]:
+    """Of each function; the rest is Python: search, batches, subwords."""
+    timed = Timed(native.functions())
+    with (
+        mock.patch("nmt.inference.native.engine.functions", return_value=timed),
+        mock.patch("nmt.inference.native.choice.functions", return_value=timed),
+    ):
+        translator.translate(sources[:200], beam=beam)
+        timed.seconds.clear()
+        start = time.perf_counter()
+        translator.translate(sources, beam=beam)
+        seconds = time.perf_counter() - start
+    found = {part: value / seconds for part, value in timed.seconds.items()}
+    return found | {"Python": 1 - sum(found.values())}
+
+
+def process(path: Path, sources: list[str], out: Path) -> dict[str, Any]:
+    """Seconds from start to end of a process that translates one line, and the peak memory for one line and for many."""
+    one, many = out / "one.txt", out / "many.txt"
+    one.write_text(sources[0] + "\n", encoding="utf-8")
+    many.write_text("".join(line + "\n" for line in sources * COPIES), encoding="utf-8")
+    seconds = []
+    for _ in range(STARTS):
+        start = time.perf_counter()
+        translate(path, one)
+        seconds.append(time.perf_counter() - start)
+    memory = [peak(path, one), peak(path, many)]
+    middle, spread = sorted(seconds)[STARTS // 2], (max(seconds) - min(seconds)) / 2
+    return {
+        "one sentence, whole process": {"value": round(middle, 2), "noise": round(spread, 2), "unit": "s"},
+        "peak memory, one line": {"value": round(memory[0]), "noise": 20, "unit": "MiB"},
+        f"peak memory, {len(sources) * COPIES:,} lines": {"value": round(memory[1]), "noise": 20, "unit": "MiB"},
+    }
+
+
+def translate(path: Path, text: Path) -> None:
+    command = [sys.executable, "-m", "nmt", "translate", str(path), "--precision", "int8", "--workers", "1", "-i", str(text)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def peak(path: Path, text: Path) -> float:
+    """MiB; in a process of its own, whose children are this one translation."""
+    script = f"from evaluation.speed.shares import *; translate(Path({str(path)!r}), Path({str(text)!r})); print(child_peak())"
+    return float(subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout)
+
+
+def child_peak() -> float:
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
