@@ -44,7 +44,7 @@ def run(out: Path) -> dict[str, Any]:
     models = [named_model(Path(path), precision, shortlist) for path in paths for precision, shortlist in FORMS]
     recipe = models[0].translator.recipe.data
     sources, references = read_parallel(test, recipe.source, recipe.target, "test")
-    measures, points = {}, []
+    measures: dict[str, Any] = {}
     for beam in BEAMS:
         speeds: dict[str, list[float]] = {}
         for _ in range(ROUNDS):
@@ -54,12 +54,20 @@ def run(out: Path) -> dict[str, Any]:
                 measures[f"{way(beam)}, {name}: BLEU"] = bleu(translations, references)
             for name, speed in peer_speeds(models[0].translator, sources, beam, out).items():
                 speeds.setdefault(name, []).append(speed)
-        for name, each in speeds.items():
-            measures[f"{way(beam)}, {name}: speed"] = summary(each)
-            score = measures.get(f"{way(beam)}, {name}: BLEU")
-            points.append(Point(name, way(beam), statistics.median(each), None if score is None else score["value"]))
-    (out / "frontier.svg").write_text(scatter(points), encoding="utf-8")
+        measures |= {f"{way(beam)}, {name}: speed": summary(each) for name, each in speeds.items()}
+    (out / "frontier.svg").write_text(scatter(points_of(measures)), encoding="utf-8")
     return measures
+
+
+def points_of(measures: dict[str, Any]) -> list[Point]:
+    """The systems whose speed was measured, with their scores where there are any."""
+    points = []
+    for key, measure in measures.items():
+        system, _, kind = key.rpartition(": ")
+        if kind == "speed":
+            manner, _, name = system.partition(", ")
+            points.append(Point(name, manner, measure["value"], measures.get(f"{system}: BLEU", {}).get("value")))
+    return points
 
 
 def way(beam: int) -> str:

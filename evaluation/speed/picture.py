@@ -50,11 +50,11 @@ def scatter(points: Sequence[Point]) -> str:
             label = text(place + 3, TOP + 12 + 14 * (number % 6), point.name.partition(", ")[2], 10)
         else:
             parts.append(f'<circle cx="{place:.1f}" cy="{y(point.score):.1f}" r="5" fill="{colour}"/>')
-            label = text(place + 8, y(point.score) + 4, point.name, 10)
+            label = text(place, y(point.score) + (18, -9)[number % 2], point.name, 10, "middle")
         parts.append(label)
     body = "\n".join(parts)
     return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif">\n{body}\n</svg>\n'
 
 
-def text(x: float, y: float, content: str, size: int = 12) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}">{html.escape(content)}</text>'
+def text(x: float, y: float, content: str, size: int = 12, anchor: str = "start") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}">{html.escape(content)}</text>'
