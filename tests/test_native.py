@@ -12,7 +12,7 @@ from nmt.inference import shortlist as shortlist_module
 from nmt.inference.engine import Engine, in_pieces
 from nmt.inference.native import build
 from nmt.inference.native.choice import NATIVE
-from nmt.inference.native.engine import NativeEngine, linear, put_column, select_columns, why_not
+from nmt.inference.native.engine import NativeEngine, grouped, linear, put_column, select_columns, why_not
 from nmt.inference.native.packing import PackedMatrix
 from nmt.inference.packing import Kernels
 from nmt.inference.shortlist import Shortlist
@@ -170,11 +170,34 @@ def test_batch_mates_change_no_hypothesis(beam):
 @pytest.mark.parametrize("beam", [1, 4])
 def test_batch_mates_change_no_hypothesis_found_with_a_shortlist(beam, shortlist):
     engine, sources = NativeEngine(network(), shortlist), random_sources()
-    together = hypotheses(engine, sources, beam)
-    for source, found in zip(sources, together, strict=True):
-        (alone,) = hypotheses(engine, [source], beam)
-        assert alone.pieces == found.pieces
-        assert alone.log_prob == pytest.approx(found.log_prob, abs=1e-4)  # the softmax sums the same numbers in another order
+    alone = [hypotheses(engine, [source], beam)[0] for source in sources]
+    assert hypotheses(engine, sources, beam) == alone
+    assert hypotheses(engine, sources[::-1], beam) == alone[::-1]
+
+
+@needs_library
+def test_the_order_of_columns_changes_no_normaliser():
+    torch.manual_seed(1)
+    logits_NV, order_V = torch.randn(5, 640) * 4, torch.randperm(640)
+    found, shuffled = (NATIVE.look(each.clone(), torch.tensor([], dtype=torch.long), True) for each in (logits_NV, logits_NV[:, order_V]))
+    assert torch.equal(found.normalisers_N, shuffled.normalisers_N)
+
+
+@needs_library
+def test_grouped_candidates_are_the_same_for_each_sentence():
+    allowed_BC = torch.rand(30, 128) < 0.05
+    allowed_BC[:, :4] = True  # PAD, UNK, BOS, EOS
+    allowed_BC[:, -1] = False
+    candidates_C = torch.arange(100, 228)
+    found_C, found_BC = grouped(candidates_C, allowed_BC)
+    assert found_C[:4].tolist() == [100, 101, 102, 103]
+    assert sorted(found_C.tolist()) == candidates_C.tolist()
+    for before, after in zip(allowed_BC, found_BC, strict=True):
+        assert sorted(found_C[after].tolist()) == candidates_C[before].tolist()
+    users_C = found_BC.sum(0)
+    owners = found_BC.int().argmax(0)[(users_C > 0) & (users_C <= 3)]  # of pieces of few sentences: the first one that may use each
+    assert (owners.diff() >= 0).all()
+    assert (users_C[-int((users_C == 0).sum()) :] == 0).all()
 
 
 @needs_library
