@@ -10,7 +10,6 @@ from nmt.data.subwords import BOS, EOS, PAD, UNK
 from nmt.inference import native
 from nmt.inference import shortlist as shortlist_module
 from nmt.inference.engine import Engine, in_pieces
-from nmt.inference.native import build
 from nmt.inference.native.choice import NATIVE
 from nmt.inference.native.engine import NativeEngine, grouped, linear, put_column, select_columns, why_not
 from nmt.inference.native.packing import PackedMatrix
@@ -283,64 +282,6 @@ def test_logits_that_are_not_finite_give_no_candidate():
 def test_the_engine_says_which_networks_it_does_not_know(settings, reason):
     found = why_not(ModelConfig(**({"embedding_size": 64, "hidden_size": 128} | settings)))
     assert found is None if reason is None else reason in found
-
-
-@needs_library
-def test_the_library_can_be_built_elsewhere_and_is_the_same(tmp_path):
-    assert build.build(tmp_path / "kernels.so") is None
-    assert (tmp_path / "kernels.so").stat().st_size == native.LIBRARY.stat().st_size
-
-
-def test_without_a_compiler_the_build_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(build.platform, "machine", lambda: "x86_64")
-    monkeypatch.setenv("CXX", "no-such-compiler -O2")
-    assert "no C++ compiler 'no-such-compiler'" in build.build(tmp_path / "kernels.so")
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_compiler_that_fails_is_named_and_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(build.platform, "machine", lambda: "x86_64")
-    monkeypatch.setenv("CXX", "false")
-    assert "false failed" in build.build(tmp_path / "kernels.so")
-    assert not list(tmp_path.iterdir())
-
-
-def test_other_processors_are_not_built_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(build.platform, "machine", lambda: "aarch64")
-    assert "this is aarch64" in build.build(tmp_path / "kernels.so")
-
-
-@pytest.fixture
-def look_anew():
-    """The library is looked for once a process: forget what was found, before and after."""
-    native.library.cache_clear()
-    yield
-    native.library.cache_clear()
-
-
-@needs_library
-def test_a_library_of_other_sources_is_not_called(look_anew, monkeypatch):
-    monkeypatch.setattr(native, "sources_mark", lambda: 1)
-    assert "built from other sources" in native.library()
-
-
-def test_a_library_that_was_not_built_is_not_missed(look_anew, monkeypatch, tmp_path):
-    monkeypatch.setattr(native, "LIBRARY", tmp_path / "kernels.so")
-    assert "was not built" in native.library()
-
-
-@needs_library
-def test_a_file_that_is_no_library_is_not_called(look_anew, monkeypatch, tmp_path):
-    (tmp_path / "kernels.so").write_bytes(b"nothing")
-    monkeypatch.setattr(native, "LIBRARY", tmp_path / "kernels.so")
-    assert "cannot be loaded" in native.library()
-
-
-def test_without_its_instructions_the_library_is_not_loaded(look_anew, monkeypatch, tmp_path):
-    (tmp_path / "kernels.so").write_bytes(b"nothing")
-    monkeypatch.setattr(native, "LIBRARY", tmp_path / "kernels.so")
-    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: False)
-    assert "no AVX512-VNNI" in native.library()
 
 
 def test_the_packed_order_is_panels_of_64_columns_and_quadruples_of_inputs():
