@@ -8,6 +8,8 @@ import pytest
 from evaluation import __main__ as command
 from evaluation.compare import compare, refuse_misfits
 from evaluation.robustness import measures_of
+from evaluation.speed.frontier import points_of
+from evaluation.speed.picture import Point, scatter
 from nmt.errors import NmtError
 
 
@@ -82,3 +84,12 @@ def test_the_processor_is_named_where_the_system_tells(tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text("processor : 0\nmodel name : A Chip\n")
     assert command.processor(tmp_path / "cpuinfo") == "A Chip"
     assert command.processor(tmp_path / "none")
+
+
+def test_a_frontier_draws_every_speed_at_its_score_and_the_peer_as_a_line() -> None:
+    measures = {"greedy, a & b: BLEU": {"value": 30.5}, "greedy, a & b: speed": {"value": 900}, "beam 5, peer, x: speed": {"value": 500}}
+    points = points_of(measures)
+    assert points == [Point("a & b", "greedy", 900, 30.5), Point("peer, x", "beam 5", 500, None)]
+    picture = scatter(points)
+    assert picture.count("a &amp; b") == 1
+    assert picture.count("stroke-dasharray") == 1

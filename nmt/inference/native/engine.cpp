@@ -1,10 +1,10 @@
-// The network in 8 bits: reading a batch of sources, one decoder step. Called from nmt/inference/native.py; every array is the caller's.
+// The network in 8 bits: reading a batch of sources, one decoder step. Called from nmt/inference/native/engine.py; every array is the caller's.
 #include "attention.h"
 #include "cells.h"
 
 namespace nmt {
 
-// Mirrors PackedEncoder.
+// Mirrors EncoderArrays in nmt/inference/native/__init__.py.
 struct Encoder {
     int64_t layers;
     int64_t hidden;              // both directions together
@@ -13,7 +13,7 @@ struct Encoder {
     const Matrix* inputs;        // [layers - 1][2]: of the other layers
 };
 
-// Mirrors PackedDecoder. The upper layers read [state below; context; own state].
+// Mirrors DecoderArrays. The upper layers read [state below; context; own state].
 struct Decoder {
     int64_t layers;
     int64_t hidden;
@@ -23,7 +23,7 @@ struct Decoder {
     const Matrix* combine;     // [state; context] -> the vector before the output layer
 };
 
-// What the decoder reads of a batch of sources; mirrors BatchMemory.
+// What the decoder reads of a batch of sources; mirrors MemoryArrays.
 struct Memory {
     const uint16_t* keys;     // [positions][hidden], half precision
     const uint16_t* values;   // [positions][hidden]
@@ -89,8 +89,7 @@ void read_direction(const CellWeights& weights, int64_t sentences, const int64_t
 // The gates of a layer that reads another one's states, for all positions at once.
 void project(const Matrix& matrix, const float* states, int64_t positions, int64_t size, std::vector<float>& gates) {
     Inputs inputs;
-    inputs.resize(positions, size);
-    for (int64_t p = 0; p < positions; ++p) inputs.scales[p] = quantise<1>({{states + p * size, static_cast<int>(size)}}, inputs.row(p));
+    inputs.fill(states, positions, size);
     gates.resize(positions * matrix.columns);
     linear(matrix, inputs, positions, gates.data());
 }
@@ -160,9 +159,7 @@ extern "C" {
 // outputs [rows][columns] = inputs [rows][matrix.inputs] W' + b.
 void nmt_linear(const Matrix* matrix, const float* inputs, int64_t rows, float* outputs) {
     Inputs quantised;
-    quantised.resize(rows, matrix->inputs);
-    for (int64_t n = 0; n < rows; ++n)
-        quantised.scales[n] = quantise<1>({{inputs + n * matrix->inputs, static_cast<int>(matrix->inputs)}}, quantised.row(n));
+    quantised.fill(inputs, rows, matrix->inputs);
     linear(*matrix, quantised, rows, outputs);
 }
 
@@ -217,9 +214,7 @@ void nmt_step(const Decoder* decoder, const Matrix* output, const Memory* memory
     inputs.width = 2 * H;
     for (int64_t n = 0; n < N; ++n) inputs.scales[n] = quantise<2>({{sums.data() + n * H, size}, {contexts.data() + n * H, size}}, inputs.row(n));
     linear(*decoder->combine, inputs, N, vectors.data());
-    inputs.width = output->inputs;
-    for (int64_t n = 0; n < N; ++n)
-        inputs.scales[n] = quantise<1>({{vectors.data() + n * inputs.width, static_cast<int>(inputs.width)}}, inputs.row(n));
+    inputs.fill(vectors.data(), N, output->inputs);
     write_logits(*output, *memory, *step, inputs);
     if (memory->others) count_others(*memory, *step, vectors.data(), inputs.width, output->columns);
 }

@@ -23,7 +23,7 @@ from nmt.inference.native import (
     library,
 )
 from nmt.inference.native.choice import NATIVE
-from nmt.inference.native.packing import PANEL, PackedCell, PackedMatrix, piece_table
+from nmt.inference.native.packing import LANES, PANEL, PackedCell, PackedMatrix, piece_table
 from nmt.inference.short_output import moments
 from nmt.inference.shortlist import Shortlist
 from nmt.model.attention import MultiplicativeAttention
@@ -32,7 +32,6 @@ from nmt.model.decoder import Decoder
 from nmt.model.encoder import BidirectionalLayer, Encoder
 from nmt.model.seq2seq import Seq2Seq
 
-LANES = 16
 SHARED = 0.1  # of the sentences of a batch: a piece that more of them may use is among those that are computed for all
 
 

@@ -13,7 +13,7 @@ constexpr int PANEL = 64;      // columns of a panel: four registers of sums
 constexpr int REGISTERS = PANEL / LANES;
 constexpr int MAX_ROWS = 6;    // of a block: 6 x 4 sums, 4 weights and 1 input fill the 32 registers
 
-// Weights in panels of 64 columns, quadruples of inputs by quadruples; mirrors PackedMatrix in nmt/inference/native.py.
+// Weights in panels of 64 columns, quadruples of inputs by quadruples; mirrors MatrixArrays in nmt/inference/native/__init__.py.
 struct Matrix {
     const int8_t* weights;  // [columns / 64][inputs / 4][64][4]
     const float* scales;    // [columns]: weight = scale * int8
@@ -33,6 +33,11 @@ struct Inputs {
         width = size;
         if (static_cast<int64_t>(bytes.size()) < rows * size) bytes.resize(rows * size);
         if (static_cast<int64_t>(scales.size()) < rows) scales.resize(rows);
+    }
+    // All rows of `size` floats, each quantised by itself.
+    void fill(const float* values, int64_t rows, int64_t size) {
+        resize(rows, size);
+        for (int64_t n = 0; n < rows; ++n) scales[n] = quantise<1>({{values + n * size, static_cast<int>(size)}}, row(n));
     }
     uint8_t* row(int64_t n) { return bytes.data() + n * width; }
     const uint8_t* row(int64_t n) const { return bytes.data() + n * width; }
