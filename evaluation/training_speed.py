@@ -21,10 +21,10 @@ from nmt.config import DataConfig, ModelConfig, Recipe, SubwordsConfig, Training
 from nmt.model.cells import GATES
 from nmt.model.seq2seq import Seq2Seq
 from nmt.training.average import WeightAverage
+from nmt.training.feed import placed_batches
 from nmt.training.folder import Materials, prepare
 from nmt.training.loop import make_optimizer, train_updates
 from nmt.training.precision import autocast, choose_precision
-from nmt.training.run import placed_batches
 
 WARM_UP = 5  # updates
 

@@ -11,7 +11,8 @@ from nmt.model.seq2seq import Seq2Seq
 from nmt.training import checkpoint as checkpoint_module
 from nmt.training.average import WeightAverage
 from nmt.training.checkpoint import Checkpoint, is_whole, newest, prune
-from nmt.training.loop import PlacedBatch, make_optimizer, train_updates
+from nmt.training.feed import PlacedBatch
+from nmt.training.loop import make_optimizer, train_updates
 from nmt.training.precision import autocast
 from nmt.training.state import TrainingState
 

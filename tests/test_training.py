@@ -12,7 +12,9 @@ from nmt.data.subwords import Subwords
 from nmt.errors import NmtError
 from nmt.training import run as run_module
 from nmt.training.checkpoint import is_whole, newest
-from nmt.training.run import Ended, Note, Report, Validated, train
+from nmt.training.events import Ended, Note, Report, Validated
+from nmt.training.feed import placed_batches
+from nmt.training.run import train
 
 TIMED = ("pieces_per_second",)
 
@@ -158,10 +160,10 @@ def test_batches_of_a_place_are_those_of_the_whole_run(tmp_path, tiny_recipe):
     recipe = replace(tiny_recipe, subwords=replace(tiny_recipe.subwords, sampling=0.3))
     list(train(recipe, tmp_path / "run", stop=stop_after(1)))
     *_, materials = run_module.prepare(recipe, tmp_path / "run")
-    whole = list(run_module.placed_batches(materials.store, materials.subwords, recipe, 1, 0))
+    whole = list(placed_batches(materials.store, materials.subwords, recipe, 1, 0))
     first_of_second = next(index for index, placed in enumerate(whole) if placed.epoch == 2)
     for start in (3, first_of_second + 2):
-        rest = run_module.placed_batches(materials.store, materials.subwords, recipe, whole[start].epoch, whole[start].place)
+        rest = placed_batches(materials.store, materials.subwords, recipe, whole[start].epoch, whole[start].place)
         for ours, theirs in zip(rest, whole[start:], strict=True):
             assert ours[:3] == theirs[:3]
             assert all(torch.equal(a, b) for a, b in zip(ours.batch, theirs.batch, strict=True))
@@ -171,7 +173,8 @@ def test_batches_go_to_where_the_model_is(monkeypatch):
     from nmt.config import ModelConfig, TrainingConfig
     from nmt.data.batches import Batch
     from nmt.model.seq2seq import Seq2Seq
-    from nmt.training.loop import PlacedBatch, make_optimizer, train_updates
+    from nmt.training.feed import PlacedBatch
+    from nmt.training.loop import make_optimizer, train_updates
     from nmt.training.precision import autocast
 
     model = Seq2Seq(ModelConfig(embedding_size=8, hidden_size=8), 20, 20, shared=True)

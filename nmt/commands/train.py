@@ -21,7 +21,7 @@ from nmt.config import DataConfig, Recipe, load_recipe, with_settings
 from nmt.errors import NmtError
 
 if TYPE_CHECKING:
-    from nmt.training.run import Event, Report
+    from nmt.training.events import Event, Report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     recipe = _recipe(arguments)
     name = arguments.recipe.stem if arguments.recipe else f"{recipe.data.source}-{recipe.data.target}"
     folder: Path = arguments.run or Path("runs") / name
-    from nmt.training.run import Ended, Started, train
+    from nmt.training.events import Ended, Started
+    from nmt.training.run import train
 
     with _progress() as show, ExitStack() as stack:
         received: list[int] = []
@@ -101,7 +102,7 @@ def _progress() -> Iterator[Callable[["Event"], None]]:
     """Shows events on stderr: as lines, and on a terminal the reports as a bar."""
     from tqdm import tqdm
 
-    from nmt.training.run import Report
+    from nmt.training.events import Report
 
     with tqdm(unit=" updates", disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False) as bar:
 
@@ -121,7 +122,7 @@ def _progress() -> Iterator[Callable[["Event"], None]]:
 
 def _line(event: "Event") -> str:
     """What people read about an event."""
-    from nmt.training.run import Note, Report, Started, Validated
+    from nmt.training.events import Note, Report, Started, Validated
 
     if isinstance(event, Note | Started):
         return event.text

@@ -15,8 +15,9 @@ from nmt.data.subwords import train_subword_pair
 from nmt.inference.translator import choose_device
 from nmt.model.seq2seq import Seq2Seq
 from nmt.training.average import WeightAverage
+from nmt.training.feed import PlacedBatch
 from nmt.training.folder import default_batch_pieces, default_epochs
-from nmt.training.loop import PlacedBatch, make_optimizer, train_updates
+from nmt.training.loop import make_optimizer, train_updates
 from nmt.training.precision import autocast, choose_precision
 
 TIMED = 3  # updates, after one that warms up

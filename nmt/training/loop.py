@@ -13,19 +13,11 @@ from nmt.errors import NmtError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.training.average import WeightAverage
 from nmt.training.clipping import clip_gradients, is_clipped
+from nmt.training.feed import PlacedBatch
 from nmt.training.objective import Loss, output_loss
 from nmt.training.schedule import learning_rate
 
 SKIPS_IN_ROW = 20  # updates without a finite gradient before training gives up
-
-
-class PlacedBatch(NamedTuple):
-    """A batch and its place in the run."""
-
-    epoch: int
-    place: int  # in the epoch, from 0
-    last: bool  # of the epoch
-    batch: Batch
 
 
 class Update(NamedTuple):

@@ -3,75 +3,29 @@
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from nmt.config import Recipe
-from nmt.data.batches import batch_order, collate
+from nmt.data.batches import batch_order
 from nmt.data.corpus import read_parallel
-from nmt.data.rare_characters import Ids, sprinkle
-from nmt.data.store import Store
-from nmt.data.subwords import SubwordPair
 from nmt.inference.translator import choose_device
 from nmt.model.seq2seq import Seq2Seq
 from nmt.training.average import WeightAverage
 from nmt.training.checkpoint import Checkpoint, checkpoint_name, newest, point, prune
 from nmt.training.clipping import layer_norms
+from nmt.training.clock import Clock
+from nmt.training.events import Ended, Event, Note, Report, Started, Validated
+from nmt.training.feed import placed_batches
 from nmt.training.folder import Materials, Metrics, locked, prepare
-from nmt.training.loop import PlacedBatch, Update, make_optimizer, refuse_endless_skips, train_updates
+from nmt.training.loop import Update, make_optimizer, refuse_endless_skips, train_updates
 from nmt.training.precision import autocast, choose_precision
 from nmt.training.schedule import learning_rate
 from nmt.training.state import TrainingState, Window
-from nmt.training.validation import Validation, Validator
-
-
-class Note(NamedTuple):
-    """A line for people."""
-
-    text: str
-
-
-class Started(NamedTuple):
-    """The updates begin: from here on there is something to save."""
-
-    text: str
-
-
-class Report(NamedTuple):
-    """The updates since the last report."""
-
-    update: int
-    updates: int  # in the whole run
-    epoch: int
-    window: Window
-    rate: float  # learning rate
-    pieces_per_second: float  # target pieces, training time only
-    seconds_left: float
-
-
-class Validated(NamedTuple):
-    """One validation of the averaged weights."""
-
-    update: int
-    epoch: int
-    validation: Validation
-    is_best: bool
-
-
-class Ended(NamedTuple):
-    """The last event of a run."""
-
-    update: int
-    finished: bool  # False: stopped on request, to be continued by the same command
-    best_update: int
-    best_value: float | None
-
-
-Event = Note | Started | Report | Validated | Ended
+from nmt.training.validation import Validator
 
 
 def train(recipe: Recipe, run: Path, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
@@ -128,7 +82,7 @@ class _Run:
         yield Started(self._description())
         batches = placed_batches(self.store, self.subwords, self.recipe, state.epoch, state.batch)
         stream = train_updates(self.model, self.optimizer, self.average, batches, config, state.update + 1, self.updates, self.autocast)
-        clock = _Clock(state.update)
+        clock = Clock(state.update)
         for update in stream:
             self._advance(update)
             clock.count(update.pieces)
@@ -193,7 +147,7 @@ class _Run:
         window.norm_sum += update.norm
         window.norm_max = max(window.norm_max, update.norm)
 
-    def _report(self, epoch: int, clock: "_Clock") -> Report:
+    def _report(self, epoch: int, clock: Clock) -> Report:
         state, window = self.state, self.state.window
         rate = learning_rate(self.config, state.update, self.updates)
         speed = clock.pieces_per_second()
@@ -237,52 +191,3 @@ class _Run:
 
     def _end(self, finished: bool) -> Ended:
         return Ended(self.state.update, finished, self.state.best_update, self.state.best_value)
-
-
-def placed_batches(store: Store, subwords: SubwordPair, recipe: Recipe, epoch: int, place: int) -> Iterator[PlacedBatch]:
-    """The batches of a run from a place in an epoch on: order and subword sampling are functions of seed, epoch and place alone."""
-    config, sampling = recipe.training, recipe.subwords.sampling
-    rare = recipe.subwords.rare_characters if recipe.subwords.byte_fallback else 0.0
-    for current in range(epoch, config.epochs + 1):
-        order = batch_order(store.source_lengths, store.target_lengths, config.batch_pieces, config.seed, current)
-        for index in range(place, len(order)):
-            seeds = [int(seed) for seed in np.random.SeedSequence([config.seed, current, index]).generate_state(3)]
-            sources: Sequence[Ids]
-            targets: Sequence[Ids]
-            if sampling:
-                texts = store.texts(order[index])
-                sources = subwords.source.sample(texts[0], sampling, seeds[0])
-                targets = subwords.target.sample(texts[1], sampling, seeds[1])
-            else:
-                sources, targets = store.ids(order[index])
-            batch = collate(*sprinkle(sources, targets, subwords, rare, seeds[2]))
-            yield PlacedBatch(current, index, index == len(order) - 1, batch)
-        place = 0
-
-
-class _Clock:
-    """Speed of the training itself, and the time left at the pace so far, validations included."""
-
-    def __init__(self, update: int) -> None:
-        self.first_update, self.start = update, time.monotonic()
-        self.pieces, self.busy, self.tick = 0, 0.0, time.monotonic()
-
-    def count(self, pieces: int) -> None:
-        """An update has ended."""
-        self.pieces += pieces
-        self.busy += time.monotonic() - self.tick
-        self.tick = time.monotonic()
-
-    def restart(self) -> None:
-        """The next update begins."""
-        self.tick = time.monotonic()
-
-    def pieces_per_second(self) -> float:
-        """Since the last call."""
-        speed = self.pieces / max(self.busy, 1e-9)
-        self.pieces, self.busy = 0, 0.0
-        return speed
-
-    def seconds_left(self, update: int, updates: int) -> float:
-        """At the average pace since this process began."""
-        return (time.monotonic() - self.start) / max(1, update - self.first_update) * (updates - update)
