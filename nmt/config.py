@@ -16,8 +16,8 @@ CELLS = ("lstm", "gru", "peephole", "tanh")
 ATTENTIONS = ("multiplicative", "additive")
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16")
-SCHEDULES = ("cosine", "inverse-sqrt", "constant")
-SELECTIONS = ("bleu", "loss")
+SCHEDULES = ("cosine", "inverse-sqrt", "constant", "plateau")
+SELECTIONS = ("bleu", "chrf", "loss")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +74,18 @@ class ModelConfig:
     input_feeding: bool = False  # feed the context back into the first decoder layer: a serial loop in training (Luong et al. 2015)
     tie_embeddings: bool = True  # the output layer reads the rows of the embedding table
     dropout: float = 0.3  # probability; at least 0, below 1
+    word_dropout: float = 0.0  # probability that a whole piece is not read, on both sides; at least 0, below 1
+    weight_drop: float = 0.0  # probability that a recurrent weight is left out of an update; at least 0, below 1
 
     def __post_init__(self) -> None:
         _check_choice("model.cell", self.cell, CELLS)
         _check_choice("model.attention", self.attention, ATTENTIONS)
         for key in ("embedding_size", "hidden_size", "encoder_layers", "decoder_layers", "heads"):
             _check_number(f"model.{key}", getattr(self, key), 1)
-        _check_number("model.dropout", self.dropout, 0, 1, below=True)
+        for key in ("dropout", "word_dropout", "weight_drop"):
+            _check_number(f"model.{key}", getattr(self, key), 0, 1, below=True)
+        if self.weight_drop and self.input_feeding:
+            raise NmtError("model.weight_drop needs model.input_feeding = false: its weights are dropped once for all positions")
         if self.hidden_size % 2:
             raise NmtError(f"model.hidden_size must be even (half for each direction of the encoder), got {self.hidden_size}")
         if self.hidden_size % self.heads:
@@ -94,17 +99,21 @@ class TrainingConfig:
     precision: str = "auto"  # auto (bf16 where the hardware is fast at it), fp32 or bf16
     threads: int = 0  # processor threads, at most 1,024; 0: all cores
     batch_pieces: int = 0  # padded pieces a side in one update; 0: from the size of the corpus, 2,048 below 100,000 pairs, at most 8,192
+    accumulate: int = 1  # batches whose gradients make one update; at least 1
     epochs: int = 0  # passes over the training data; 0: from the size of the corpus, 14 for 30,000 pairs, fewer for more
     learning_rate: float = 1.5e-3  # the highest one, reached after the warm-up; above 0
     warmup: int = 400  # updates over which the learning rate rises from 0; 0: none
-    schedule: str = "cosine"  # after the warm-up: cosine (down to a hundredth), inverse-sqrt or constant
+    schedule: str = "cosine"  # after the warm-up: cosine (down to a hundredth), inverse-sqrt, constant or plateau
+    plateau: int = 2  # schedule plateau: validations without improvement after which the learning rate is halved; at least 1
+    start_from: str = ""  # folder of a model (run or export) whose weights and subwords training begins with: fine-tuning
     label_smoothing: float = 0.1  # probability mass spread over all pieces; at least 0, below 1
+    r_drop: float = 0.0  # weight of the divergence between two passes with different dropout; at least 0; 0: one pass
     weight_decay: float = 0.0  # AdamW's; at least 0
     clip_norm: float = 1.0  # largest norm of the whole gradient; 0: off
     clip_value: float = 0.0  # largest absolute value of each gradient entry; 0: off
     average_decay: float = 0.998  # of the moving average of the weights, per update; below 1; 0: off
     validate_every: int = 0  # updates; 0: after each epoch
-    select: str = "bleu"  # what the best checkpoint is best in: bleu or loss
+    select: str = "bleu"  # what the best checkpoint is best in: bleu, chrf or loss
     patience: int = 0  # validations without improvement before training stops; 0: off
     keep: int = 3  # newest checkpoints kept beside the best; at least 1
     save_minutes: float = 10.0  # longest time between two checkpoints; above 0
@@ -115,20 +124,12 @@ class TrainingConfig:
         _check_choice("training.precision", self.precision, PRECISIONS)
         _check_choice("training.schedule", self.schedule, SCHEDULES)
         _check_choice("training.select", self.select, SELECTIONS)
-        for key in ("keep", "report_every"):
+        for key in ("keep", "report_every", "accumulate", "plateau"):
             _check_number(f"training.{key}", getattr(self, key), 1)
         for key in (
-            "seed",
-            "threads",
-            "batch_pieces",
-            "epochs",
-            "warmup",
-            "weight_decay",
-            "clip_norm",
-            "clip_value",
-            "validate_every",
-            "patience",
-        ):
+            "seed", "threads", "batch_pieces", "epochs", "warmup", "weight_decay",
+            "r_drop", "clip_norm", "clip_value", "validate_every", "patience",
+        ):  # fmt: skip
             _check_number(f"training.{key}", getattr(self, key), 0)
         _check_number("training.threads", self.threads, 0, 1024)
         for key in ("label_smoothing", "average_decay"):

@@ -166,8 +166,13 @@ def test_mistakes_in_a_setting_are_named(setting: str, message: str) -> None:
         ("model", "heads", 3, r"model.heads must divide model.hidden_size \(512\), got 3"),
         ("training", "device", "tpu", r"training.device must be one of auto, cpu, cuda, got 'tpu'"),
         ("training", "precision", "fp16", r"training.precision must be one of auto, fp32, bf16, got 'fp16'"),
-        ("training", "schedule", "linear", r"training.schedule must be one of cosine, inverse-sqrt, constant, got 'linear'"),
-        ("training", "select", "ter", r"training.select must be one of bleu, loss, got 'ter'"),
+        ("training", "schedule", "linear", r"training.schedule must be one of cosine, inverse-sqrt, constant, plateau, got 'linear'"),
+        ("training", "select", "ter", r"training.select must be one of bleu, chrf, loss, got 'ter'"),
+        ("training", "accumulate", 0, r"training.accumulate must be at least 1, got 0"),
+        ("training", "plateau", 0, r"training.plateau must be at least 1, got 0"),
+        ("training", "r_drop", -1.0, r"training.r_drop must be at least 0, got -1.0"),
+        ("model", "word_dropout", 1.0, r"model.word_dropout must be at least 0 and below 1, got 1.0"),
+        ("model", "weight_drop", -0.1, r"model.weight_drop must be at least 0 and below 1, got -0.1"),
         ("training", "learning_rate", math.nan, r"training.learning_rate must be above 0, got nan"),
         ("training", "learning_rate", math.inf, r"training.learning_rate must be above 0, got inf"),
         ("training", "seed", -1, r"training.seed must be at least 0, got -1"),
@@ -201,3 +206,8 @@ def test_what_is_no_text_file_is_no_recipe(tmp_path: Path, name: str) -> None:
     (tmp_path / "latin1.toml").write_bytes(b'[data]\ndev = "\xe9"')
     with pytest.raises(NmtError, match=rf"{name}: cannot be read as a recipe \(.*\)$"):
         load_recipe(tmp_path / name)
+
+
+def test_weight_drop_and_input_feeding_exclude_each_other() -> None:
+    with pytest.raises(NmtError, match=r"model.weight_drop needs model.input_feeding = false"):
+        ModelConfig(weight_drop=0.2, input_feeding=True)

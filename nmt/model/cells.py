@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from nmt.model.dropout import Dropout
+
 CellState = tuple[Tensor, ...]
 """What a cell carries from one position to the next: (hidden_NH, cell_NH) for both LSTMs, (hidden_NH,) for GRU and tanh."""
 
@@ -52,7 +54,7 @@ class Recurrence(nn.Module):
     The gates lie in torch's order (LSTM: in, forget, candidate, out; GRU: reset, update, new): weights can be exchanged with `torch.nn`.
     """
 
-    def __init__(self, cell: str, input_size: int, hidden_size: int) -> None:
+    def __init__(self, cell: str, input_size: int, hidden_size: int, weight_drop: float = 0.0) -> None:
         super().__init__()
         self.cell = cell
         self.hidden_size = hidden_size
@@ -62,6 +64,7 @@ class Recurrence(nn.Module):
         self.bias_input_G = nn.Parameter(torch.zeros(gates))
         self.bias_hidden_G = nn.Parameter(torch.zeros(gates))
         self.peepholes_3H = nn.Parameter(torch.zeros(3 * hidden_size)) if cell == "peephole" else None
+        self.weight_drop = Dropout(weight_drop)
         if not self.weight_hidden_GH.is_meta:
             self.reset_parameters()
 
@@ -82,15 +85,19 @@ class Recurrence(nn.Module):
     def step(self, inputs_NI: Tensor, state: CellState) -> CellState:
         """One position; the new hidden state is the first of the values."""
         input_gates_NG = nn.functional.linear(inputs_NI, self.weight_input_GI, self.bias_input_G)
-        return self._advance(input_gates_NG, state)
+        return self._advance(input_gates_NG, state, self.weight_hidden_GH)
 
     def forward(self, inputs_BTI: Tensor, state: CellState | None = None) -> Tensor:
-        """All positions at once where torch has a fused kernel, otherwise one scan with the input product hoisted out of it."""
+        """All positions at once where torch has a fused kernel, otherwise one scan with the input product hoisted out of it.
+
+        In training the recurrent weights are dropped once for all positions (weight drop, Merity et al. 2018): the kernels stay fused.
+        """
         if state is None:
             state = self.initial_state(inputs_BTI.shape[0])
+        weight_hidden_GH = self.weight_drop(self.weight_hidden_GH)
         if self.cell == "peephole":
-            return self._scan(inputs_BTI, state)
-        weights: list[Tensor] = [self.weight_input_GI, self.weight_hidden_GH, self.bias_input_G, self.bias_hidden_G]
+            return self._scan(inputs_BTI, state, weight_hidden_GH)
+        weights: list[Tensor] = [self.weight_input_GI, weight_hidden_GH, self.bias_input_G, self.bias_hidden_G]
         first = tuple(part_NH.unsqueeze(0) for part_NH in state)
         biased, layers, dropout, bidirectional, batch_first = True, 1, 0.0, False, True
         if self.cell == "lstm":
@@ -98,14 +105,14 @@ class Recurrence(nn.Module):
         fused = torch.gru if self.cell == "gru" else torch.rnn_tanh
         return fused(inputs_BTI, first[0], weights, biased, layers, dropout, self.training, bidirectional, batch_first)[0]
 
-    def _scan(self, inputs_BTI: Tensor, state: CellState) -> Tensor:
+    def _scan(self, inputs_BTI: Tensor, state: CellState, weight_hidden_GH: Tensor) -> Tensor:
         input_gates_BTG = nn.functional.linear(inputs_BTI, self.weight_input_GI, self.bias_input_G)
         hidden = []
         for input_gates_BG in input_gates_BTG.unbind(1):
-            state = self._advance(input_gates_BG, state)
+            state = self._advance(input_gates_BG, state, weight_hidden_GH)
             hidden.append(state[0])
         return torch.stack(hidden, dim=1)
 
-    def _advance(self, input_gates_NG: Tensor, state: CellState) -> CellState:
-        hidden_gates_NG = nn.functional.linear(state[0], self.weight_hidden_GH, self.bias_hidden_G)
+    def _advance(self, input_gates_NG: Tensor, state: CellState, weight_hidden_GH: Tensor) -> CellState:
+        hidden_gates_NG = nn.functional.linear(state[0], weight_hidden_GH, self.bias_hidden_G)
         return STEPS[self.cell](input_gates_NG, hidden_gates_NG, state, self.peepholes_3H)

@@ -33,9 +33,9 @@ class Decoder(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        hidden_size = config.hidden_size
-        self.first = Recurrence(config.cell, config.embedding_size + hidden_size * config.input_feeding, hidden_size)
-        self.upper = nn.ModuleList(Recurrence(config.cell, 2 * hidden_size, hidden_size) for _ in range(config.decoder_layers - 1))
+        hidden_size, drop = config.hidden_size, config.weight_drop
+        self.first = Recurrence(config.cell, config.embedding_size + hidden_size * config.input_feeding, hidden_size, drop)
+        self.upper = nn.ModuleList(Recurrence(config.cell, 2 * hidden_size, hidden_size, drop) for _ in range(config.decoder_layers - 1))
         self.attention = make_attention(config.attention, hidden_size, config.heads)
         self.bridge = nn.Linear(hidden_size, config.decoder_layers * hidden_size)
         self.combine = nn.Linear(2 * hidden_size, config.embedding_size)

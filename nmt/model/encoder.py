@@ -41,10 +41,10 @@ def reorder(inputs_BSI: Tensor, order: Tensor) -> Tensor:
 class BidirectionalLayer(nn.Module):
     """Two recurrences of half the size, one in each reading direction, side by side: [B, S, I] -> [B, S, H]."""
 
-    def __init__(self, cell: str, input_size: int, hidden_size: int) -> None:
+    def __init__(self, cell: str, input_size: int, hidden_size: int, weight_drop: float = 0.0) -> None:
         super().__init__()
-        self.forwards = Recurrence(cell, input_size, hidden_size // 2)
-        self.backwards = Recurrence(cell, input_size, hidden_size // 2)
+        self.forwards = Recurrence(cell, input_size, hidden_size // 2, weight_drop)
+        self.backwards = Recurrence(cell, input_size, hidden_size // 2, weight_drop)
 
     def forward(self, inputs_BSI: Tensor, reversal: Tensor) -> Tensor:
         """Padding is never read before a piece in either direction, so it changes no state of a piece."""
@@ -58,7 +58,9 @@ class Encoder(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         sizes = [config.embedding_size] + [config.hidden_size] * config.encoder_layers
-        self.layers = nn.ModuleList(BidirectionalLayer(config.cell, sizes[i], sizes[i + 1]) for i in range(config.encoder_layers))
+        self.layers = nn.ModuleList(
+            BidirectionalLayer(config.cell, sizes[i], sizes[i + 1], config.weight_drop) for i in range(config.encoder_layers)
+        )
         self.dropout = Dropout(config.dropout)
 
     def forward(self, embedded_BSE: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ from nmt.data.batches import Batch
 from nmt.data.subwords import PAD
 from nmt.model.attention import Memory
 from nmt.model.decoder import Decoder, DecoderState
+from nmt.model.dropout import Dropout
 from nmt.model.encoder import Encoder
 
 
@@ -41,6 +42,7 @@ class Seq2Seq(nn.Module):
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
         self.output = nn.Linear(config.embedding_size, target_size, bias=False)
+        self.word_dropout = Dropout(config.word_dropout)
         self.scale = math.sqrt(config.embedding_size) if tied else 1.0
         for embedding in (self.source_embedding, self.target_embedding):
             if embedding.weight.is_meta:
@@ -52,7 +54,7 @@ class Seq2Seq(nn.Module):
 
     def encode(self, source_BS: Tensor, lengths_B: Tensor) -> TranslationState:
         """Reads the source; the result has one row a sentence."""
-        embedded_BSE = self.source_embedding(source_BS) * self.scale
+        embedded_BSE = self._embed(source_BS, self.source_embedding)
         states_BSH, final_BH = self.encoder(embedded_BSE, lengths_B)
         mask_BS = torch.arange(source_BS.shape[1], device=source_BS.device)[None] < lengths_B[:, None]
         return TranslationState(self.decoder.attention.memory(states_BSH, mask_BS), self.decoder.initial_state(final_BH))
@@ -60,8 +62,15 @@ class Seq2Seq(nn.Module):
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Teacher forcing -> the vectors before the output layer [B, T, E] and the attention weights [B, T, S]."""
         state = self.encode(batch.source_BS, batch.source_lengths_B)
-        vectors_BTE, weights_BTS = self.decoder(self.target_embedding(batch.input_BT) * self.scale, state.memory, state.decoder)
+        vectors_BTE, weights_BTS = self.decoder(self._embed(batch.input_BT, self.target_embedding), state.memory, state.decoder)
         return vectors_BTE, weights_BTS
+
+    def _embed(self, pieces_BL: Tensor, embedding: nn.Embedding) -> Tensor:
+        """[B, L, E]; in training whole pieces are dropped as well (word dropout, Gal & Ghahramani 2016, sec. 4.2)."""
+        embedded_BLE: Tensor = embedding(pieces_BL) * self.scale
+        if self.training and self.config.word_dropout:
+            embedded_BLE = embedded_BLE * self.word_dropout(embedded_BLE.new_ones(*pieces_BL.shape, 1))
+        return embedded_BLE
 
     def step(self, pieces_N: Tensor, state: TranslationState) -> tuple[Tensor, TranslationState]:
         """One target position: the logits [N, V] of the next piece and the next state."""
