@@ -23,8 +23,9 @@ from nmt.model.seq2seq import Seq2Seq
 from nmt.training.average import WeightAverage
 from nmt.training.feed import placed_batches
 from nmt.training.folder import Materials, prepare
-from nmt.training.loop import make_optimizer, train_updates
+from nmt.training.loop import Learner, make_optimizer, train_updates
 from nmt.training.precision import autocast, choose_precision
+from nmt.training.state import TrainingState
 
 WARM_UP = 5  # updates
 
@@ -62,16 +63,9 @@ def measure(recipe: Recipe, updates: int) -> dict[str, Any]:
         model = Seq2Seq(recipe.model, materials.subwords.source.size, materials.subwords.target.size, materials.subwords.joint)
         average = WeightAverage(model, recipe.training.average_decay)
         batches = placed_batches(materials.store, materials.subwords, recipe, 1, 0)
-        stream = train_updates(
-            model,
-            make_optimizer(model, recipe.training),
-            average,
-            batches,
-            recipe.training,
-            1,
-            10_000,
-            autocast(torch.device("cpu"), precision),
-        )
+        context = autocast(torch.device("cpu"), precision)
+        learner = Learner(model, make_optimizer(model, recipe.training), average, TrainingState(), recipe.training, context)
+        stream = train_updates(learner, batches, 10_000)
         for _ in islice(stream, WARM_UP):
             pass
         rates, flop_rates = [], []
@@ -79,7 +73,7 @@ def measure(recipe: Recipe, updates: int) -> dict[str, Any]:
             start = time.perf_counter()
             update = next(stream)
             seconds = time.perf_counter() - start
-            source_pieces = int(update.placed.batch.source_lengths_B.sum())
+            source_pieces = sum(int(batch.source_lengths_B.sum()) for batch in update.placed.batches)
             rates.append(update.pieces / seconds)
             flop_rates.append(training_flops(recipe.model, materials.subwords.target.size, source_pieces, update.pieces) / seconds)
         gemm = gemm_rate(torch.bfloat16 if precision == "bf16" else torch.float32)

@@ -1,10 +1,10 @@
-import json
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from runs import assert_same_run, final_weights, metrics, stop_after
 
 from nmt.config import SubwordsConfig
 from nmt.data.batches import collate
@@ -15,32 +15,6 @@ from nmt.training.checkpoint import is_whole, newest
 from nmt.training.events import Ended, Note, Report, Validated
 from nmt.training.feed import placed_batches
 from nmt.training.run import train
-
-TIMED = ("pieces_per_second",)
-
-
-def stop_after(count):
-    """A stop request after so many updates."""
-    calls = iter(range(1, 10**6))
-    return lambda: next(calls) >= count
-
-
-def final_weights(run):
-    return load_file(run / "last" / "model.safetensors"), load_file(run / "last" / "averaged.safetensors")
-
-
-def metrics(run):
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in row.items() if key not in TIMED} for row in rows]
-
-
-def assert_same_run(first, second):
-    for ours, theirs in zip(final_weights(first), final_weights(second), strict=True):
-        assert ours.keys() == theirs.keys()
-        for name, value in ours.items():
-            assert torch.equal(value, theirs[name]), name
-    assert metrics(first) == metrics(second)
-    assert (first / "best").readlink() == (second / "best").readlink()
 
 
 @pytest.mark.parametrize("sampling", [0.0, 0.2])
@@ -80,8 +54,8 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(tmp_path, tiny_re
 def test_best_and_last_point_to_checkpoints_and_old_ones_go(tmp_path, tiny_recipe):
     events = list(train(tiny_recipe, tmp_path / "run"))
     validated = [event for event in events if isinstance(event, Validated)]
-    best = max(validated, key=lambda event: event.validation.bleu.value)
-    assert (tmp_path / "run" / "best").resolve().name == f"update-{best.update:06d}" or best.validation.bleu.value == 0
+    best = max(validated, key=lambda event: event.validation.scores[0].value)
+    assert (tmp_path / "run" / "best").resolve().name == f"update-{best.update:06d}" or best.validation.scores[0].value == 0
     assert (tmp_path / "run" / "last").resolve().name == f"update-{validated[-1].update:06d}"
     assert len(list((tmp_path / "run" / "checkpoints").iterdir())) <= tiny_recipe.training.keep + 1
 
@@ -144,15 +118,15 @@ def test_what_is_left_to_nmt_is_written_into_the_recipe(tmp_path, tiny_recipe):
 def test_gradients_that_are_not_finite_skip_the_update_and_end_the_run_if_they_stay(tmp_path, tiny_recipe, monkeypatch):
     real = run_module.train_updates
 
-    def poisoned(model, *rest):
-        for update in real(model, *rest):
-            before = [parameter.detach().clone() for parameter in model.parameters()]
-            model.output.weight.data.fill_(math.nan)
+    def poisoned(learner, *rest):
+        for update in real(learner, *rest):
+            learner.model.output.weight.data.fill_(math.nan)
             yield update
-            del before
 
     monkeypatch.setattr(run_module, "train_updates", poisoned)
-    with pytest.raises(NmtError, match=r"not finite in 20 updates in a row .* lower training.learning_rate"):
+    with pytest.raises(
+        NmtError, match=r"not finite in 20 updates in a row; lower training.learning_rate.* look at the last batch: .*train.nl:[\d,]+$"
+    ):
         list(train(replace(tiny_recipe, training=replace(tiny_recipe.training, validate_every=1000, epochs=20)), tmp_path / "run"))
 
 
@@ -165,24 +139,26 @@ def test_batches_of_a_place_are_those_of_the_whole_run(tmp_path, tiny_recipe):
     for start in (3, first_of_second + 2):
         rest = placed_batches(materials.store, materials.subwords, recipe, whole[start].epoch, whole[start].place)
         for ours, theirs in zip(rest, whole[start:], strict=True):
-            assert ours[:3] == theirs[:3]
-            assert all(torch.equal(a, b) for a, b in zip(ours.batch, theirs.batch, strict=True))
+            assert ours[:4] == theirs[:4]
+            assert all(torch.equal(a, b) for a, b in zip(ours.batches[0], theirs.batches[0], strict=True))
 
 
 def test_batches_go_to_where_the_model_is(monkeypatch):
     from nmt.config import ModelConfig, TrainingConfig
     from nmt.data.batches import Batch
     from nmt.model.seq2seq import Seq2Seq
-    from nmt.training.feed import PlacedBatch
-    from nmt.training.loop import make_optimizer, train_updates
+    from nmt.training.feed import PlacedBatches
+    from nmt.training.loop import Learner, make_optimizer, train_updates
     from nmt.training.precision import autocast
+    from nmt.training.state import TrainingState
 
     model = Seq2Seq(ModelConfig(embedding_size=8, hidden_size=8), 20, 20, shared=True)
     real, went_to = Batch.to, []
     monkeypatch.setattr(Batch, "to", lambda batch, device: went_to.append(device) or real(batch, device))
-    batches = iter([PlacedBatch(1, 0, True, collate([[5, 6]], [[7]]))])
+    feed = iter([PlacedBatches(1, 0, True, 1, (collate([[5, 6]], [[7]]),), np.array([0]))])
     config = TrainingConfig()
-    list(train_updates(model, make_optimizer(model, config), None, batches, config, 1, 1, autocast(torch.device("cpu"), "fp32")))
+    plain = autocast(torch.device("cpu"), "fp32")
+    list(train_updates(Learner(model, make_optimizer(model, config), None, TrainingState(), config, plain), feed, 1))
     assert went_to == [model.output.weight.device]
 
 
@@ -197,7 +173,7 @@ def test_a_run_on_a_gpu_trains_and_continues(tmp_path, tiny_recipe):
 def test_one_update_of_two_sentences_equals_the_mean_over_their_pieces():
     from nmt.config import ModelConfig
     from nmt.model.seq2seq import Seq2Seq
-    from nmt.training.loop import batch_loss
+    from nmt.training.gradient import batch_loss
 
     torch.manual_seed(1)
     model = Seq2Seq(ModelConfig(embedding_size=8, hidden_size=8, dropout=0.0), 20, 20, shared=True)

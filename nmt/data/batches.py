@@ -37,6 +37,19 @@ class Batch(NamedTuple):
     def output_mask_BT(self) -> Tensor:
         return self.output_BT != PAD
 
+    def part(self, rows: slice) -> "Batch":
+        """Some of the pairs, as wide as the whole."""
+        return Batch(*(tensor[rows] for tensor in self))
+
+    def twice(self) -> "Batch":
+        """All pairs, and then all of them again."""
+        return Batch(*(torch.cat([tensor, tensor]) for tensor in self))
+
+    @property
+    def padded_pieces(self) -> int:
+        """Of the wider side, padding included: what the memory of an update grows with."""
+        return max(self.source_BS.numel(), self.output_BT.numel())
+
     @property
     def pieces(self) -> int:
         """Target pieces, EOS included: what the loss is averaged over."""

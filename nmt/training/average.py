@@ -24,6 +24,12 @@ class WeightAverage:
         torch._foreach_lerp_(self.values, [parameter.detach() for parameter in self.parameters], 1 - decay)
 
     @torch.no_grad()
+    def reset(self) -> None:
+        """Begins anew with the weights as they are."""
+        torch._foreach_copy_(self.values, [parameter.detach() for parameter in self.parameters])
+        self.updates = 0
+
+    @torch.no_grad()
     def swap(self) -> None:
         """Exchanges the model's weights and the average; a second call exchanges them back."""
         for parameter, value in zip(self.parameters, self.values, strict=True):

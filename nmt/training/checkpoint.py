@@ -1,4 +1,7 @@
-"""Checkpoints: everything that matters for an exact continuation, written atomically, verified by hash, without pickle."""
+"""Checkpoints: everything that matters for an exact continuation, written atomically, verified by hash, without pickle.
+
+No random state is among it: all randomness is a function of the seed and of the place in the run.
+"""
 
 import json
 import os
@@ -69,9 +72,7 @@ class Checkpoint:
             os.fsync(out.fileno())
 
     def _optimizer_tensors(self) -> dict[str, Tensor]:
-        tensors = {"random.cpu": torch.get_rng_state()}
-        if torch.cuda.is_available():
-            tensors["random.cuda"] = torch.cuda.get_rng_state()
+        tensors = {}
         for name, parameter in self.model.named_parameters():
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"{key}.{name}"] = value
@@ -90,11 +91,7 @@ class Checkpoint:
             for (name, _), value in zip(self.model.named_parameters(), self.average.values, strict=True):
                 value.copy_(averaged[name])
             self.average.updates = saved["average_updates"]
-        optimizer = load_file(folder / "optimizer.safetensors")
-        self._restore_optimizer(optimizer)
-        torch.set_rng_state(optimizer["random.cpu"])
-        if torch.cuda.is_available() and "random.cuda" in optimizer:
-            torch.cuda.set_rng_state(optimizer["random.cuda"])
+        self._restore_optimizer(load_file(folder / "optimizer.safetensors"))
         values = dict(saved["state"])
         window = Window(**values.pop("window"))
         self.state.__dict__.update(values, window=window)

@@ -15,10 +15,11 @@ from nmt.data.subwords import train_subword_pair
 from nmt.inference.translator import choose_device
 from nmt.model.seq2seq import Seq2Seq
 from nmt.training.average import WeightAverage
-from nmt.training.feed import PlacedBatch
+from nmt.training.feed import PlacedBatches
 from nmt.training.folder import default_batch_pieces, default_epochs
-from nmt.training.loop import make_optimizer, train_updates
+from nmt.training.loop import Learner, make_optimizer, train_updates
 from nmt.training.precision import autocast, choose_precision
+from nmt.training.state import TrainingState
 
 TIMED = 3  # updates, after one that warms up
 
@@ -50,16 +51,15 @@ def estimate(recipe: Recipe, sample: Sequence[tuple[str, str]], pairs: int) -> E
     order = batch_order(lengths[0], lengths[1], config.batch_pieces or default_batch_pieces(pairs), config.seed, 1)
     batches = [collate([sides[0][i] for i in rows], [sides[1][i] for i in rows]) for rows in order[: TIMED + 1]]
     context = autocast(device, choose_precision(config.precision, device))
-    stream = train_updates(
-        model, make_optimizer(model, config), average, (PlacedBatch(1, i, False, b) for i, b in enumerate(batches)), config, 1, 100, context
-    )
+    feed = (PlacedBatches(1, place, False, place, (batch,), order[place]) for place, batch in enumerate(batches))
+    stream = train_updates(Learner(model, make_optimizer(model, config), average, TrainingState(), config, context), feed, 100)
     next(stream)
     start = time.perf_counter()
     pieces = sum(update.pieces for update in stream)
     seconds_a_piece = (time.perf_counter() - start) / max(1, pieces)
     epochs = config.epochs or default_epochs(pairs)
     target_pieces = pairs * (float(lengths[1].mean()) + 1)
-    updates = round(epochs * len(order) * pairs / len(sample))
+    updates = round(epochs * len(order) * pairs / len(sample) / config.accumulate)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return Estimate(
         subwords.target.size, parameters, epochs, updates, seconds_a_piece * target_pieces * epochs, _peak_memory(device), device.type

@@ -20,6 +20,7 @@ from nmt.data.store import Store, build_store, open_store
 from nmt.data.subwords import SubwordPair, train_subword_pair
 from nmt.errors import NmtError
 from nmt.inference.shortlist import SHORTLIST, Shortlist
+from nmt.training.initial import first_subwords
 from nmt.training.lexicon import learn_shortlist
 
 # What may differ when a run is taken up again; all else would make it another run.
@@ -62,6 +63,10 @@ def prepare(recipe: Recipe, run: Path) -> Iterator[str | Materials]:
     content = " ".join(fingerprint(each, data.source, data.target, "train") for each in data.train)
     if (run / "subwords.model").exists() or (run / "subwords.target.model").exists():
         subwords = SubwordPair.load(run)
+    elif recipe.training.start_from:
+        subwords = first_subwords(recipe)
+        _save_subwords(subwords, run)
+        yield f"took the {subwords.source.size:,} subword pieces of {recipe.training.start_from}"
     else:
         pairs = ((pair.source, pair.target) for pair in _clean(recipe, Audit()))
         subwords = train_subword_pair(pairs, recipe.subwords, recipe.training.seed)
@@ -75,6 +80,17 @@ def prepare(recipe: Recipe, run: Path) -> Iterator[str | Materials]:
     recipe = _resolved(recipe, subwords, len(store))
     write_atomically(run / "recipe.toml", dump_recipe(recipe))
     yield Materials(recipe, subwords, store)
+
+
+def open_materials(run: Path) -> Materials:
+    """What another process has prepared.
+
+    Raises:
+        NmtError: the folder is not there, so not shared between the machines.
+    """
+    if not (run / "recipe.toml").exists():
+        raise NmtError(f"{run}: the first process made this folder, this one does not see it; put it where all machines can read it")
+    return Materials(load_recipe(run / "recipe.toml"), SubwordPair.load(run), open_store(run / "data"))
 
 
 def default_epochs(pairs: int) -> int:

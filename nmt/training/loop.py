@@ -8,34 +8,38 @@ import torch
 from torch import Tensor
 
 from nmt.config import TrainingConfig
-from nmt.data.batches import Batch
-from nmt.errors import NmtError
 from nmt.model.seq2seq import Seq2Seq
 from nmt.training.average import WeightAverage
 from nmt.training.clipping import clip_gradients, is_clipped
-from nmt.training.feed import PlacedBatch
-from nmt.training.objective import Loss, output_loss
+from nmt.training.divergence import watch
+from nmt.training.feed import PlacedBatches
+from nmt.training.gradient import add_gradients
+from nmt.training.processes import ALONE, Processes
 from nmt.training.schedule import learning_rate
+from nmt.training.state import TrainingState
 
-SKIPS_IN_ROW = 20  # updates without a finite gradient before training gives up
+
+class Learner(NamedTuple):
+    """What training changes, and how."""
+
+    model: Seq2Seq
+    optimizer: torch.optim.Optimizer
+    average: WeightAverage | None
+    state: TrainingState
+    config: TrainingConfig
+    autocast: Callable[[], torch.autocast]
+    processes: Processes = ALONE
 
 
 class Update(NamedTuple):
     """What one update did."""
 
-    placed: PlacedBatch
-    pieces: int  # target pieces
+    placed: PlacedBatches
+    pieces: int  # target pieces, of all processes as all that follows
     smoothed: float  # loss with label smoothing, nats, summed over the pieces
     cross_entropy: float  # nats, summed over the pieces
     norm: float  # of the whole gradient before clipping; not finite where the update was skipped
     clipped: bool
-
-
-def batch_loss(model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
-    """The loss summed over a batch's target pieces, padding left out."""
-    vectors_BTE, _ = model(batch)
-    mask_BT = batch.output_mask_BT
-    return output_loss(vectors_BTE[mask_BT], model.output.weight, batch.output_BT[mask_BT], smoothing)
 
 
 def make_optimizer(model: Seq2Seq, config: TrainingConfig) -> torch.optim.AdamW:
@@ -45,31 +49,22 @@ def make_optimizer(model: Seq2Seq, config: TrainingConfig) -> torch.optim.AdamW:
     )
 
 
-def train_updates(
-    model: Seq2Seq,
-    optimizer: torch.optim.Optimizer,
-    average: WeightAverage | None,
-    batches: Iterator[PlacedBatch],
-    config: TrainingConfig,
-    first: int,
-    updates: int,
-    autocast: Callable[[], torch.autocast],
-) -> Iterator[Update]:
-    """Makes one update a batch, numbered from `first` on, of `updates` in the whole run.
+def train_updates(learner: Learner, feed: Iterator[PlacedBatches], updates: int) -> Iterator[Update]:
+    """Makes one update of each element of the feed, numbered on from `state`, of `updates` in the whole run.
 
     The gradient is that of the mean loss a target piece. One that is not finite is skipped, weights and optimizer untouched.
     """
+    model, optimizer, average, state, config, autocast, processes = learner
     model.train()
     parameters = list(model.parameters())
     device = model.output.weight.device
-    for number, placed in enumerate(batches, first):
+    for placed in feed:
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(config, number, updates)
+            group["lr"] = state.rate_factor * learning_rate(config, state.update + 1, updates)
         optimizer.zero_grad(set_to_none=True)
-        with autocast():
-            loss = batch_loss(model, placed.batch.to(device), config.label_smoothing)
-        pieces = placed.batch.pieces
-        (loss.smoothed / pieces).backward()
+        pieces = processes.total(placed.pieces, device)
+        gradient = add_gradients(model, placed.batches, pieces, config, autocast, placed.seed, state.part_pieces)
+        smoothed, cross_entropy = _summed(processes, parameters, gradient.smoothed, gradient.cross_entropy)
         largest = _largest(parameters) if config.clip_value else 0.0
         norm = float(clip_gradients(parameters, config.clip_norm, config.clip_value))
         if math.isfinite(norm):
@@ -77,18 +72,47 @@ def train_updates(
             if average:
                 average.update()
         clipped = is_clipped(norm, largest, config.clip_norm, config.clip_value)
-        yield Update(placed, pieces, float(loss.smoothed.detach()), float(loss.cross_entropy), norm, clipped)
+        update = Update(placed, pieces, smoothed, cross_entropy, norm, clipped)
+        state.part_pieces = gradient.part_pieces
+        _advance(state, update)
+        yield update
+
+
+def _advance(state: TrainingState, update: Update) -> None:
+    state.update += 1
+    placed, window = update.placed, state.window
+    state.epoch, state.batch = (placed.epoch + 1, 0) if placed.last else (placed.epoch, placed.place + 1)
+    state.pieces += update.pieces
+    if not math.isfinite(update.norm):
+        state.skipped += 1
+        state.skipped_in_row += 1
+        return
+    state.skipped_in_row = 0
+    watch(state, update.cross_entropy / update.pieces)
+    window.updates += 1
+    window.clipped += update.clipped
+    window.pieces += update.pieces
+    window.smoothed += update.smoothed
+    window.cross_entropy += update.cross_entropy
+    window.norm_sum += update.norm
+    window.norm_max = max(window.norm_max, update.norm)
+
+
+def _summed(processes: Processes, parameters: list[torch.nn.Parameter], *sums: float) -> list[float]:
+    """Sums gradients and the numbers over the processes."""
+    if processes.size == 1:
+        return list(sums)
+    for parameter in parameters:
+        if parameter.grad is None:  # no rows of this batch were left for this process
+            parameter.grad = torch.zeros_like(parameter)
+    numbers = torch.tensor(sums, device=parameters[0].device)
+    processes.sum([*_gradients(parameters), numbers])
+    return numbers.tolist()
+
+
+def _gradients(parameters: list[torch.nn.Parameter]) -> list[Tensor]:
+    return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 
 def _largest(parameters: list[torch.nn.Parameter]) -> float:
-    gradients: list[Tensor] = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    return float(torch.stack([gradient.abs().max() for gradient in gradients]).max())
-
-
-def refuse_endless_skips(skipped_in_row: int, where: str) -> None:
-    """Raises NmtError after too many updates in a row whose gradient was not finite."""
-    if skipped_in_row >= SKIPS_IN_ROW:
-        raise NmtError(
-            f"the gradient was not finite in {skipped_in_row} updates in a row (the last batch began at {where}); "
-            "lower training.learning_rate, or train with training.precision = 'fp32'"
-        )
+    return float(torch.stack([gradient.abs().max() for gradient in _gradients(parameters)]).max())

@@ -20,9 +20,8 @@ class _OutputLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rows_NE: Tensor, weight_VE: Tensor, targets_N: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
-        device = rows_NE.device.type
-        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else rows_NE.dtype
-        with torch.autocast(device, enabled=False):
+        dtype = compute_dtype(rows_NE)
+        with torch.autocast(rows_NE.device.type, enabled=False):
             rows, weight = rows_NE.to(dtype), weight_VE.to(dtype)
             grad_rows, grad_weight = torch.empty_like(rows), torch.zeros_like(weight, dtype=torch.float32)
             size = weight.shape[0]
@@ -54,6 +53,12 @@ class _OutputLoss(torch.autograd.Function):
         grad_rows, grad_weight = ctx.saved_tensors
         scale = gradients[0]
         return (grad_rows * scale).to(ctx.dtypes[0]), (grad_weight * scale).to(ctx.dtypes[1]), None, None
+
+
+def compute_dtype(rows: Tensor) -> torch.dtype:
+    """What autocast, where it is on, makes products of these rows in."""
+    device = rows.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else rows.dtype
 
 
 def output_loss(rows_NE: Tensor, weight_VE: Tensor, targets_N: Tensor, smoothing: float) -> Loss:

@@ -1,10 +1,12 @@
 """One training run from recipe to best model, as a stream of events."""
 
-import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from enum import Enum, auto
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,45 +20,74 @@ from nmt.training.average import WeightAverage
 from nmt.training.checkpoint import Checkpoint, checkpoint_name, newest, point, prune
 from nmt.training.clipping import layer_norms
 from nmt.training.clock import Clock
+from nmt.training.divergence import is_diverged, last_good, refuse_divergence, remove_after
 from nmt.training.events import Ended, Event, Note, Report, Started, Validated
-from nmt.training.feed import placed_batches
-from nmt.training.folder import Materials, Metrics, locked, prepare
-from nmt.training.loop import Update, make_optimizer, refuse_endless_skips, train_updates
+from nmt.training.feed import placed_batches, updates_of
+from nmt.training.folder import Materials, Metrics, locked, open_materials, prepare
+from nmt.training.initial import start_from
+from nmt.training.loop import Learner, Update, make_optimizer, train_updates
 from nmt.training.precision import autocast, choose_precision
+from nmt.training.processes import Processes, joined
 from nmt.training.schedule import learning_rate
+from nmt.training.skips import refuse_endless_skips, skip_line
 from nmt.training.state import TrainingState, Window
-from nmt.training.validation import Validator
+from nmt.training.validation import Validation, Validator
+
+
+class _Outcome(Enum):
+    """Why the updates have come to an end."""
+
+    FINISHED = auto()
+    STOPPED = auto()
+    DIVERGED = auto()
 
 
 def train(recipe: Recipe, run: Path, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
     """Trains in the run folder until the recipe's last epoch, or until `stop` says so after an update; continues where it left off.
+
+    Started by torchrun, the processes train together in one folder; only the first one tells anything.
 
     Raises:
         NmtError: whatever is wrong with recipe, data, folder or disk.
     """
     device, data = choose_device(recipe.training.device), recipe.data
     dev = read_parallel(data.dev, data.source, data.target, "dev")  # before the long steps: a wrong name is told at once
-    with locked(run):
+    with ExitStack() as stack:
+        processes = stack.enter_context(joined(device))
         materials = None
-        for made in prepare(recipe, run):
-            if isinstance(made, Materials):
-                materials = made
-            else:
-                yield Note(made)
-        assert materials is not None
-        yield from (Note(line) for line in materials.store.summary)
-        yield from _Run(materials, dev, device, run, stop).events()
+        if processes.is_first:
+            stack.enter_context(locked(run))
+            for made in prepare(recipe, run):
+                if isinstance(made, Materials):
+                    materials = made
+                else:
+                    yield Note(made)
+        processes.share(None, device)  # the others wait for the folder
+        if materials is None:
+            materials = open_materials(run)
+        events = _Run(materials, dev, device, processes, run, stop).events()
+        if processes.is_first:
+            yield from (Note(line) for line in materials.store.summary)
+            yield from events
+        else:
+            yield from (event for event in events if isinstance(event, Started | Ended))
 
 
 class _Run:
     """The parts of a run that is going on."""
 
     def __init__(
-        self, materials: Materials, dev: tuple[list[str], list[str]], device: torch.device, run: Path, stop: Callable[[], bool]
+        self,
+        materials: Materials,
+        dev: tuple[list[str], list[str]],
+        device: torch.device,
+        processes: Processes,
+        run: Path,
+        stop: Callable[[], bool],
     ) -> None:
         self.recipe, self.subwords, self.store = materials
         self.config, self.run, self.stop = self.recipe.training, run, stop
-        self.dev, self.device = dev, device
+        self.dev, self.device, self.processes = dev, device, processes
         # Each shape of a batch has kernels of its own, which oneDNN keeps: 1,024 of them are gigabytes, and making them again costs little.
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
         if self.config.threads:
@@ -67,89 +98,105 @@ class _Run:
         self.average = WeightAverage(self.model, self.config.average_decay) if self.config.average_decay else None
         self.state = TrainingState()
         self.checkpoint = Checkpoint(self.model, self.optimizer, self.average, self.state)
-        self.updates = self.config.epochs * len(self._order(1))
+        self.updates = self.config.epochs * len(updates_of(self._order(1), self.config.accumulate))
         self.saved_at = time.monotonic()
 
     def events(self) -> Iterator[Event]:
         yield from self._restore()
-        state, config = self.state, self.config
-        if state.epoch > config.epochs or (config.patience and state.stale >= config.patience):
+        if self.state.epoch > self.config.epochs or self._is_stale():
             yield self._end(finished=True)
             return
         self.validator = Validator(*self.dev, self.subwords, self.recipe, self.device)
-        self.metrics = Metrics(self.run, state.metrics_bytes)
-        self.autocast = autocast(self.device, state.precision)
+        self.autocast = autocast(self.device, self.state.precision)
         yield Started(self._description())
-        batches = placed_batches(self.store, self.subwords, self.recipe, state.epoch, state.batch)
-        stream = train_updates(self.model, self.optimizer, self.average, batches, config, state.update + 1, self.updates, self.autocast)
+        outcome = yield from self._train()
+        while outcome is _Outcome.DIVERGED:
+            yield from self._roll_back()
+            outcome = yield from self._train()
+        yield self._end(finished=outcome is _Outcome.FINISHED)
+
+    def _train(self) -> Generator[Event, None, _Outcome]:
+        state, config = self.state, self.config
+        if self.processes.is_first:
+            self.metrics = Metrics(self.run, state.metrics_bytes)
+        feed = placed_batches(self.store, self.subwords, self.recipe, state.epoch, state.batch, self.processes)
+        learner = Learner(self.model, self.optimizer, self.average, state, config, self.autocast, self.processes)
         clock = Clock(state.update)
-        for update in stream:
-            self._advance(update)
+        for update in train_updates(learner, feed, self.updates):
             clock.count(update.pieces)
+            if state.skipped_in_row:
+                refuse_endless_skips(state.skipped_in_row, self.store, update.placed)
+                yield Note(skip_line(state.update, self.store, update.placed))
             if state.update % config.report_every == 0:
                 yield self._report(update.placed.epoch, clock)
+            if is_diverged(state, self.subwords.target.size):
+                return _Outcome.DIVERGED
             at_end = update.placed.last and update.placed.epoch == config.epochs
             due = update.placed.last if config.validate_every == 0 else state.update % config.validate_every == 0
             if due or at_end:
-                yield self._validate(update)
-                if config.patience and state.stale >= config.patience:
+                yield from self._validate(update)
+                if self._is_stale():
                     yield Note(f"no improvement in {state.stale} validations: stopping early")
                     break
-            stopping = self.stop()
+            stopping = self.processes.total(int(self.stop()), self.device) > 0
             if stopping or time.monotonic() - self.saved_at > 60 * config.save_minutes:
                 self._save()
             if stopping and not at_end:
-                yield self._end(finished=False)
-                return
+                return _Outcome.STOPPED
             clock.restart()
-        yield self._end(finished=True)
+        return _Outcome.FINISHED
+
+    def _is_stale(self) -> bool:
+        return self.config.patience > 0 and self.state.stale >= self.config.patience
 
     def _restore(self) -> Iterator[Note]:
-        folder, damaged = newest(self.run)
-        for each in damaged:
-            yield Note(f"{each}: damaged, not used")
-        if folder is None:
-            self.state.precision = choose_precision(self.config.precision, self.device)
-        else:
-            self.checkpoint.load(folder)
-            best = folder.with_name(checkpoint_name(self.state.best_update))
-            if best.exists():  # a kill may have come between writing the checkpoint and pointing to it
-                point(self.run, "best", best)
-            yield Note(f"continuing after update {self.state.update:,}")
+        name = None
+        if self.processes.is_first:
+            folder, damaged = newest(self.run)
+            for each in damaged:
+                yield Note(f"{each}: damaged, not used")
+            name = folder and folder.name
+        name = self.processes.share(name, self.device)
+        if name is None:
+            self.state.precision = self.processes.share(choose_precision(self.config.precision, self.device), self.device)
+            if self.config.start_from:
+                start_from(self.model, self.average, self.recipe)
+                yield Note(f"starting from the weights of {self.config.start_from}")
+            return
+        folder = self.run / "checkpoints" / name
+        self.checkpoint.load(folder)
+        best = folder.with_name(checkpoint_name(self.state.best_update))
+        if best.exists() and self.processes.is_first:  # a kill may have come between writing the checkpoint and pointing to it
+            point(self.run, "best", best)
+        yield Note(f"continuing after update {self.state.update:,}")
+
+    def _roll_back(self) -> Iterator[Note]:
+        """Back to the last checkpoint before a divergence, with half the learning rate; once in a run."""
+        at = self.state.update
+        good = last_good(self.run, self.subwords.target.size)
+        name = self.processes.share(good and good.name, self.device)
+        refuse_divergence(self.state, name)
+        if good and self.processes.is_first:
+            remove_after(self.run, good)
+        yield Note(f"the loss diverged at update {at:,}: going back to {name} with half the learning rate")
+        yield from self._restore()
+        self.state.rolled_back = True
+        self.state.rate_factor /= 2
 
     def _description(self) -> str:
         parameters = sum(parameter.numel() for parameter in self.model.parameters())
         threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
-        where = f"{self.device.type} in {self.state.precision}{threads}"
+        processes = f"{self.processes.size} processes, " if self.processes.size > 1 else ""
+        where = f"{processes}{self.device.type} in {self.state.precision}{threads}"
         return f"{parameters / 1e6:.1f}M parameters, {len(self.store):,} pairs, {self.updates:,} updates, {where}"
 
     def _order(self, epoch: int) -> list[np.ndarray]:
         lengths = self.store.source_lengths, self.store.target_lengths
         return batch_order(*lengths, self.config.batch_pieces, self.config.seed, epoch)
 
-    def _advance(self, update: Update) -> None:
-        state, window = self.state, self.state.window
-        state.update += 1
-        last = update.placed.last
-        state.epoch, state.batch = (update.placed.epoch + 1, 0) if last else (update.placed.epoch, update.placed.place + 1)
-        state.pieces += update.pieces
-        if not math.isfinite(update.norm):
-            state.skipped += 1
-            state.skipped_in_row += 1
-            refuse_endless_skips(state.skipped_in_row, f"epoch {update.placed.epoch}, batch {update.placed.place}")
-            return
-        state.skipped_in_row = 0
-        window.updates += 1
-        window.clipped += update.clipped
-        window.pieces += update.pieces
-        window.smoothed += update.smoothed
-        window.cross_entropy += update.cross_entropy
-        window.norm_sum += update.norm
-        window.norm_max = max(window.norm_max, update.norm)
-
     def _report(self, epoch: int, clock: Clock) -> Report:
         state, window = self.state, self.state.window
-        rate = learning_rate(self.config, state.update, self.updates)
+        rate = state.rate_factor * learning_rate(self.config, state.update, self.updates)
         speed = clock.pieces_per_second()
         row = {
             "kind": "update", "update": state.update, "epoch": epoch, "learning_rate": rate,
@@ -157,37 +204,55 @@ class _Run:
             "gradient_norm": window.norm_mean, "gradient_norm_max": window.norm_max, "clipped_share": window.clipped_share,
             "skipped": state.skipped, "layer_norms": layer_norms(self.model), "pieces": state.pieces, "pieces_per_second": round(speed),
         }  # fmt: skip
-        state.metrics_bytes = self.metrics.write(row)
+        self._write(row)
         state.window = Window()
         return Report(state.update, self.updates, epoch, window, rate, speed, clock.seconds_left(state.update, self.updates))
 
-    def _validate(self, update: Update) -> Validated:
-        state = self.state
-        if self.average:
-            self.average.swap()
-        validation = self.validator.validate(self.model, state.precision, self.autocast)
-        if self.average:
-            self.average.swap()
-        value = validation.bleu.value if self.config.select == "bleu" else -validation.loss
-        is_best = state.best_value is None or value > state.best_value
-        state.stale = 0 if is_best else state.stale + 1
-        if is_best:
-            state.best_value, state.best_update = value, state.update
+    def _validate(self, update: Update) -> Iterator[Validated]:
+        """The first process looks at the dev set; what follows from its value happens in all."""
+        validation = self._look() if self.processes.is_first else None
+        is_best = self._judge(self.processes.share(validation and validation.value(self.config.select), self.device))
+        if not validation:
+            return
         row = {
-            "kind": "validation", "update": state.update, "epoch": update.placed.epoch, "cross_entropy": validation.loss,
+            "kind": "validation", "update": self.state.update, "epoch": update.placed.epoch, "cross_entropy": validation.loss,
             "scores": [{"metric": score.metric, "value": score.value, "signature": score.signature} for score in validation.scores],
             "best": is_best,
         }  # fmt: skip
-        state.metrics_bytes = self.metrics.write(row)
+        self._write(row)
         folder = self._save()
         if is_best:
             point(self.run, "best", folder)
         prune(self.run, self.config.keep)
-        return Validated(state.update, update.placed.epoch, validation, is_best)
+        yield Validated(self.state.update, update.placed.epoch, validation, is_best)
+
+    def _look(self) -> Validation:
+        if self.average:
+            self.average.swap()
+        validation = self.validator.validate(self.model, self.state.precision, self.autocast)
+        if self.average:
+            self.average.swap()
+        return validation
+
+    def _judge(self, value: float) -> bool:
+        """Whether a validation is the best so far; too many that are not halve the learning rate on a plateau."""
+        state, config = self.state, self.config
+        is_best = state.best_value is None or value > state.best_value
+        state.stale = 0 if is_best else state.stale + 1
+        if is_best:
+            state.best_value, state.best_update = value, state.update
+        elif config.schedule == "plateau" and state.stale % config.plateau == 0:
+            state.rate_factor /= 2
+        return is_best
+
+    def _write(self, row: dict[str, Any]) -> None:
+        if self.processes.is_first:
+            self.state.metrics_bytes = self.metrics.write(row)
 
     def _save(self) -> Path:
+        """Writes a checkpoint; the other processes leave it to the first."""
         self.saved_at = time.monotonic()
-        return self.checkpoint.save(self.run)
+        return self.checkpoint.save(self.run) if self.processes.is_first else self.run
 
     def _end(self, finished: bool) -> Ended:
         return Ended(self.state.update, finished, self.state.best_update, self.state.best_value)

@@ -32,7 +32,7 @@ class TrainingState:
 
     update: int = 0  # optimizer updates made or skipped
     epoch: int = 1  # the epoch of the next batch
-    batch: int = 0  # the next batch's place in its epoch
+    batch: int = 0  # the next update's place in its epoch
     pieces: int = 0  # target pieces seen
     skipped: int = 0  # updates left out because the gradient was not finite
     skipped_in_row: int = 0
@@ -40,5 +40,10 @@ class TrainingState:
     best_update: int = 0
     stale: int = 0  # validations since the best one
     precision: str = "fp32"  # chosen once for the whole run
+    rate_factor: float = 1.0  # on the schedule's learning rate: halved at a plateau and after a divergence
+    loss_mean: float | None = None  # running mean of the cross-entropy, nats a target piece
+    loss_lowest: float | None = None  # that this mean has been at
+    rolled_back: bool = False  # whether a divergence has been answered
+    part_pieces: int = 0  # padded pieces that memory suffices for at once; 0: for every batch so far
     metrics_bytes: int = 0  # length of metrics.jsonl when this was written
     window: Window = field(default_factory=Window)

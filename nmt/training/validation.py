@@ -14,7 +14,7 @@ from nmt.inference.probe import choose_kernels
 from nmt.inference.translator import Translator
 from nmt.model.seq2seq import Seq2Seq
 from nmt.scoring.bleu import Score, corpus_scores
-from nmt.training.loop import batch_loss
+from nmt.training.gradient import batch_loss
 
 
 class Validation(NamedTuple):
@@ -23,10 +23,9 @@ class Validation(NamedTuple):
     loss: float  # cross-entropy, nats a target piece, without label smoothing
     scores: list[Score]
 
-    @property
-    def bleu(self) -> Score:
-        """sacreBLEU of the beam translations."""
-        return self.scores[0]
+    def value(self, select: str) -> float:
+        """What checkpoints are compared by, higher is better: bleu or chrf of the beam translations, or minus the loss."""
+        return -self.loss if select == "loss" else self.scores[("bleu", "chrf").index(select)].value
 
 
 class Validator:

@@ -1,0 +1,87 @@
+"""The processes that train one model together, as `torchrun` starts them: each takes its share of every batch.
+
+A batch belongs to all of them, so neither the order of the data nor the size of an update depends on how many they are: a run may go on
+with more or fewer. Gradients are summed once an update, in one buffer: a recurrent network is small beside its computation, and a process
+that has to make its share in several parts keeps the others waiting, not guessing.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, distributed
+
+from nmt.errors import NmtError
+
+PATIENCE = timedelta(hours=12)  # for the others: the first process validates and writes while they wait
+
+
+class Processes(NamedTuple):
+    """This process among all; the plain value is one that trains alone."""
+
+    rank: int = 0  # from 0
+    size: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """The first process reports, validates and writes."""
+        return self.rank == 0
+
+    def sum(self, tensors: Sequence[Tensor]) -> None:
+        """Replaces tensors of one type and device by their sums over the processes: the same to the bit in each of them."""
+        if self.size > 1:
+            buffer = torch.cat([tensor.flatten() for tensor in tensors])
+            distributed.all_reduce(buffer)
+            parts = buffer.split([tensor.numel() for tensor in tensors])
+            torch._foreach_copy_(list(tensors), [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)])
+
+    def total(self, number: int, device: torch.device) -> int:
+        """The sum of a whole number over the processes."""
+        if self.size == 1:
+            return number
+        sum_ = torch.tensor(number, device=device)
+        distributed.all_reduce(sum_)
+        return int(sum_)
+
+    def share(self, value: Any, device: torch.device) -> Any:
+        """What the first process has, as JSON allows it; the others' values do not count."""
+        if self.size == 1:
+            return value
+        content = json.dumps(value).encode() if self.is_first else b""
+        length = self.total(len(content), device)
+        buffer = torch.zeros(length, dtype=torch.uint8, device=device)
+        if self.is_first:
+            buffer.copy_(torch.frombuffer(bytearray(content), dtype=torch.uint8))
+        distributed.broadcast(buffer, src=0)
+        return json.loads(bytes(buffer.tolist()))
+
+
+ALONE = Processes()
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[Processes]:
+    """The processes that the environment of `torchrun` names; this one alone without it.
+
+    Raises:
+        NmtError: some of torchrun's variables are missing or no numbers, or the others cannot be reached.
+    """
+    names = ("RANK", "WORLD_SIZE")
+    found = [os.environ.get(name) for name in names]
+    if found == [None, None] or found[1] == "1":
+        yield ALONE
+        return
+    if not all(text is not None and text.isdigit() for text in found):
+        raise NmtError(f"RANK and WORLD_SIZE must be numbers, got {found[0]!r} and {found[1]!r}; start with torchrun, or unset both")
+    try:
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    except (ValueError, RuntimeError) as error:
+        raise NmtError(f"cannot join the other processes ({str(error).splitlines()[0]}); start training with torchrun") from None
+    try:
+        yield Processes(distributed.get_rank(), distributed.get_world_size())
+    finally:
+        distributed.destroy_process_group()

@@ -1,0 +1,37 @@
+"""What tests of training runs share."""
+
+import json
+from dataclasses import replace
+
+import torch
+from safetensors.torch import load_file
+
+TIMED = ("pieces_per_second",)
+
+
+def stop_after(count):
+    """A stop request after so many updates."""
+    calls = iter(range(1, 10**6))
+    return lambda: next(calls) >= count
+
+
+def final_weights(run):
+    return load_file(run / "last" / "model.safetensors"), load_file(run / "last" / "averaged.safetensors")
+
+
+def metrics(run):
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key not in TIMED} for row in rows]
+
+
+def assert_same_run(first, second):
+    for ours, theirs in zip(final_weights(first), final_weights(second), strict=True):
+        assert ours.keys() == theirs.keys()
+        for name, value in ours.items():
+            assert torch.equal(value, theirs[name]), name
+    assert metrics(first) == metrics(second)
+    assert (first / "best").readlink() == (second / "best").readlink()
+
+
+def with_training(recipe, **changes):
+    return replace(recipe, training=replace(recipe.training, **changes))
