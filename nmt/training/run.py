@@ -113,8 +113,9 @@ class _Run:
         else:
             self.checkpoint.load(folder)
             best = folder.with_name(checkpoint_name(self.state.best_update))
-            if best.exists():  # a kill may have come between writing the checkpoint and pointing to it
-                point(self.run, "best", best)
+            for name, checkpoint in (("last", folder), ("best", best)):
+                if checkpoint.exists():  # a kill may have come between writing the checkpoint and pointing to it
+                    point(self.run, name, checkpoint)
             yield Note(f"continuing after update {self.state.update:,}")
 
     def _description(self) -> str:
