@@ -78,6 +78,10 @@ class _Run:
             return
         self.validator = Validator(*self.dev, self.subwords, self.recipe, self.device)
         self.metrics = Metrics(self.run, state.metrics_bytes)
+        if self.metrics.lost:
+            yield Note(
+                f"{self.metrics.path}: {self.metrics.lost:,} bytes shorter than when the checkpoint was written; their rows are lost"
+            )
         self.autocast = autocast(self.device, state.precision)
         yield Started(self._description())
         batches = placed_batches(self.store, self.subwords, self.recipe, state.epoch, state.batch)
@@ -188,6 +192,7 @@ class _Run:
 
     def _save(self) -> Path:
         self.saved_at = time.monotonic()
+        self.metrics.sync()
         return self.checkpoint.save(self.run)
 
     def _end(self, finished: bool) -> Ended:
