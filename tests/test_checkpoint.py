@@ -1,5 +1,6 @@
 import errno
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -72,7 +73,7 @@ def test_a_full_disk_is_reported_and_leaves_the_last_checkpoint_whole(tmp_path, 
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(checkpoint_module, "save_weights", full)
-    with pytest.raises(NmtError, match=r"update-000005: cannot write the checkpoint .*No space left.*; free some space"):
+    with pytest.raises(NmtError, match=r"update-000005: cannot write the checkpoint \(No space left.*\); make sure that there is space"):
         checkpoint.save(tmp_path)
     assert newest(tmp_path) == (before, [])
     assert (tmp_path / "last").resolve() == before.resolve()
@@ -85,12 +86,109 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
         parts(size=16).load(folder)
 
 
-def test_a_checkpoint_of_another_format_is_refused(tmp_path):
+def change_state(folder, changes, hash_too=True):
+    """Writes other values into state.json, with the hash that belongs to them or without."""
+    saved = json.loads((folder / "state.json").read_text())
+    hashes = saved.pop("sha256")
+    saved.update(changes)
+    if hash_too:
+        hashes["state.json"] = checkpoint_module._values_hash(saved)
+    (folder / "state.json").write_text(json.dumps({**saved, "sha256": hashes}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", '{"format": 2}', '{"format": 2, "sha256": {}}', '{"format": "2", "sha256": 5}', '{"sha256": {}}', "\udcff"],
+)
+def test_a_state_that_nobody_wrote_is_damage(tmp_path, text):
     folder = parts().save(tmp_path)
-    state = json.loads((folder / "state.json").read_text())
-    (folder / "state.json").write_text(json.dumps({**state, "format": 99}))
-    with pytest.raises(NmtError, match="checkpoint format 99, this version reads 1"):
-        parts().load(folder)
+    (folder / "state.json").write_bytes(text.encode(errors="surrogateescape"))
+    assert not is_whole(folder)
+    (folder / "state.json").unlink()
+    (folder / "state.json").mkdir()
+    assert not is_whole(folder)
+
+
+@pytest.mark.parametrize("key", ["update", "best_value", "window"])
+@pytest.mark.parametrize("value", [7, "seven", None, [], {}])
+def test_values_of_the_state_that_were_changed_are_damage(tmp_path, key, value):
+    checkpoint = parts()
+    checkpoint.state.best_value = 1.5
+    folder = checkpoint.save(tmp_path)
+    state = json.loads((folder / "state.json").read_text())["state"]
+    change_state(folder, {"state": {**state, key: value}}, hash_too=False)
+    assert not is_whole(folder)
+
+
+def test_a_checkpoint_of_another_version_is_refused_even_with_one_before(tmp_path):
+    checkpoint = parts()
+    checkpoint.save(tmp_path)
+    checkpoint.state.update = 1
+    folder = checkpoint.save(tmp_path)
+    state = json.loads((folder / "state.json").read_text())["state"]
+    fewer = {key: value for key, value in state.items() if key != "stale"}
+    for changes, reason in (
+        ({"format": 99}, "format 99, this one writes 2"),
+        ({"state": {**state, "mood": 1}}, "other values in its state"),
+        ({"state": fewer}, "other values in its state"),
+        ({"state": []}, "other values in its state"),
+        ({"state": {**state, "window": {}}}, "other values in its state"),
+    ):
+        change_state(folder, {"format": 2, "state": state, **changes})
+        with pytest.raises(NmtError, match=rf"update-000001: a checkpoint of another version of nmt \({reason}\); use that version, or"):
+            newest(tmp_path)
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_does_not_start_over(tmp_path):
+    checkpoint = parts()
+    for update in (1, 2):
+        checkpoint.state.update = update
+        (checkpoint.save(tmp_path) / "optimizer.safetensors").write_bytes(b"")
+    with pytest.raises(NmtError, match=r"every checkpoint is damaged \(update-000002, update-000001\); put one back, or delete the folder"):
+        newest(tmp_path)
+
+
+def test_folders_that_are_no_checkpoints_are_left_alone(tmp_path):
+    checkpoint = parts()
+    folder = checkpoint.save(tmp_path)
+    copy = folder.with_name("update-000009 (copy)")
+    shutil.copytree(folder, copy)
+    assert newest(tmp_path) == (folder, [])
+    prune(tmp_path, keep=1)
+    assert copy.exists()
+
+
+def test_what_a_kill_left_half_written_goes_with_the_next_checkpoint(tmp_path):
+    half = tmp_path / "checkpoints" / ".update-000001.writing"
+    half.mkdir(parents=True)
+    (half / "model.safetensors").write_bytes(b"half")
+    assert newest(tmp_path) == (None, [])
+    folder = parts().save(tmp_path)
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_pruning_removes_damaged_checkpoints_ahead_of_the_run(tmp_path):
+    checkpoint = parts()
+    for update in (1, 9):
+        checkpoint.state.update = update
+        folder = checkpoint.save(tmp_path)
+    (folder / "state.json").write_text("")
+    checkpoint.state.update = 2
+    newer = checkpoint.save(tmp_path)
+    prune(tmp_path, keep=1)
+    assert newest(tmp_path) == (newer, [])
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "last"])
+def test_a_name_that_something_else_has_is_told(tmp_path, name):
+    if name == "last":  # as it is after a copy that followed links
+        (tmp_path / "last" / "inside").mkdir(parents=True)
+    else:
+        (tmp_path / "checkpoints").write_text("")
+    with pytest.raises(
+        NmtError, match=r"(update-000000: cannot write the checkpoint|last: cannot write the link) \((Not|Is) a directory\)"
+    ):
+        parts().save(tmp_path)
 
 
 def test_pruning_keeps_the_newest_and_the_best(tmp_path):

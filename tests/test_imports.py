@@ -16,12 +16,13 @@ HEAVY = ("torch", "numpy", "sentencepiece", "datasets", "pyarrow", "sacrebleu")
 ALLOWED = {
     "errors": set[str](),
     "hashing": set[str](),
+    "writing": {"errors"},
     "config": {"errors"},
-    "data": {"errors", "config"},
+    "data": {"errors", "config", "writing"},
     "model": {"errors", "config", "data"},
     "search": {"errors"},
     "scoring": {"errors"},
-    "training": {"errors", "config", "data", "hashing", "model", "search", "scoring", "inference"},
+    "training": {"errors", "config", "data", "hashing", "model", "search", "scoring", "inference", "writing"},
     "inference": {"errors", "config", "hashing", "data", "model", "search"},
     "report": {"errors", "config", "data", "search", "scoring", "inference"},
 }

@@ -86,7 +86,7 @@ def test_a_recipe_names_its_run(
     assert (tmp_path / "runs/small/recipe.toml").exists()
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 138)])
 def test_a_stopped_run_is_continued_by_the_same_command(
     corpus: list[str], number: signal.Signals, status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,15 +106,17 @@ def test_a_stopped_run_is_continued_by_the_same_command(
     assert f"continuing after update {stopped.removeprefix('nmt: stopped at update ')}" in capsys.readouterr().err
 
 
-def test_a_signal_during_preparation_ends_at_once(corpus: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGUSR1, 138)])
+def test_a_signal_during_preparation_ends_at_once(corpus: list[str], number: signal.Signals, status: int, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "nmt", "train", *corpus, *SMALL, "--run", str(tmp_path / "run")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stderr
         assert process.stderr.readline().startswith("nmt: reading ")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         rest = process.communicate(timeout=60)[1]
-    assert process.returncode == 130
-    assert rest.splitlines()[-1] == "nmt: interrupted"
+    assert process.returncode == status
+    assert "Traceback" not in rest
+    assert ("nmt: interrupted\n" in rest) == (number == signal.SIGINT)
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 

@@ -212,3 +212,22 @@ def test_a_missing_dev_set_is_told_before_anything_is_written(tmp_path, tiny_rec
     with pytest.raises(NmtError, match="nowhere"):
         list(train(replace(tiny_recipe, data=replace(tiny_recipe.data, dev=str(tmp_path / "nowhere"))), tmp_path / "run"))
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_killed_before_last_pointed_to_its_checkpoint_ends_with_the_right_one(tmp_path, tiny_recipe):
+    list(train(tiny_recipe, tmp_path / "run"))
+    newer, older = (tmp_path / "run" / "last").resolve(), sorted((tmp_path / "run" / "checkpoints").iterdir())[0]
+    run_module.point(tmp_path / "run", "last", older)
+    list(train(tiny_recipe, tmp_path / "run"))
+    assert (tmp_path / "run" / "last").resolve() == newer != older
+
+
+def test_lost_metrics_are_told_and_training_goes_on(tmp_path, tiny_recipe):
+    list(train(tiny_recipe, tmp_path / "run", stop=stop_after(7)))
+    size = (tmp_path / "run" / "metrics.jsonl").stat().st_size
+    (tmp_path / "run" / "metrics.jsonl").unlink()
+    events = list(train(tiny_recipe, tmp_path / "run"))
+    path = tmp_path / "run" / "metrics.jsonl"
+    assert Note(f"{path}: {size:,} bytes shorter than when the checkpoint was written; their rows are lost") in events
+    assert metrics(tmp_path / "run")[0]["update"] > 7
+    assert events[-1].finished

@@ -202,6 +202,18 @@ def test_what_is_no_model_is_named(run, tmp_path, translator):
         read_weights(tmp_path / "damaged" / "best" / "averaged.safetensors", translator.model)
 
 
+@pytest.mark.parametrize("missing", ["averaged.safetensors", "."])
+def test_a_best_checkpoint_that_is_not_there_is_not_replaced_by_the_last(run, tmp_path, missing):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy, symlinks=True)
+    gone = (copy / "best").resolve() / missing
+    shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+    (tmp_path / "link").symlink_to(run)
+    assert Translator.load(tmp_path / "link")
+    with pytest.raises(NmtError, match=r"best/averaged.safetensors: missing, the checkpoint is damaged or was deleted; name another one"):
+        Translator.load(copy)
+
+
 def test_one_checkpoint_of_a_run_is_a_model_too(run, translator):
     checkpoint = (run / "best").resolve()
     assert Translator.load(checkpoint, precision="fp32").translate(LINES) == translator.translate(LINES)

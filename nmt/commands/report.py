@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     if len(set(arguments.runs)) < len(arguments.runs):
         raise UsageError("a run is given twice; name each one once")
     from nmt.report.build import Wishes, build_report
-    from nmt.training.folder import write_atomically
+    from nmt.writing import write_atomically
 
     wishes = Wishes(
         test=arguments.test,

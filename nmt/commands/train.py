@@ -3,7 +3,9 @@
 nmt train RECIPE.toml
 nmt train --train PREFIX --dev PREFIX --source nl --target en      with the default recipe
 
-Ctrl-C and SIGTERM save a checkpoint first. The run folder can be translated with as soon as it has one.
+Ctrl-C, SIGTERM and SIGUSR1 (which Slurm can send before a time limit) finish the update, save a checkpoint and end with status 130, 143 and
+138. Before the first update they end at once, and so does the second of them. A run that was killed continues from its newest checkpoint.
+The run folder can be translated with as soon as it has one.
 """
 
 import argparse
@@ -11,7 +13,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -42,18 +45,18 @@ def run(arguments: argparse.Namespace) -> int:
     recipe = _recipe(arguments)
     name = arguments.recipe.stem if arguments.recipe else f"{recipe.data.source}-{recipe.data.target}"
     folder: Path = arguments.run or Path("runs") / name
-    from nmt.training.events import Ended, Started
-    from nmt.training.run import train
+    with _signals() as requests:
+        from nmt.training.events import Ended, Started
+        from nmt.training.run import train
 
-    with _progress() as show, ExitStack() as stack:
-        received: list[int] = []
-        for event in train(recipe, folder, stop=lambda: bool(received)):
-            show(event)
-            if isinstance(event, Started):  # before, a signal ends at once: whole files stay, there is nothing else to save
-                stack.enter_context(_signals(received))
-            if isinstance(event, Ended) and not event.finished:
-                log(f"the same command continues {folder}")
-                return 128 + received[0]
+        with _progress() as show:
+            for event in train(recipe, folder, stop=lambda: bool(requests.received)):
+                show(event)
+                if isinstance(event, Started):  # before, a signal ends at once: whole files stay, there is nothing else to save
+                    requests.can_wait = True
+                if isinstance(event, Ended) and not event.finished:
+                    log(f"the same command continues {folder}")
+                    return 128 + requests.received
     log(f"the model is {folder}; try: nmt translate {folder}")
     return 0
 
@@ -78,20 +81,29 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
         raise UsageError(str(error)) from None
 
 
+@dataclass
+class _Requests:
+    """What the signals that ask for an end have asked for."""
+
+    received: int = 0  # the number of the first one
+    can_wait: bool = False  # there are updates to finish and to save
+
+
 @contextmanager
-def _signals(received: list[int]) -> Iterator[None]:
-    """Takes down the numbers of the signals that ask for an end; the second one ends at once."""
+def _signals() -> Iterator[_Requests]:
+    """Takes down the signals that ask for an end; one that cannot wait, and the second one, end at once."""
+    requests = _Requests()
 
     def receive(number: int, frame: FrameType | None) -> None:
-        if received:
+        if requests.received or not requests.can_wait:
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
-        received.append(number)
+        requests.received = number
         # Not print: the signal may have come in the middle of one.
         os.write(sys.stderr.fileno(), b"nmt: stopping after this update; once more stops at once, without saving\n")
 
-    previous = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
     try:
-        yield
+        yield requests
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -20,6 +20,7 @@ from nmt.data.clean import BLANK, Audit
 from nmt.data.corpus import Pair
 from nmt.data.subwords import SubwordPair
 from nmt.errors import NmtError
+from nmt.writing import move, writing
 
 if TYPE_CHECKING:
     from nmt.config import DataConfig
@@ -77,30 +78,40 @@ def build_store(
 ) -> Store:
     """Encode the pairs into a new store, in bounded memory; it appears in `folder` only when it is whole, and replaces what was there.
 
-    Pairs that are too long or too unequal in pieces are left out, counted in `audit`. Raises NmtError if none is left.
+    Pairs that are too long or too unequal in pieces are left out, counted in `audit`.
+
+    Raises:
+        NmtError: no pair is left, or the store cannot be written.
     """
     partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    with writing(folder):
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        source_lengths, target_lengths = _write_rows(partial / "pairs.arrow", _encoded(pairs, subwords, data, audit))
+        if not source_lengths:
+            shutil.rmtree(partial)
+            raise NmtError(
+                f"no pair is left to learn from ({'; '.join(audit.summary())}); check the corpus and data.max_length, data.max_ratio"
+            )
+        np.save(partial / "source_lengths.npy", np.array(source_lengths, np.int32))
+        np.save(partial / "target_lengths.npy", np.array(target_lengths, np.int32))
+        about = {"fingerprint": fingerprint, "pairs": len(source_lengths), "summary": audit.summary()}
+        (partial / "store.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        if folder.exists():
+            shutil.rmtree(folder)
+        move(partial, folder)
+    return Store(folder)
+
+
+def _write_rows(path: Path, batches: Iterable[list["Row"]]) -> tuple["array[int]", "array[int]"]:
+    """Writes pairs.arrow; returns the lengths of both sides."""
     source_lengths, target_lengths = array("i"), array("i")
-    with pyarrow.OSFile(str(partial / "pairs.arrow"), "wb") as file, pyarrow.ipc.new_stream(file, SCHEMA) as writer:
-        for rows in _encoded(pairs, subwords, data, audit):
+    with pyarrow.OSFile(str(path), "wb") as file, pyarrow.ipc.new_stream(file, SCHEMA) as writer:
+        for rows in batches:
             writer.write_batch(pyarrow.record_batch([[row[column] for row in rows] for column in range(len(SCHEMA))], schema=SCHEMA))
             source_lengths.extend(len(row[0]) for row in rows)
             target_lengths.extend(len(row[1]) for row in rows)
-    if not source_lengths:
-        shutil.rmtree(partial)
-        raise NmtError(
-            f"no pair is left to learn from ({'; '.join(audit.summary())}); check the corpus and data.max_length, data.max_ratio"
-        )
-    np.save(partial / "source_lengths.npy", np.array(source_lengths, np.int32))
-    np.save(partial / "target_lengths.npy", np.array(target_lengths, np.int32))
-    about = {"fingerprint": fingerprint, "pairs": len(source_lengths), "summary": audit.summary()}
-    (partial / "store.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    if folder.exists():
-        shutil.rmtree(folder)
-    partial.rename(folder)
-    return Store(folder)
+    return source_lengths, target_lengths
 
 
 Row = tuple[list[int], list[int], str, str, str]

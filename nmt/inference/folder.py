@@ -46,9 +46,12 @@ def open_folder(path: Path) -> ModelFolder:
     if not (run / "recipe.toml").exists():
         raise NmtError(f"{path}: neither a run nor an exported model (no recipe.toml, no {CARD}); check the path")
     for checkpoint in (path, path / "best", path / "last"):
-        if (checkpoint / "averaged.safetensors").exists():
-            check_weights(checkpoint / "averaged.safetensors")
-            return _parts(path, run, checkpoint / "averaged.safetensors", {})
+        weights = checkpoint / "averaged.safetensors"
+        if checkpoint != path and checkpoint.is_symlink() and not weights.exists():
+            raise NmtError(f"{weights}: missing, the checkpoint is damaged or was deleted; name another one of {run / 'checkpoints'}")
+        if weights.exists():
+            check_weights(weights)
+            return _parts(path, run, weights, {})
     raise NmtError(f"{path}: the run has no checkpoint yet; let `nmt train` reach its first one")
 
 

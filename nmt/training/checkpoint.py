@@ -6,12 +6,12 @@ No random state is among it: all randomness is a function of the seed and of the
 import json
 import os
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -20,9 +20,13 @@ from nmt.hashing import file_hash
 from nmt.model.weights import copy_weights, named_weights, read_weights, save_weights
 from nmt.training.average import WeightAverage
 from nmt.training.state import TrainingState, Window
+from nmt.writing import move, sync, writing
 
-FORMAT = 1
+FORMAT = 2
 FILES = ("model.safetensors", "averaged.safetensors", "optimizer.safetensors")
+STATE = "state.json"
+UNFINISHED = ".writing"  # ends the names of what may be half written
+NAMES = sorted(field.name for kind in (TrainingState, Window) for field in fields(kind))
 
 
 class Checkpoint:
@@ -32,22 +36,25 @@ class Checkpoint:
         self.model, self.optimizer, self.average, self.state = model, optimizer, average, state
 
     def save(self, run: Path) -> Path:
-        """Writes RUN/checkpoints/update-NNNNNN and then lets RUN/last point to it; a kill in between leaves the checkpoint before whole."""
+        """Writes RUN/checkpoints/update-NNNNNN and then lets RUN/last point to it; a kill in between leaves the checkpoint before whole.
+
+        Raises:
+            NmtError: the disk is full, or the folder cannot be written.
+        """
         folder = run / "checkpoints" / checkpoint_name(self.state.update)
         if not is_whole(folder):
-            temporary = folder.with_name(f".{folder.name}.writing")
-            shutil.rmtree(temporary, ignore_errors=True)
-            shutil.rmtree(folder, ignore_errors=True)
-            temporary.mkdir(parents=True)
-            try:
-                self._write(temporary)
-            except (OSError, SafetensorError) as error:
-                shutil.rmtree(temporary, ignore_errors=True)
-                raise NmtError(
-                    f"{folder}: cannot write the checkpoint ({error}); free some space, then run the same command again"
-                ) from error
-            os.replace(temporary, folder)
-            _sync(folder.parent)
+            temporary = folder.with_name(f".{folder.name}{UNFINISHED}")
+            with writing(folder, "the checkpoint"):
+                for left_behind in folder.parent.glob(f".*{UNFINISHED}"):
+                    shutil.rmtree(left_behind, ignore_errors=True)
+                temporary.mkdir(parents=True)
+                try:
+                    self._write(temporary)
+                    shutil.rmtree(folder, ignore_errors=True)  # a damaged one
+                    move(temporary, folder)
+                except BaseException:
+                    shutil.rmtree(temporary, ignore_errors=True)
+                    raise
         point(run, "last", folder)
         return folder
 
@@ -56,20 +63,10 @@ class Checkpoint:
         averaged = dict(zip(weights, self.average.values, strict=True)) if self.average else weights
         for name, tensors in zip(FILES, (weights, averaged, self._optimizer_tensors()), strict=True):
             save_weights(tensors, folder / name)
-        hashes = {}
-        for name in FILES:
-            _sync(folder / name)
-            hashes[name] = file_hash(folder / name)
-        state = {
-            "format": FORMAT,
-            "state": asdict(self.state),
-            "average_updates": self.average.updates if self.average else 0,
-            "sha256": hashes,
-        }
-        with open(folder / "state.json", "w", encoding="utf-8") as out:
-            json.dump(state, out, indent=1)
-            out.flush()
-            os.fsync(out.fileno())
+        values = {"format": FORMAT, "state": asdict(self.state), "average_updates": self.average.updates if self.average else 0}
+        hashes = {name: file_hash(folder / name) for name in FILES}
+        text = json.dumps({**values, "sha256": {**hashes, STATE: _values_hash(values)}}, indent=1)
+        (folder / STATE).write_text(text, encoding="utf-8")
 
     def _optimizer_tensors(self) -> dict[str, Tensor]:
         tensors = {}
@@ -82,7 +79,7 @@ class Checkpoint:
         """Restores everything from a checkpoint that `newest` has verified.
 
         Raises:
-            NmtError: the checkpoint is of another network or of another version of nmt.
+            NmtError: the checkpoint is of another network.
         """
         saved = read_state(folder)
         copy_weights(read_weights(folder / "model.safetensors", self.model), self.model)
@@ -105,47 +102,94 @@ class Checkpoint:
 
 
 def read_state(folder: Path) -> dict[str, Any]:
-    """state.json of a checkpoint."""
-    saved: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    if saved.get("format") != FORMAT:
-        raise NmtError(f"{folder}: checkpoint format {saved.get('format')}, this version reads {FORMAT}; use the nmt version that wrote it")
-    return saved
+    """The values of a checkpoint: format, state, average_updates, and the hash of each file.
+
+    Raises:
+        ValueError: they are not what was written.
+        NmtError: another version of nmt wrote them.
+    """
+    saved = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    if not isinstance(saved, dict) or not isinstance(saved.get("sha256"), dict):
+        raise ValueError("no hashes")
+    hashes = saved.pop("sha256")
+    other_format = isinstance(saved.get("format"), int) and saved["format"] != FORMAT
+    if not other_format and hashes.get(STATE) != _values_hash(saved):
+        raise ValueError("not the values that were written")
+    if other_format or _names(saved) != NAMES:
+        version = f"format {saved['format']}, this one writes {FORMAT}" if other_format else "other values in its state"
+        raise NmtError(f"{folder}: a checkpoint of another version of nmt ({version}); use that version, or choose another --run")
+    return {**saved, "sha256": hashes}
+
+
+def _names(saved: dict[str, Any]) -> list[str] | None:
+    """The names of all values of the state."""
+    state = saved.get("state")
+    window = state.get("window") if isinstance(state, dict) else None
+    return sorted([*state, *window]) if isinstance(state, dict) and isinstance(window, dict) else None
+
+
+def _values_hash(values: dict[str, Any]) -> str:
+    return sha256(json.dumps(values).encode()).hexdigest()
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether all files are there with the hashes they were written with."""
+    """Whether all files are there with the hashes they were written with.
+
+    Raises:
+        NmtError: another version of nmt wrote them.
+    """
     try:
-        hashes = json.loads((folder / "state.json").read_text(encoding="utf-8"))["sha256"]
+        hashes = read_state(folder)["sha256"]
         return all(file_hash(folder / name) == hashes[name] for name in FILES)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError):
         return False
 
 
+def checkpoints(run: Path) -> list[Path]:
+    """The checkpoints of a run, whole or damaged, the oldest first; copies under other names are not looked at."""
+    found = [folder for folder in run.glob("checkpoints/update-*") if folder.name.removeprefix("update-").isdecimal()]
+    return sorted(found, key=update_of)
+
+
 def newest(run: Path) -> tuple[Path | None, list[Path]]:
-    """The newest whole checkpoint, and the damaged ones newer than it."""
+    """The newest whole checkpoint, None where there is none yet, and the damaged ones newer than it.
+
+    Raises:
+        NmtError: all are damaged, or one is of another version of nmt.
+    """
     damaged: list[Path] = []
-    for folder in sorted(run.glob("checkpoints/update-*"), key=update_of, reverse=True):
+    for folder in reversed(checkpoints(run)):
         if is_whole(folder):
             return folder, damaged
         damaged.append(folder)
+    if damaged:
+        names = ", ".join(folder.name for folder in damaged)
+        raise NmtError(f"{run / 'checkpoints'}: every checkpoint is damaged ({names}); put one back, or delete the folder to start over")
     return None, damaged
 
 
 def prune(run: Path, keep: int) -> None:
-    """Removes all but the newest `keep` checkpoints and the best."""
-    best = (run / "best").resolve()
-    for folder in sorted(run.glob("checkpoints/update-*"), key=update_of)[:-keep]:
+    """Removes all but the newest `keep` checkpoints and the best, and the damaged ones that lie ahead of the run."""
+    best, last = (run / "best").resolve(), update_of((run / "last").resolve())
+    behind = [folder for folder in checkpoints(run) if update_of(folder) <= last]
+    ahead = [folder for folder in checkpoints(run) if update_of(folder) > last]
+    for folder in (*ahead, *behind[:-keep]):
         if folder.resolve() != best:
             shutil.rmtree(folder)
 
 
 def point(run: Path, name: str, folder: Path) -> None:
-    """Lets the link RUN/name point to a checkpoint, atomically."""
-    temporary = run / f".{name}.writing"
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(folder.relative_to(run))
-    os.replace(temporary, run / name)
-    _sync(run)
+    """Lets the link RUN/name point to a checkpoint, atomically.
+
+    Raises:
+        NmtError: it cannot be written.
+    """
+    temporary = run / f".{name}{UNFINISHED}"
+    with writing(run / name, "the link"):
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(folder.relative_to(run))
+        os.replace(temporary, run / name)
+        sync(run)
 
 
 def checkpoint_name(update: int) -> str:
@@ -156,11 +200,3 @@ def checkpoint_name(update: int) -> str:
 def update_of(folder: Path) -> int:
     """The update number in a checkpoint's name."""
     return int(folder.name.rpartition("-")[2])
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,7 +6,7 @@ import math
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from hashlib import sha256
 from itertools import chain
@@ -20,8 +20,10 @@ from nmt.data.store import Store, build_store, open_store
 from nmt.data.subwords import SubwordPair, train_subword_pair
 from nmt.errors import NmtError
 from nmt.inference.shortlist import SHORTLIST, Shortlist
+from nmt.training.checkpoint import checkpoints
 from nmt.training.initial import first_subwords
 from nmt.training.lexicon import learn_shortlist
+from nmt.writing import move, sync, write_atomically, writing
 
 # What may differ when a run is taken up again; all else would make it another run.
 CHANGEABLE = {f"training.{key}" for key in ("device", "threads", "epochs", "patience", "keep", "save_minutes", "report_every")}
@@ -40,10 +42,12 @@ def locked(run: Path) -> Iterator[None]:
     """Keeps a second process from training in the same folder.
 
     Raises:
-        NmtError: another process does.
+        NmtError: another process does, or the folder cannot be made.
     """
-    run.mkdir(parents=True, exist_ok=True)
-    with open(run / ".lock", "w", encoding="utf-8") as file:
+    with ExitStack() as stack:
+        with writing(run):
+            run.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(open(run / ".lock", "w", encoding="utf-8"))
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -55,7 +59,7 @@ def prepare(recipe: Recipe, run: Path) -> Iterator[str | Materials]:
     """Writes what is missing in the run folder and opens it: a line on each longer step, the materials at the end.
 
     Raises:
-        NmtError: the folder is of another recipe, or the training data have changed since the run began.
+        NmtError: the folder is of another recipe or cannot be written, or the training data have changed since the run began.
     """
     recipe = _agreed(recipe, run)
     data = recipe.data
@@ -121,7 +125,7 @@ def _store(run: Path, recipe: Recipe, subwords: SubwordPair, mark: str) -> Store
         store = open_store(folder)
         if store.fingerprint == mark:
             return store
-        if any(run.glob("checkpoints/update-*")):
+        if checkpoints(run):
             raise NmtError(f"{run}: the training data have changed since this run began; put them back or choose another --run")
     (run / SHORTLIST).unlink(missing_ok=True)
     audit = Audit()
@@ -136,14 +140,16 @@ def _clean(recipe: Recipe, audit: Audit) -> Iterator[Pair]:
 def _agreed(recipe: Recipe, run: Path) -> Recipe:
     """The recipe, after comparing it with the one that the folder was made with; without a checkpoint the new one takes its place."""
     path = run / "recipe.toml"
+    if checkpoints(run) and not path.exists():
+        raise NmtError(f"{path}: missing, though the folder holds checkpoints; put it back or choose another --run")
     if path.exists():
-        saved = load_recipe(path)
+        saved = _recipe_of(path)
         agreed = _with_choices(recipe, saved)
         before, now = _flat(saved), _flat(agreed)
         different = [key for key in before if before[key] != now[key] and key not in CHANGEABLE and not key.startswith("search.")]
         if not different:
             recipe = agreed
-        elif not any(run.glob("checkpoints/update-*")):
+        elif not checkpoints(run):
             for file in (*run.glob("subwords*.model"), *run.glob(SHORTLIST)):
                 file.unlink()
             shutil.rmtree(run / "data", ignore_errors=True)
@@ -155,6 +161,13 @@ def _agreed(recipe: Recipe, run: Path) -> Recipe:
             )
     write_atomically(path, dump_recipe(recipe))
     return recipe
+
+
+def _recipe_of(path: Path) -> Recipe:
+    try:
+        return load_recipe(path)
+    except NmtError as error:
+        raise NmtError(f"{error}; is the folder another version's? choose another --run, or put the recipe back") from None
 
 
 def _with_choices(recipe: Recipe, saved: Recipe) -> Recipe:
@@ -172,42 +185,55 @@ def _flat(recipe: Recipe) -> dict[str, Any]:
 def _save_subwords(subwords: SubwordPair, run: Path) -> None:
     """Both files of separate models appear, or none: the one that `prepare` looks for comes last."""
     temporary = run / ".subwords.writing"
-    temporary.mkdir(exist_ok=True)
-    subwords.save(temporary)
-    for file in sorted(temporary.iterdir()):
-        os.replace(file, run / file.name)
-    temporary.rmdir()
+    with writing(run, "the subwords"):
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        subwords.save(temporary)
+        for file in sorted(temporary.iterdir()):
+            move(file, run / file.name)
+        temporary.rmdir()
 
 
 def _save_shortlist(shortlist: Shortlist, run: Path) -> None:
     temporary = run / f".{SHORTLIST}.writing"
-    shortlist.save(temporary)
-    with open(temporary, "rb") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, run / SHORTLIST)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """The file is whole at every moment."""
-    temporary = path.with_name(f".{path.name}.writing")
-    with open(temporary, "w", encoding="utf-8") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    os.replace(temporary, path)
+    with writing(run / SHORTLIST):
+        shortlist.save(temporary)
+        move(temporary, run / SHORTLIST)
 
 
 class Metrics:
     """metrics.jsonl: one JSON object a report or validation, in the order of the updates."""
 
     def __init__(self, run: Path, size: int) -> None:
-        """Cuts the file to its first `size` bytes: rows of updates that will be made again are dropped."""
+        """Cuts the file to its first `size` bytes: rows of updates that will be made again are dropped.
+
+        Raises:
+            NmtError: it cannot be written.
+        """
         self.path = run / "metrics.jsonl"
-        self.path.touch()
-        os.truncate(self.path, size)
+        with writing(self.path):
+            self.path.touch()
+            self.lost = max(0, size - self.path.stat().st_size)  # bytes that somebody else took away
+            if self.lost:  # whole rows stay; cutting to `size` would fill the file up with zeros
+                size = self.path.read_bytes().rfind(b"\n") + 1
+            os.truncate(self.path, size)
 
     def write(self, row: dict[str, Any]) -> int:
-        """Appends a row; returns the file's size."""
-        with open(self.path, "ab") as file:
-            file.write(json.dumps(row).encode() + b"\n")
+        """Appends a row, all of it or nothing; returns the file's size.
+
+        Raises:
+            NmtError: the disk is full.
+        """
+        with writing(self.path), open(self.path, "ab", buffering=0) as file:
+            start, left = file.tell(), json.dumps(row).encode() + b"\n"
+            try:
+                while left:
+                    left = left[file.write(left) :]
+            except OSError:
+                file.truncate(start)
+                raise
             return file.tell()
+
+    def sync(self) -> None:
+        """The rows are on the disk before a checkpoint counts on them."""
+        sync(self.path)

@@ -119,6 +119,9 @@ class _Run:
         state, config = self.state, self.config
         if self.processes.is_first:
             self.metrics = Metrics(self.run, state.metrics_bytes)
+            if self.metrics.lost:
+                lost = f"{self.metrics.lost:,} bytes shorter than when the checkpoint was written; their rows are lost"
+                yield Note(f"{self.metrics.path}: {lost}")
         feed = placed_batches(self.store, self.subwords, self.recipe, state.epoch, state.batch, self.processes)
         learner = Learner(self.model, self.optimizer, self.average, state, config, self.autocast, self.processes)
         clock = Clock(state.update)
@@ -166,8 +169,9 @@ class _Run:
         folder = self.run / "checkpoints" / name
         self.checkpoint.load(folder)
         best = folder.with_name(checkpoint_name(self.state.best_update))
-        if best.exists() and self.processes.is_first:  # a kill may have come between writing the checkpoint and pointing to it
-            point(self.run, "best", best)
+        for link, checkpoint in (("last", folder), ("best", best)):
+            if checkpoint.exists() and self.processes.is_first:  # a kill may have come between writing a checkpoint and pointing to it
+                point(self.run, link, checkpoint)
         yield Note(f"continuing after update {self.state.update:,}")
 
     def _roll_back(self) -> Iterator[Note]:
@@ -252,7 +256,10 @@ class _Run:
     def _save(self) -> Path:
         """Writes a checkpoint; the other processes leave it to the first."""
         self.saved_at = time.monotonic()
-        return self.checkpoint.save(self.run) if self.processes.is_first else self.run
+        if not self.processes.is_first:
+            return self.run
+        self.metrics.sync()
+        return self.checkpoint.save(self.run)
 
     def _end(self, finished: bool) -> Ended:
         return Ended(self.state.update, finished, self.state.best_update, self.state.best_value)
