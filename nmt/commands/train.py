@@ -12,6 +12,7 @@ import argparse
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ from nmt.errors import NmtError
 
 if TYPE_CHECKING:
     from nmt.training.events import Event, Report
+
+
+ECHO = 1.0  # seconds; a signal that comes again so soon is the first one, passed on by torchrun as well
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,19 +49,23 @@ def run(arguments: argparse.Namespace) -> int:
     recipe = _recipe(arguments)
     name = arguments.recipe.stem if arguments.recipe else f"{recipe.data.source}-{recipe.data.target}"
     folder: Path = arguments.run or Path("runs") / name
+    tells = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts one is enough to tell
     with _signals() as requests:
         from nmt.training.events import Ended, Started
         from nmt.training.run import train
 
         with _progress() as show:
             for event in train(recipe, folder, stop=lambda: bool(requests.received)):
-                show(event)
+                if tells:
+                    show(event)
                 if isinstance(event, Started):  # before, a signal ends at once: whole files stay, there is nothing else to save
                     requests.can_wait = True
                 if isinstance(event, Ended) and not event.finished:
-                    log(f"the same command continues {folder}")
+                    if tells:
+                        log(f"the same command continues {folder}")
                     return 128 + requests.received
-    log(f"the model is {folder}; try: nmt translate {folder}")
+    if tells:
+        log(f"the model is {folder}; try: nmt translate {folder}")
     return 0
 
 
@@ -86,6 +94,7 @@ class _Requests:
     """What the signals that ask for an end have asked for."""
 
     received: int = 0  # the number of the first one
+    at: float = 0.0  # when it came, by time.monotonic
     can_wait: bool = False  # there are updates to finish and to save
 
 
@@ -95,9 +104,11 @@ def _signals() -> Iterator[_Requests]:
     requests = _Requests()
 
     def receive(number: int, frame: FrameType | None) -> None:
+        if requests.received and time.monotonic() - requests.at < ECHO:
+            return
         if requests.received or not requests.can_wait:
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
-        requests.received = number
+        requests.received, requests.at = number, time.monotonic()
         # Not print: the signal may have come in the middle of one.
         os.write(sys.stderr.fileno(), b"nmt: stopping after this update; once more stops at once, without saving\n")
 

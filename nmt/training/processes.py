@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, distributed
+from torch.distributed import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from nmt.errors import NmtError
 
@@ -35,7 +37,8 @@ class Processes(NamedTuple):
         """Replaces tensors of one type and device by their sums over the processes: the same to the bit in each of them."""
         if self.size > 1:
             buffer = torch.cat([tensor.flatten() for tensor in tensors])
-            distributed.all_reduce(buffer)
+            with _together():
+                distributed.all_reduce(buffer)
             parts = buffer.split([tensor.numel() for tensor in tensors])
             torch._foreach_copy_(list(tensors), [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)])
 
@@ -44,7 +47,8 @@ class Processes(NamedTuple):
         if self.size == 1:
             return number
         sum_ = torch.tensor(number, device=device)
-        distributed.all_reduce(sum_)
+        with _together():
+            distributed.all_reduce(sum_)
         return int(sum_)
 
     def share(self, value: Any, device: torch.device) -> Any:
@@ -56,7 +60,8 @@ class Processes(NamedTuple):
         buffer = torch.zeros(length, dtype=torch.uint8, device=device)
         if self.is_first:
             buffer.copy_(torch.frombuffer(bytearray(content), dtype=torch.uint8))
-        distributed.broadcast(buffer, src=0)
+        with _together():
+            distributed.broadcast(buffer, src=0)
         return json.loads(bytes(buffer.tolist()))
 
 
@@ -78,10 +83,24 @@ def joined(device: torch.device) -> Iterator[Processes]:
     if not all(text is not None and text.isdigit() for text in found):
         raise NmtError(f"RANK and WORLD_SIZE must be numbers, got {found[0]!r} and {found[1]!r}; start with torchrun, or unset both")
     try:
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+        store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
+        # torchrun keeps its store over restarts, with the addresses of processes that are gone.
+        attempt = PrefixStore(f"attempt-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        distributed.init_process_group(backend, store=attempt, rank=rank, world_size=size, timeout=PATIENCE)
     except (ValueError, RuntimeError) as error:
         raise NmtError(f"cannot join the other processes ({str(error).splitlines()[0]}); start training with torchrun") from None
     try:
-        yield Processes(distributed.get_rank(), distributed.get_world_size())
+        yield Processes(rank, size)
     finally:
         distributed.destroy_process_group()
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    """Says in one line that another process has gone."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0].partition(". ")[0]
+        raise NmtError(f"another process has gone ({reason}); torchrun --max-restarts N or the same command starts all again") from None

@@ -1,0 +1,60 @@
+"""Training by two processes on two cores beside one process on one: target pieces/s of whole `nmt train` runs, taken in turn.
+
+13.8M parameters, batches of 4,096 pieces of both together, a part of the bundled corpus. The processes talk through gloo.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from nmt.data.corpus import read_pairs
+from nmt.errors import NmtError
+
+PAIRS, ROUNDS, WARM_UP = 6_000, 3, 2  # the last one in reports
+SETTINGS = (
+    *("subwords.vocab_size=8000", "training.epochs=1", "training.batch_pieces=4096", "training.report_every=2", "search.beam=1"),
+    "training.threads=1",
+)
+
+
+def run(out: Path) -> dict[str, Any]:
+    """Speeds of one and two processes and their ratio; the noise of the ratio is half its range over the rounds."""
+    _write_part(out)
+    speeds: dict[int, list[float]] = {1: [], 2: []}
+    for number in range(ROUNDS):
+        for processes in speeds:
+            speeds[processes].append(_speed(out, processes, f"{number}-{processes}"))
+    ratios = [two / one for one, two in zip(speeds[1], speeds[2], strict=True)]
+    measures: dict[str, Any] = {
+        f"{name} process{'es' * (number > 1)}": _measure(speeds[number], "target pieces/s") for number, name in ((1, "one"), (2, "two"))
+    }
+    return {**measures, "ratio": _measure(ratios, "times the speed of one process")}
+
+
+def _measure(values: list[float], unit: str) -> dict[str, Any]:
+    return {"value": round(statistics.median(values), 3), "noise": round((max(values) - min(values)) / 2, 3), "unit": unit}
+
+
+def _write_part(out: Path) -> None:
+    pairs = list(islice(read_pairs("corpora/tatoeba-nld-eng", "nl", "en", "train"), PAIRS))
+    for name, part in (("train", pairs), ("dev", pairs[:20])):
+        (out / f"{name}.nl").write_text("".join(f"{pair.source}\n" for pair in part), encoding="utf-8")
+        (out / f"{name}.en").write_text("".join(f"{pair.target}\n" for pair in part), encoding="utf-8")
+
+
+def _speed(out: Path, processes: int, name: str) -> float:
+    """The median over the reports of a run of its own."""
+    data = ["--train", str(out / "train"), "--dev", str(out / "dev"), "--source", "nl", "--target", "en", "--run", str(out / name)]
+    settings = [part for setting in SETTINGS for part in ("--set", setting)]
+    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m", "--", "nmt"]
+    command = [sys.executable, "-m", *(launcher if processes > 1 else ["nmt"]), "train", *data, *settings]
+    ended = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    if ended.returncode:
+        raise NmtError(f"{' '.join(command)}: {ended.stderr.strip().splitlines()[-1]}")
+    rows = [json.loads(line) for line in (out / name / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    return statistics.median([row["pieces_per_second"] for row in rows if row["kind"] == "update"][WARM_UP:])
