@@ -1,8 +1,8 @@
 """The processes that train one model together, as `torchrun` starts them: each takes its share of every batch.
 
 A batch belongs to all of them, so neither the order of the data nor the size of an update depends on how many they are: a run may go on
-with more or fewer. Gradients are summed once an update, in one buffer: a recurrent network is small beside its computation, and a process
-that has to make its share in several parts keeps the others waiting, not guessing.
+with more or fewer. Gradients are summed once an update, after the backward pass: a recurrent network is small beside its computation, and
+a process that has to make its share in several parts keeps the others waiting, not guessing.
 """
 
 import json
@@ -34,13 +34,14 @@ class Processes(NamedTuple):
         return self.rank == 0
 
     def sum(self, tensors: Sequence[Tensor]) -> None:
-        """Replaces tensors of one type and device by their sums over the processes: the same to the bit in each of them."""
+        """Replaces tensors by their sums over the processes, in place: the same to the bit in each of them.
+
+        All sums are under way at once; copying gradients of 51 MB into a new buffer first took a third of the time.
+        """
         if self.size > 1:
-            buffer = torch.cat([tensor.flatten() for tensor in tensors])
             with _together():
-                distributed.all_reduce(buffer)
-            parts = buffer.split([tensor.numel() for tensor in tensors])
-            torch._foreach_copy_(list(tensors), [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)])
+                for work in [distributed.all_reduce(tensor, async_op=True) for tensor in tensors]:
+                    work.wait()
 
     def total(self, number: int, device: torch.device) -> int:
         """The sum of a whole number over the processes."""
