@@ -8,11 +8,9 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from nmt.config import Recipe
-from nmt.data.batches import batch_order
 from nmt.data.corpus import read_parallel
 from nmt.inference.translator import choose_device
 from nmt.model.seq2seq import Seq2Seq
@@ -22,7 +20,7 @@ from nmt.training.clipping import layer_norms
 from nmt.training.clock import Clock
 from nmt.training.divergence import is_diverged, last_good, refuse_divergence, remove_after
 from nmt.training.events import Ended, Event, Note, Report, Started, Validated
-from nmt.training.feed import placed_batches, updates_of
+from nmt.training.feed import placed_batches, updates_in_epoch
 from nmt.training.folder import Materials, Metrics, locked, open_materials, prepare
 from nmt.training.initial import start_from
 from nmt.training.loop import Learner, Update, make_optimizer, train_updates
@@ -98,7 +96,7 @@ class _Run:
         self.average = WeightAverage(self.model, self.config.average_decay) if self.config.average_decay else None
         self.state = TrainingState()
         self.checkpoint = Checkpoint(self.model, self.optimizer, self.average, self.state)
-        self.updates = self.config.epochs * len(updates_of(self._order(1), self.config.accumulate))
+        self.updates = self.config.epochs * updates_in_epoch(self.store, self.config, epoch=1)
         self.saved_at = time.monotonic()
 
     def events(self) -> Iterator[Event]:
@@ -193,10 +191,6 @@ class _Run:
         processes = f"{self.processes.size} processes, " if self.processes.size > 1 else ""
         where = f"{processes}{self.device.type} in {self.state.precision}{threads}"
         return f"{parameters / 1e6:.1f}M parameters, {len(self.store):,} pairs, {self.updates:,} updates, {where}"
-
-    def _order(self, epoch: int) -> list[np.ndarray]:
-        lengths = self.store.source_lengths, self.store.target_lengths
-        return batch_order(*lengths, self.config.batch_pieces, self.config.seed, epoch)
 
     def _report(self, epoch: int, clock: Clock) -> Report:
         state, window = self.state, self.state.window
