@@ -14,13 +14,14 @@ from nmt.config import Recipe
 from nmt.data.corpus import read_parallel
 from nmt.inference.translator import choose_device
 from nmt.model.seq2seq import Seq2Seq
+from nmt.training.ahead import fed_ahead
 from nmt.training.average import WeightAverage
 from nmt.training.checkpoint import Checkpoint, checkpoint_name, newest, point, prune
 from nmt.training.clipping import layer_norms
 from nmt.training.clock import Clock
 from nmt.training.divergence import is_diverged, last_good, refuse_divergence, remove_after
 from nmt.training.events import Ended, Event, Note, Report, Started, Validated
-from nmt.training.feed import placed_batches, updates_in_epoch
+from nmt.training.feed import PlacedBatches, updates_in_epoch
 from nmt.training.folder import Materials, Metrics, locked, open_materials, prepare
 from nmt.training.initial import start_from
 from nmt.training.loop import Learner, Update, make_optimizer, train_updates
@@ -114,13 +115,17 @@ class _Run:
         yield self._end(finished=outcome is _Outcome.FINISHED)
 
     def _train(self) -> Generator[Event, None, _Outcome]:
-        state, config = self.state, self.config
+        state = self.state
         if self.processes.is_first:
             self.metrics = Metrics(self.run, state.metrics_bytes)
             if self.metrics.lost:
                 lost = f"{self.metrics.lost:,} bytes shorter than when the checkpoint was written; their rows are lost"
                 yield Note(f"{self.metrics.path}: {lost}")
-        feed = placed_batches(self.store, self.subwords, self.recipe, state.epoch, state.batch, self.processes)
+        with fed_ahead(self.store, self.subwords, self.recipe, (state.epoch, state.batch), self.processes, self.device) as feed:
+            return (yield from self._learn(feed))
+
+    def _learn(self, feed: Iterator[PlacedBatches]) -> Generator[Event, None, _Outcome]:
+        state, config = self.state, self.config
         learner = Learner(self.model, self.optimizer, self.average, state, config, self.autocast, self.processes)
         clock = Clock(state.update)
         for update in train_updates(learner, feed, self.updates):
