@@ -73,14 +73,16 @@ def padded(rows: Sequence[Sequence[int] | Integers], prefix: tuple[int, ...] = (
     return torch.from_numpy(filled), torch.from_numpy(lengths)
 
 
-def batch_order(source_lengths: Integers, target_lengths: Integers, batch_pieces: int, seed: int, epoch: int) -> list[Integers]:
-    """The batches of one epoch as arrays of pair numbers; a pure function of its arguments.
+def batch_order(
+    source_lengths: Integers, target_lengths: Integers, batch_pieces: int, seed: int, epoch: int, block: int = 0
+) -> list[Integers]:
+    """The batches of one epoch, or of one block of it, as arrays of pair numbers; a pure function of its arguments.
 
     Each pair comes once. Rows times the longest row, EOS included, is at most `batch_pieces` on each side; only a pair that is longer
     itself is alone in its batch. Pairs are sorted by target length, then by roughly the source length, rising and falling in turn, so that
     the source is long on both sides where one target length ends and the next begins. Then the batches are shuffled.
     """
-    random = np.random.default_rng((seed, epoch))
+    random = np.random.default_rng((seed, epoch, block) if block else (seed, epoch))
     source_key = source_lengths + random.uniform(0.0, SOURCE_JITTER, len(source_lengths))
     order = np.lexsort((np.where(target_lengths % 2, source_key, -source_key), target_lengths))
     batches = _cut(order, source_lengths[order] + 1, target_lengths[order] + 1, batch_pieces)

@@ -109,6 +109,12 @@ class SubwordPair(NamedTuple):
         """All that there is to them: of the source and of the target."""
         return self.source.model, self.target.model
 
+    def sample(
+        self, sources: Sequence[str], targets: Sequence[str], alpha: float, seeds: tuple[int, int]
+    ) -> tuple[list[list[int]], list[list[int]]]:
+        """Ids of a random segmentation of each line of both sides; a pure function of its arguments."""
+        return self.source.sample(sources, alpha, seeds[0]), self.target.sample(targets, alpha, seeds[1])
+
     @classmethod
     def load(cls, folder: Path) -> Self:
         joint = folder / "subwords.model"

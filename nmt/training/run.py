@@ -8,21 +8,20 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from nmt.config import Recipe
-from nmt.data.batches import batch_order
 from nmt.data.corpus import read_parallel
 from nmt.inference.translator import choose_device
 from nmt.model.seq2seq import Seq2Seq
+from nmt.training.ahead import fed_ahead
 from nmt.training.average import WeightAverage
 from nmt.training.checkpoint import Checkpoint, checkpoint_name, newest, point, prune
 from nmt.training.clipping import layer_norms
 from nmt.training.clock import Clock
 from nmt.training.divergence import is_diverged, last_good, refuse_divergence, remove_after
 from nmt.training.events import Ended, Event, Note, Report, Started, Validated
-from nmt.training.feed import placed_batches, updates_of
+from nmt.training.feed import PlacedBatches, updates_in_epoch
 from nmt.training.folder import Materials, Metrics, locked, open_materials, prepare
 from nmt.training.initial import start_from
 from nmt.training.loop import Learner, Update, make_optimizer, train_updates
@@ -98,7 +97,7 @@ class _Run:
         self.average = WeightAverage(self.model, self.config.average_decay) if self.config.average_decay else None
         self.state = TrainingState()
         self.checkpoint = Checkpoint(self.model, self.optimizer, self.average, self.state)
-        self.updates = self.config.epochs * len(updates_of(self._order(1), self.config.accumulate))
+        self.updates = self.config.epochs * updates_in_epoch(self.store, self.config, epoch=1)
         self.saved_at = time.monotonic()
 
     def events(self) -> Iterator[Event]:
@@ -116,13 +115,17 @@ class _Run:
         yield self._end(finished=outcome is _Outcome.FINISHED)
 
     def _train(self) -> Generator[Event, None, _Outcome]:
-        state, config = self.state, self.config
+        state = self.state
         if self.processes.is_first:
             self.metrics = Metrics(self.run, state.metrics_bytes)
             if self.metrics.lost:
                 lost = f"{self.metrics.lost:,} bytes shorter than when the checkpoint was written; their rows are lost"
                 yield Note(f"{self.metrics.path}: {lost}")
-        feed = placed_batches(self.store, self.subwords, self.recipe, state.epoch, state.batch, self.processes)
+        with fed_ahead(self.store, self.subwords, self.recipe, (state.epoch, state.batch), self.processes, self.device) as feed:
+            return (yield from self._learn(feed))
+
+    def _learn(self, feed: Iterator[PlacedBatches]) -> Generator[Event, None, _Outcome]:
+        state, config = self.state, self.config
         learner = Learner(self.model, self.optimizer, self.average, state, config, self.autocast, self.processes)
         clock = Clock(state.update)
         for update in train_updates(learner, feed, self.updates):
@@ -193,10 +196,6 @@ class _Run:
         processes = f"{self.processes.size} processes, " if self.processes.size > 1 else ""
         where = f"{processes}{self.device.type} in {self.state.precision}{threads}"
         return f"{parameters / 1e6:.1f}M parameters, {len(self.store):,} pairs, {self.updates:,} updates, {where}"
-
-    def _order(self, epoch: int) -> list[np.ndarray]:
-        lengths = self.store.source_lengths, self.store.target_lengths
-        return batch_order(*lengths, self.config.batch_pieces, self.config.seed, epoch)
 
     def _report(self, epoch: int, clock: Clock) -> Report:
         state, window = self.state, self.state.window
