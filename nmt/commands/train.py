@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", metavar="table.key=value", action="append", default=[], help="put one value of the recipe in place; repeatable"
     )
+    parser.add_argument("--tensorboard", action="store_true", help="write the curves to the run folder's tensorboard/ too")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -54,8 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
         from nmt.training.events import Ended, Started
         from nmt.training.run import train
 
-        with _progress() as show:
+        with _progress() as show, _drawing(folder, arguments.tensorboard and tells) as draw:
             for event in train(recipe, folder, stop=lambda: bool(requests.received)):
+                draw(event)
                 if tells:
                     show(event)
                 if isinstance(event, Started):  # before, a signal ends at once: whole files stay, there is nothing else to save
@@ -141,6 +143,21 @@ def _progress() -> Iterator[Callable[["Event"], None]]:
                 bar.write(f"nmt: {_line(event)}", file=sys.stderr)
 
         yield show
+
+
+@contextmanager
+def _drawing(folder: Path, wanted: bool) -> Iterator[Callable[["Event"], None]]:
+    """Writes events for TensorBoard, if that is wanted."""
+    if not wanted:
+        yield lambda event: None
+        return
+    from nmt.training.scalars import TensorBoard
+
+    board = TensorBoard(folder / "tensorboard")
+    try:
+        yield board.write
+    finally:
+        board.close()
 
 
 def _line(event: "Event") -> str:

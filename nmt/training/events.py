@@ -16,6 +16,7 @@ class Started(NamedTuple):
     """The updates begin: from here on there is something to save."""
 
     text: str
+    update: int  # already made, by the run that this one continues
 
 
 class Report(NamedTuple):

@@ -107,7 +107,7 @@ class _Run:
             return
         self.validator = Validator(*self.dev, self.subwords, self.recipe, self.device)
         self.autocast = autocast(self.device, self.state.precision)
-        yield Started(self._description())
+        yield Started(self._description(), self.state.update)
         outcome = yield from self._train()
         while outcome is _Outcome.DIVERGED:
             yield from self._roll_back()
