@@ -88,6 +88,8 @@ def joined(device: torch.device) -> Iterator[Processes]:
         # torchrun keeps its store over restarts, with the addresses of processes that are gone.
         attempt = PrefixStore(f"attempt-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
         backend = "nccl" if device.type == "cuda" else "gloo"
+        if device.type == "cuda":
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", rank)))  # each process has a GPU of its own
         distributed.init_process_group(backend, store=attempt, rank=rank, world_size=size, timeout=PATIENCE)
     except (ValueError, RuntimeError) as error:
         raise NmtError(f"cannot join the other processes ({str(error).splitlines()[0]}); start training with torchrun") from None
