@@ -50,7 +50,7 @@ class SubwordsConfig:
     rare_characters: float = (
         0.02  # share of training pairs that get random characters on both sides, so that unseen ones are copied; 0 to 1
     )
-    sampling: float = 0.0  # unigram: sampling alpha, bpe: dropout probability, in training only; 0 (off) to 1
+    sampling: float = 0.0  # in training; bpe: dropout probability; unigram: alpha, the smaller the wilder (0.5 is mild); 0 (off) to 1
 
     def __post_init__(self) -> None:
         _check_choice("subwords.kind", self.kind, KINDS)
