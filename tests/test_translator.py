@@ -41,7 +41,7 @@ def run(tmp_path_factory):
         ),
         subwords=SubwordsConfig(vocab_size=340),
         model=ModelConfig(embedding_size=32, hidden_size=32, dropout=0.1),
-        training=TrainingConfig(epochs=6, batch_pieces=256, warmup=20, learning_rate=1e-2, precision="fp32"),
+        training=TrainingConfig(epochs=10, batch_pieces=256, warmup=20, learning_rate=1e-2, precision="fp32"),
     )
     list(train(recipe, folder / "run"))
     return folder / "run"
