@@ -105,7 +105,7 @@ class _Worker:
         self.name = task.name
         self.connection, other_end = context.Pipe()
         self.process = context.Process(target=_serve, args=(other_end, task), daemon=True)
-        with _interrupts_held():
+        with interrupts_held():
             self.process.start()
         other_end.close()
 
@@ -128,7 +128,7 @@ class _Worker:
 
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
+def interrupts_held() -> Iterator[None]:
     """A process started here never sees the terminal's Ctrl-C, which is for this process, and this one sees it afterwards."""
     resource_tracker.ensure_running()  # a helper of multiprocessing's, whose start would lift the block
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
