@@ -15,12 +15,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from nmt.commands.arguments import UsageError, log
+from nmt.commands.arguments import UsageError, at_least, log
 from nmt.config import DataConfig, Recipe, load_recipe, with_settings
 from nmt.errors import NmtError
 
@@ -43,6 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", metavar="table.key=value", action="append", default=[], help="put one value of the recipe in place; repeatable"
     )
+    parser.add_argument(
+        "--batch",
+        metavar="N|auto",
+        type=_batch_pieces,
+        help="padded pieces a side in one update; auto: what memory suffices for (default: the recipe's)",
+    )
     parser.add_argument("--tensorboard", action="store_true", help="write the curves to the run folder's tensorboard/ too")
 
 
@@ -56,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         from nmt.training.run import train
 
         with _progress() as show, _drawing(folder, arguments.tensorboard and tells) as draw:
-            for event in train(recipe, folder, stop=lambda: bool(requests.received)):
+            for event in train(recipe, folder, stop=lambda: bool(requests.received), fit=arguments.batch == 0):
                 draw(event)
                 if tells:
                     show(event)
@@ -86,9 +92,22 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
         if not arguments.recipe:
             data = DataConfig(train=tuple(arguments.train), dev=arguments.dev, source=arguments.source, target=arguments.target)
             recipe = Recipe(data=data)
-        return with_settings(recipe, arguments.set)
+        recipe = with_settings(recipe, arguments.set)
     except NmtError as error:
         raise UsageError(str(error)) from None
+    if arguments.batch is None:
+        return recipe
+    if any(setting.partition("=")[0].strip() == "training.batch_pieces" for setting in arguments.set):
+        raise UsageError("give either --batch or --set training.batch_pieces=...")
+    return replace(recipe, training=replace(recipe.training, batch_pieces=arguments.batch))
+
+
+def _batch_pieces(text: str) -> int:
+    """An argparse type: a whole number of at least 1, or auto, which is 0 as in the recipe: left to nmt."""
+    try:
+        return 0 if text == "auto" else at_least(1)(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}; or auto") from None
 
 
 @dataclass

@@ -21,6 +21,7 @@ from nmt.data.subwords import SubwordPair, train_subword_pair
 from nmt.errors import NmtError
 from nmt.inference.shortlist import SHORTLIST, Shortlist
 from nmt.training.checkpoint import checkpoints
+from nmt.training.fit import fit_batch
 from nmt.training.initial import first_subwords
 from nmt.training.lexicon import learn_shortlist
 from nmt.writing import move, sync, write_atomically, writing
@@ -55,8 +56,10 @@ def locked(run: Path) -> Iterator[None]:
         yield
 
 
-def prepare(recipe: Recipe, run: Path) -> Iterator[str | Materials]:
+def prepare(recipe: Recipe, run: Path, fit: bool = False) -> Iterator[str | Materials]:
     """Writes what is missing in the run folder and opens it: a line on each longer step, the materials at the end.
+
+    With `fit`, the batch size is what memory suffices for, unless the recipe or the folder has one.
 
     Raises:
         NmtError: the folder is of another recipe or cannot be written, or the training data have changed since the run began.
@@ -81,6 +84,9 @@ def prepare(recipe: Recipe, run: Path) -> Iterator[str | Materials]:
     if not (run / SHORTLIST).exists():
         _save_shortlist(learn_shortlist(store, subwords), run)
         yield "made the lexical shortlist"
+    if fit:
+        recipe, line = _fitted(recipe, subwords, store)
+        yield line
     recipe = _resolved(recipe, subwords, len(store))
     write_atomically(run / "recipe.toml", dump_recipe(recipe))
     yield Materials(recipe, subwords, store)
@@ -107,6 +113,14 @@ def default_batch_pieces(pairs: int) -> int:
     if pairs < 100_000:
         return 2048
     return 4096 if pairs < 1_000_000 else 8192
+
+
+def _fitted(recipe: Recipe, subwords: SubwordPair, store: Store) -> tuple[Recipe, str]:
+    pieces = recipe.training.batch_pieces
+    if pieces:
+        return recipe, f"keeping the batches of {pieces:,} pieces that this run began with"
+    pieces, line = fit_batch(recipe, subwords, store)
+    return replace(recipe, training=replace(recipe.training, batch_pieces=pieces)), line
 
 
 def _resolved(recipe: Recipe, subwords: SubwordPair, pairs: int) -> Recipe:

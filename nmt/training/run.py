@@ -41,9 +41,10 @@ class _Outcome(Enum):
     DIVERGED = auto()
 
 
-def train(recipe: Recipe, run: Path, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+def train(recipe: Recipe, run: Path, stop: Callable[[], bool] = lambda: False, fit: bool = False) -> Iterator[Event]:
     """Trains in the run folder until the recipe's last epoch, or until `stop` says so after an update; continues where it left off.
 
+    With `fit`, a batch size that the recipe leaves to nmt is what memory suffices for.
     Started by torchrun, the processes train together in one folder; only the first one tells anything.
 
     Raises:
@@ -56,7 +57,7 @@ def train(recipe: Recipe, run: Path, stop: Callable[[], bool] = lambda: False) -
         materials = None
         if processes.is_first:
             stack.enter_context(locked(run))
-            for made in prepare(recipe, run):
+            for made in prepare(recipe, run, fit):
                 if isinstance(made, Materials):
                     materials = made
                 else:
