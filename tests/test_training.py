@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from runs import assert_same_run, final_weights, metrics, stop_after
+from training_runs import assert_same_run, final_weights, metrics, stop_after
 
 from nmt.config import SubwordsConfig
 from nmt.data.batches import collate

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from runs import assert_same_run, final_weights, metrics, stop_after, with_training
 from safetensors.torch import load_file
+from training_runs import assert_same_run, final_weights, metrics, stop_after, with_training
 
 from nmt.errors import NmtError
 from nmt.training import run as run_module
