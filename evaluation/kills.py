@@ -154,6 +154,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="file for the results")
     arguments = parser.parse_args()
     generator = random.Random(arguments.seed)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would the runs
     about = provenance()  # before, not after: the code may change while this runs
     with tempfile.TemporaryDirectory() as folder:
         corpus = Path(folder)

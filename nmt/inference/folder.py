@@ -47,7 +47,8 @@ def open_folder(path: Path) -> ModelFolder:
         raise NmtError(f"{path}: neither a run nor an exported model (no recipe.toml, no {CARD}); check the path")
     for checkpoint in (path, path / "best", path / "last"):
         weights = checkpoint / "averaged.safetensors"
-        if checkpoint != path and checkpoint.is_symlink() and not weights.exists():
+        points_nowhere = checkpoint != path and checkpoint.is_symlink() and not weights.exists()
+        if points_nowhere and any(run.glob("checkpoints/update-*")):
             raise NmtError(f"{weights}: missing, the checkpoint is damaged or was deleted; name another one of {run / 'checkpoints'}")
         if weights.exists():
             check_weights(weights)
