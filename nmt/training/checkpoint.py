@@ -97,8 +97,7 @@ class Checkpoint:
         names = dict(self.model.named_parameters())
         for key, value in tensors.items():
             kind, name = key.split(".", 1)
-            if kind != "random":
-                self.optimizer.state[names[name]][kind] = value.to(names[name].device)
+            self.optimizer.state[names[name]][kind] = value.to(names[name].device)
 
 
 def read_state(folder: Path) -> dict[str, Any]:

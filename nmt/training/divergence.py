@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.errors import NmtError
-from nmt.training.checkpoint import is_whole, read_state, update_of
+from nmt.training.checkpoint import checkpoints, is_whole, read_state, update_of
 from nmt.training.state import TrainingState
 
 UPDATES = 50  # that the running mean looks back on
@@ -46,7 +46,7 @@ def refuse_divergence(state: TrainingState, good: str | None) -> None:
 
 def last_good(run: Path, vocabulary: int) -> Path | None:
     """The newest whole checkpoint written while the loss was within a tenth of that way."""
-    for folder in sorted(run.glob("checkpoints/update-*"), key=update_of, reverse=True):
+    for folder in reversed(checkpoints(run)):
         if is_whole(folder) and _is_settled(read_state(folder)["state"], vocabulary):
             return folder
     return None
@@ -54,10 +54,10 @@ def last_good(run: Path, vocabulary: int) -> Path | None:
 
 def remove_after(run: Path, good: Path) -> None:
     """Removes the checkpoints newer than the good one."""
-    for folder in run.glob("checkpoints/update-*"):
+    for folder in checkpoints(run):
         if update_of(folder) > update_of(good):
             shutil.rmtree(folder)
 
 
 def _is_settled(state: Mapping[str, Any], vocabulary: int) -> bool:
-    return way_back(state.get("loss_mean"), state.get("loss_lowest"), vocabulary) <= SETTLED
+    return way_back(state["loss_mean"], state["loss_lowest"], vocabulary) <= SETTLED

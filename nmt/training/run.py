@@ -106,7 +106,8 @@ class _Run:
         if self.state.epoch > self.config.epochs or self._is_stale():
             yield self._end(finished=True)
             return
-        self.validator = Validator(*self.dev, self.subwords, self.recipe, self.device)
+        if self.processes.is_first:
+            self.validator = Validator(*self.dev, self.subwords, self.recipe, self.device)
         self.autocast = autocast(self.device, self.state.precision)
         yield Started(self._description(), self.state.update)
         outcome = yield from self._train()
@@ -181,10 +182,10 @@ class _Run:
     def _roll_back(self) -> Iterator[Note]:
         """Back to the last checkpoint before a divergence, with half the learning rate; once in a run."""
         at = self.state.update
-        good = last_good(self.run, self.subwords.target.size)
+        good = last_good(self.run, self.subwords.target.size) if self.processes.is_first else None
         name = self.processes.share(good and good.name, self.device)
         refuse_divergence(self.state, name)
-        if good and self.processes.is_first:
+        if good:
             remove_after(self.run, good)
         yield Note(f"the loss diverged at update {at:,}: going back to {name} with half the learning rate")
         yield from self._restore()
