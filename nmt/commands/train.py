@@ -203,8 +203,7 @@ def _report_line(report: "Report") -> str:
 
 def _figures(report: "Report") -> str:
     window = report.window
-    loss = window.cross_entropy / max(1, window.pieces)
     return (
-        f"epoch {report.epoch} loss {loss:.3f} gradient {window.norm_mean:.2f} clipped {window.clipped_share:.0%} "
+        f"epoch {report.epoch} loss {window.cross_entropy_mean:.3f} gradient {window.norm_mean:.2f} clipped {window.clipped_share:.0%} "
         f"{report.pieces_per_second:,.0f} pieces/s"
     )

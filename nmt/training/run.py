@@ -205,7 +205,7 @@ class _Run:
         speed = clock.pieces_per_second()
         row = {
             "kind": "update", "update": state.update, "epoch": epoch, "learning_rate": rate,
-            "loss": window.smoothed / max(1, window.pieces), "cross_entropy": window.cross_entropy / max(1, window.pieces),
+            "loss": window.smoothed_mean, "cross_entropy": window.cross_entropy_mean,
             "gradient_norm": window.norm_mean, "gradient_norm_max": window.norm_max, "clipped_share": window.clipped_share,
             "skipped": state.skipped, "layer_norms": layer_norms(self.model), "pieces": state.pieces, "pieces_per_second": round(speed),
         }  # fmt: skip

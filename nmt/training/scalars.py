@@ -18,8 +18,8 @@ def scalars(event: Report | Validated) -> dict[str, float]:
         return {"validation/cross_entropy": event.validation.loss, **scores}
     window = event.window
     return {
-        "train/loss": window.smoothed / max(1, window.pieces),
-        "train/cross_entropy": window.cross_entropy / max(1, window.pieces),
+        "train/loss": window.smoothed_mean,
+        "train/cross_entropy": window.cross_entropy_mean,
         "train/learning_rate": event.rate,
         "train/gradient_norm": window.norm_mean,
         "train/clipped_share": window.clipped_share,

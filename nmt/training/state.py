@@ -16,6 +16,16 @@ class Window:
     norm_max: float = 0.0
 
     @property
+    def smoothed_mean(self) -> float:
+        """Loss with label smoothing, nats a piece."""
+        return self.smoothed / max(1, self.pieces)
+
+    @property
+    def cross_entropy_mean(self) -> float:
+        """Nats a piece."""
+        return self.cross_entropy / max(1, self.pieces)
+
+    @property
     def norm_mean(self) -> float:
         """Mean gradient norm before clipping."""
         return self.norm_sum / max(1, self.updates)
