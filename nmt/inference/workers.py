@@ -8,15 +8,16 @@ import multiprocessing
 import signal
 import traceback
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import cache
 from itertools import chain, islice
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from nmt.errors import NmtError
 from nmt.inference.task import Chunk, Rendered, TranslationTask
@@ -140,15 +141,18 @@ def signals_held(*numbers: signal.Signals) -> Iterator[None]:
 
 
 def _serve(connection: Connection, task: TranslationTask) -> None:
-    """The life of a worker: chunks in, results or errors out, until the other end closes."""
-    translator = None
+    """The life of a worker: chunks in, what becomes of them out."""
+    load = cache(task.load)
+    serve(connection, lambda chunk: task.render(load(), chunk))
+
+
+def serve(connection: Connection, work: Callable[[Any], Any]) -> None:
+    """Jobs in, results or errors out, until the other end closes."""
     with suppress(EOFError, OSError):
         while True:
-            chunk = connection.recv()
-            answer: Rendered | Exception
+            job = connection.recv()
             try:
-                translator = translator or task.load()
-                answer = task.render(translator, chunk)
+                answer = work(job)
             except Exception as error:
                 error.add_note(traceback.format_exc())
                 answer = error

@@ -6,16 +6,14 @@ What they give is a function of text and seed alone, so it does not matter which
 import atexit
 import multiprocessing
 import signal
-import traceback
 from collections.abc import Sequence
-from contextlib import suppress
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import NamedTuple, Self
 
 from nmt.data.subwords import SubwordPair, Subwords
 from nmt.errors import NmtError
-from nmt.inference.workers import signals_held
+from nmt.inference.workers import serve, signals_held
 
 HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # they ask this process to end its update, for which it may need segmentations
 
@@ -93,16 +91,7 @@ class _Sampler:
 
 
 def _serve(connection: Connection, models: tuple[bytes, bytes]) -> None:
-    """The life of a process: jobs in, segmentations or errors out, until the other end closes."""
+    """The life of a process: jobs in, segmentations out."""
     source = Subwords(models[0])
     subwords = SubwordPair(source, source if models[0] == models[1] else Subwords(models[1]))
-    with suppress(EOFError, OSError):
-        while True:
-            job: Job = connection.recv()
-            answer: Segmented | Exception
-            try:
-                answer = subwords.sample(*job)
-            except Exception as error:
-                error.add_note(traceback.format_exc())
-                answer = error
-            connection.send(answer)
+    serve(connection, lambda job: subwords.sample(*job))
