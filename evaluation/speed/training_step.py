@@ -23,7 +23,7 @@ from evaluation.__main__ import provenance
 from nmt.config import DataConfig, ModelConfig, Recipe, SubwordsConfig, TrainingConfig
 from nmt.model.cells import GATES
 from nmt.model.seq2seq import Seq2Seq
-from nmt.training.average import WeightAverage
+from nmt.training.average import make_average
 from nmt.training.feed import placed_batches
 from nmt.training.folder import Materials, prepare
 from nmt.training.loop import Learner, Update, make_optimizer, train_updates
@@ -86,7 +86,7 @@ def begin(recipe: Recipe, folder: Path) -> Step:
     precision = choose_precision(recipe.training.precision, torch.device("cpu"))
     torch.manual_seed(recipe.training.seed)
     model = Seq2Seq(recipe.model, materials.subwords.source.size, materials.subwords.target.size, materials.subwords.joint)
-    average = WeightAverage(model, recipe.training.average_decay)
+    average = make_average(model, recipe.training)
     batches = placed_batches(materials.store, materials.subwords, recipe, 1, 0)
     numbers = autocast(torch.device("cpu"), precision)
     learner = Learner(model, make_optimizer(model, recipe.training), average, TrainingState(), recipe.training, numbers)

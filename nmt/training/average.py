@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from nmt.config import TrainingConfig
+
 
 class WeightAverage:
     """Exponential moving average (Polyak & Juditsky 1992): average += (1 - d) (weight - average).
@@ -36,3 +38,8 @@ class WeightAverage:
             kept = parameter.detach().clone()
             parameter.copy_(value)
             value.copy_(kept)
+
+
+def make_average(model: nn.Module, config: TrainingConfig) -> WeightAverage | None:
+    """The average that a recipe asks for."""
+    return WeightAverage(model, config.average_decay) if config.average_decay else None

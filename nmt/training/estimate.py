@@ -14,7 +14,7 @@ from nmt.data.batches import batch_order, collate
 from nmt.data.subwords import train_subword_pair
 from nmt.inference.translator import choose_device
 from nmt.model.seq2seq import Seq2Seq
-from nmt.training.average import WeightAverage
+from nmt.training.average import make_average
 from nmt.training.feed import PlacedBatches
 from nmt.training.folder import default_batch_pieces, default_epochs
 from nmt.training.loop import Learner, make_optimizer, train_updates
@@ -47,7 +47,7 @@ def estimate(recipe: Recipe, sample: Sequence[tuple[str, str]], pairs: int) -> E
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     model = Seq2Seq(recipe.model, subwords.source.size, subwords.target.size, subwords.joint).to(device)
-    average = WeightAverage(model, config.average_decay) if config.average_decay else None
+    average = make_average(model, config)
     order = batch_order(lengths[0], lengths[1], config.batch_pieces or default_batch_pieces(pairs), config.seed, 1)
     batches = [collate([sides[0][i] for i in rows], [sides[1][i] for i in rows]) for rows in order[: TIMED + 1]]
     context = autocast(device, choose_precision(config.precision, device))

@@ -22,7 +22,7 @@ from nmt.errors import NmtError
 from nmt.inference.translator import choose_device
 from nmt.inference.workers import signals_held
 from nmt.model.seq2seq import Seq2Seq
-from nmt.training.average import WeightAverage
+from nmt.training.average import make_average
 from nmt.training.gradient import add_gradients
 from nmt.training.loop import make_optimizer
 from nmt.training.precision import autocast, choose_precision
@@ -98,7 +98,7 @@ class Network:
         self.config, self.widths, self.device = trial.recipe.training, trial.widths, device
         self.model = Seq2Seq(trial.recipe.model, *trial.sizes, trial.joint).to(device)
         self.optimizer = make_optimizer(self.model, self.config)
-        self.average = WeightAverage(self.model, self.config.average_decay) if self.config.average_decay else None
+        self.average = make_average(self.model, self.config)
         self.autocast = autocast(device, choose_precision(self.config.precision, device))
 
     def computes(self, pieces: int) -> bool:

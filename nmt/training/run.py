@@ -15,7 +15,7 @@ from nmt.data.corpus import read_parallel
 from nmt.inference.translator import choose_device
 from nmt.model.seq2seq import Seq2Seq
 from nmt.training.ahead import fed_ahead
-from nmt.training.average import WeightAverage
+from nmt.training.average import make_average
 from nmt.training.checkpoint import Checkpoint, checkpoint_name, newest, point, prune
 from nmt.training.clipping import layer_norms
 from nmt.training.clock import Clock
@@ -95,7 +95,7 @@ class _Run:
         torch.manual_seed(self.config.seed)
         self.model = Seq2Seq(self.recipe.model, self.subwords.source.size, self.subwords.target.size, self.subwords.joint).to(self.device)
         self.optimizer = make_optimizer(self.model, self.config)
-        self.average = WeightAverage(self.model, self.config.average_decay) if self.config.average_decay else None
+        self.average = make_average(self.model, self.config)
         self.state = TrainingState()
         self.checkpoint = Checkpoint(self.model, self.optimizer, self.average, self.state)
         self.updates = self.config.epochs * updates_in_epoch(self.store, self.config, epoch=1)
