@@ -55,10 +55,10 @@ def command(corpus: Path, run: Path, save_minutes: float) -> list[str]:
     return [sys.executable, "-m", "nmt", "train", *data, *settings]
 
 
-def write_part(corpus: Path) -> None:
-    """1,000 pairs to learn from and 20 to validate on."""
+def write_part(corpus: Path, learnt: int = 1000) -> None:
+    """So many pairs of the bundled corpus to learn from, and 20 to validate on."""
     pairs = read_pairs("corpora/tatoeba-nld-eng", "nl", "en", "train")
-    for name, count in (("train", 1000), ("dev", 20)):
+    for name, count in (("train", learnt), ("dev", 20)):
         chosen = list(islice(pairs, count))
         (corpus / f"{name}.nl").write_text("".join(f"{pair.source}\n" for pair in chosen), encoding="utf-8")
         (corpus / f"{name}.en").write_text("".join(f"{pair.target}\n" for pair in chosen), encoding="utf-8")

@@ -8,11 +8,10 @@ import os
 import statistics
 import subprocess
 import sys
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from nmt.data.corpus import read_pairs
+from evaluation.kills import write_part
 from nmt.errors import NmtError
 
 PAIRS, ROUNDS, WARM_UP = 6_000, 3, 2  # the last one in reports
@@ -24,7 +23,7 @@ SETTINGS = (
 
 def run(out: Path) -> dict[str, Any]:
     """Speeds of one and two processes and their ratio; the noise of the ratio is half its range over the rounds."""
-    _write_part(out)
+    write_part(out, PAIRS)
     speeds: dict[int, list[float]] = {1: [], 2: []}
     for number in range(ROUNDS):
         for processes in speeds:
@@ -38,13 +37,6 @@ def run(out: Path) -> dict[str, Any]:
 
 def _measure(values: list[float], unit: str) -> dict[str, Any]:
     return {"value": round(statistics.median(values), 3), "noise": round((max(values) - min(values)) / 2, 3), "unit": unit}
-
-
-def _write_part(out: Path) -> None:
-    pairs = list(islice(read_pairs("corpora/tatoeba-nld-eng", "nl", "en", "train"), PAIRS))
-    for name, part in (("train", pairs), ("dev", pairs[:20])):
-        (out / f"{name}.nl").write_text("".join(f"{pair.source}\n" for pair in part), encoding="utf-8")
-        (out / f"{name}.en").write_text("".join(f"{pair.target}\n" for pair in part), encoding="utf-8")
 
 
 def _speed(out: Path, processes: int, name: str) -> float:
