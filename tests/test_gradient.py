@@ -3,21 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from training_runs import small_network
 
-from nmt.config import ModelConfig, TrainingConfig
+from nmt.config import TrainingConfig
 from nmt.data.batches import collate
 from nmt.errors import NmtError
-from nmt.model.seq2seq import Seq2Seq
 from nmt.training import gradient as gradient_module
 from nmt.training.gradient import add_gradients
 from nmt.training.precision import autocast
 
 PAIRS = [([5, 6, 7], [8, 9]), ([10], [11, 12, 13, 14]), ([4, 5], [6]), ([15, 16, 17, 18], [19, 4, 5])]
-
-
-def network(**settings):
-    torch.manual_seed(1)
-    return Seq2Seq(ModelConfig(**{"embedding_size": 8, "hidden_size": 8, "dropout": 0.0, **settings}), 20, 20, shared=True)
 
 
 def batch_of(pairs):
@@ -26,7 +21,7 @@ def batch_of(pairs):
 
 def gradients(batches, model=None, part_pieces=0, **settings):
     """(what add_gradients returns, the gradients)"""
-    model = model or network()
+    model = model or small_network()
     pieces = sum(batch.pieces for batch in batches)
     plain = autocast(torch.device("cpu"), "fp32")
     found = add_gradients(model, tuple(batches), pieces, TrainingConfig(**settings), plain, 1, part_pieces)
@@ -90,9 +85,9 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(monkeypatch):
 
 def test_the_same_seed_draws_the_same_dropout_whatever_was_drawn_before():
     settings = {"dropout": 0.5, "word_dropout": 0.2, "weight_drop": 0.2}
-    first = gradients([batch_of(PAIRS)], network(**settings))
+    first = gradients([batch_of(PAIRS)], small_network(**settings))
     torch.rand(7)
-    second = gradients([batch_of(PAIRS)], network(**settings))
+    second = gradients([batch_of(PAIRS)], small_network(**settings))
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(first[1], second[1], strict=True))
 
 
@@ -101,8 +96,8 @@ def test_r_drop_without_dropout_changes_nothing():
 
 
 def test_r_drop_adds_the_divergence_of_two_different_passes():
-    plain = gradients([batch_of(PAIRS)], network(dropout=0.5), r_drop=1e-9)[0]
-    strong = gradients([batch_of(PAIRS)], network(dropout=0.5), r_drop=5.0)[0]
+    plain = gradients([batch_of(PAIRS)], small_network(dropout=0.5), r_drop=1e-9)[0]
+    strong = gradients([batch_of(PAIRS)], small_network(dropout=0.5), r_drop=5.0)[0]
     assert strong.cross_entropy == pytest.approx(plain.cross_entropy)
     assert strong.smoothed > plain.smoothed
 

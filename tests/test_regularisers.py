@@ -2,29 +2,23 @@
 
 import pytest
 import torch
+from training_runs import small_network
 
-from nmt.config import ModelConfig
 from nmt.data.batches import collate
 from nmt.model.cells import GATES, Recurrence
-from nmt.model.seq2seq import Seq2Seq
 
 BATCH = collate([[5, 6, 7, 8], [9, 10]], [[11, 12], [13, 14, 15]])
 
 
-def network(**settings):
-    torch.manual_seed(1)
-    return Seq2Seq(ModelConfig(**{"embedding_size": 8, "hidden_size": 8, "dropout": 0.0, **settings}), 20, 20, shared=True)
-
-
 @pytest.mark.parametrize("setting", ["word_dropout", "weight_drop"])
 def test_they_change_training_and_not_translation(setting):
-    plain, dropped = network(), network(**{setting: 0.3})
+    plain, dropped = small_network(), small_network(**{setting: 0.3})
     assert not torch.equal(plain(BATCH)[0], dropped(BATCH)[0])
     assert torch.equal(plain.eval()(BATCH)[0], dropped.eval()(BATCH)[0])
 
 
 def test_word_dropout_takes_whole_pieces_and_scales_the_others():
-    model = network(word_dropout=0.5)
+    model = small_network(word_dropout=0.5)
     pieces = torch.full((50, 40), 7)
     embedded_BLE = model._embed(pieces, model.source_embedding)
     row_E = model.source_embedding.weight[7] * model.scale

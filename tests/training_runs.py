@@ -1,10 +1,13 @@
-"""What tests of training runs share."""
+"""What tests of training share."""
 
 import json
 from dataclasses import replace
 
 import torch
 from safetensors.torch import load_file
+
+from nmt.config import ModelConfig
+from nmt.model.seq2seq import Seq2Seq
 
 TIMED = ("pieces_per_second",)
 
@@ -35,3 +38,9 @@ def assert_same_run(first, second):
 
 def with_training(recipe, **changes):
     return replace(recipe, training=replace(recipe.training, **changes))
+
+
+def small_network(**settings):
+    """A network of 20 pieces without dropout, the same one at each call."""
+    torch.manual_seed(1)
+    return Seq2Seq(ModelConfig(**{"embedding_size": 8, "hidden_size": 8, "dropout": 0.0, **settings}), 20, 20, shared=True)
