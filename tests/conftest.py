@@ -1,10 +1,12 @@
 import json
 import random
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
 
+from nmt.commands.main import main
 from nmt.config import DataConfig, ModelConfig, Recipe, SearchConfig, SubwordsConfig, TrainingConfig, dump_recipe
 from nmt.data.subwords import SubwordPair, train_subwords
 from nmt.hashing import file_hash
@@ -101,3 +103,33 @@ def untrained_run(folder, seed=1, **form):
     torch.manual_seed(seed)
     write_untrained(Seq2Seq(recipe.model, subwords.size, subwords.size, shared=True), folder / "last")
     return str(folder)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A run folder whose network has learnt nothing."""
+    return untrained_run(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def other_model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One with the same subwords and another cell."""
+    return untrained_run(tmp_path_factory.mktemp("other"), seed=2, cell="gru")
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> Path:
+    """Three lines, the second one blank, the third with a byte that is no UTF-8."""
+    path = tmp_path / "in.nl"
+    path.write_bytes(b"de kat\n\nde hond \xff\n")
+    return path
+
+
+def failure(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line on stderr of a command that must fail with status 1."""
+    assert main(arguments) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("nmt: error: ")
+    assert captured.err.count("\n") == 1
+    return captured.err

@@ -1,4 +1,4 @@
-"""`nmt evaluate` with several systems, test sets and formats; the simple ways to call it are in test_commands.py."""
+"""`nmt evaluate` with several systems, test sets and formats; the simple ways to call it are in test_judging_commands.py."""
 
 import json
 import os
