@@ -5,6 +5,7 @@
 
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -41,6 +42,7 @@ def _measure(values: list[float], unit: str) -> dict[str, Any]:
 
 def _speed(out: Path, processes: int, name: str) -> float:
     """The median over the reports of a run of its own."""
+    shutil.rmtree(out / name, ignore_errors=True)  # of an earlier measurement: a finished run would only tell its old speeds
     data = ["--train", str(out / "train"), "--dev", str(out / "dev"), "--source", "nl", "--target", "en", "--run", str(out / name)]
     settings = [part for setting in SETTINGS for part in ("--set", setting)]
     launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m", "--", "nmt"]
