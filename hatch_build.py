@@ -10,11 +10,11 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface  # type
 
 class CompiledEngine(BuildHookInterface):  # type: ignore[misc, unused-ignore]
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        native = Path(self.root) / "nmt" / "inference" / "native"
+        native = Path(self.root) / "nmt" / "native"
         why_not = runpy.run_path(str(native / "build.py"))["build"]()
         if why_not:
             print(f"nmt: without its compiled engine, translation is slower: {why_not}", file=sys.stderr)
             return
-        build_data["artifacts"].append("nmt/inference/native/kernels.so")
+        build_data["artifacts"].append("nmt/native/kernels.so")
         build_data["pure_python"] = False
         build_data["infer_tag"] = True

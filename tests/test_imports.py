@@ -19,11 +19,12 @@ ALLOWED = {
     "writing": {"errors"},
     "config": {"errors"},
     "data": {"errors", "config", "writing"},
-    "model": {"errors", "config", "data"},
+    "native": set[str](),
+    "model": {"errors", "config", "data", "native"},
     "search": {"errors"},
     "scoring": {"errors"},
     "training": {"errors", "config", "data", "hashing", "model", "search", "scoring", "inference", "writing"},
-    "inference": {"errors", "config", "hashing", "data", "model", "search"},
+    "inference": {"errors", "config", "hashing", "data", "model", "search", "native"},
     "report": {"errors", "config", "data", "search", "scoring", "inference"},
 }
 

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
+from nmt import native
 from nmt.config import ModelConfig
 from nmt.data.batches import padded
 from nmt.data.subwords import BOS, EOS, PAD, UNK
-from nmt.inference import native
 from nmt.inference import shortlist as shortlist_module
+from nmt.inference.compiled.choice import NATIVE
+from nmt.inference.compiled.engine import NativeEngine, grouped, linear, put_column, select_columns, why_not
+from nmt.inference.compiled.packing import PackedMatrix
 from nmt.inference.engine import Engine, in_pieces
-from nmt.inference.native.choice import NATIVE
-from nmt.inference.native.engine import NativeEngine, grouped, linear, put_column, select_columns, why_not
-from nmt.inference.native.packing import PackedMatrix
 from nmt.inference.packing import Kernels
 from nmt.inference.shortlist import Shortlist
 from nmt.model.seq2seq import Seq2Seq

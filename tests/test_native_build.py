@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from nmt.inference import native
-from nmt.inference.native import build
+from nmt import native
+from nmt.native import build
 
 needs_library = pytest.mark.skipif(isinstance(native.library(), str), reason=f"no compiled engine: {native.library()}")
 

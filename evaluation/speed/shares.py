@@ -20,9 +20,9 @@ from unittest import mock
 
 import torch
 
+from nmt import native
 from nmt.data.corpus import read_parallel
 from nmt.errors import NmtError
-from nmt.inference import native
 from nmt.inference.translator import Translator
 
 STARTS = 5
@@ -68,8 +68,8 @@ def shares(translator: Translator, sources: list[str], beam: int) -> dict[str, f
     """Of each function; the rest is Python: search, batches, subwords."""
     timed = Timed(native.functions())
     with (
-        mock.patch("nmt.inference.native.engine.functions", return_value=timed),
-        mock.patch("nmt.inference.native.choice.functions", return_value=timed),
+        mock.patch("nmt.inference.compiled.engine.functions", return_value=timed),
+        mock.patch("nmt.inference.compiled.choice.functions", return_value=timed),
     ):
         translator.translate(sources[:200], beam=beam)
         timed.seconds.clear()

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
+from nmt.inference.compiled.engine import NativeEngine, why_not
 from nmt.inference.engine import Engine
-from nmt.inference.native.engine import NativeEngine, why_not
 from nmt.inference.packing import Kernels
 from nmt.inference.probe import choose_kernels
 from nmt.inference.shortlist import Shortlist

@@ -9,11 +9,11 @@ from torch import Tensor
 from nmt.data.batches import padded
 from nmt.data.subwords import BOS, EOS, PAD, UNK
 from nmt.errors import NmtError
+from nmt.inference.compiled.engine import NativeEngine, NativeState
 from nmt.inference.engine import Engine, EngineState, in_pieces
 from nmt.inference.engines import AnyEngine, choose_engine
 from nmt.inference.folder import ModelFolder, load_network
 from nmt.inference.forced import Forced, force_decode
-from nmt.inference.native.engine import NativeEngine, NativeState
 from nmt.inference.packing import Kernels
 from nmt.inference.shortlist import Shortlist
 from nmt.model.seq2seq import Seq2Seq, TranslationState

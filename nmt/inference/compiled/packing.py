@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from nmt.inference.gates import BLOCKS, merged_weights
-from nmt.inference.native import CellArrays, MatrixArrays, address
 from nmt.inference.packing import Kernels, PackedLinear, quantise
 from nmt.model.cells import Recurrence
+from nmt.native import CellArrays, MatrixArrays, address
 
 PANEL = 64  # columns that are computed together
 LANES = 16  # units whose gates lie side by side

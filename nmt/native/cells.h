@@ -10,7 +10,7 @@ namespace nmt {
 
 enum Cell : int64_t { LSTM = 0, PEEPHOLE = 1, GRU = 2, TANH = 3 };
 
-// Mirrors CellArrays in nmt/inference/native/__init__.py.
+// Mirrors CellArrays in nmt/native/__init__.py.
 struct CellWeights {
     Matrix gates;
     const float* peepholes;  // [3][units]: in, forget, out; only of a PEEPHOLE cell

@@ -11,7 +11,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from nmt.inference.native.build import LIBRARY, sources_mark
+from nmt.native.build import LIBRARY, sources_mark
 
 
 class MatrixArrays(Structure):

@@ -13,7 +13,7 @@ constexpr int PANEL = 64;      // columns of a panel: four registers of sums
 constexpr int REGISTERS = PANEL / LANES;
 constexpr int MAX_ROWS = 6;    // of a block: 6 x 4 sums, 4 weights and 1 input fill the 32 registers
 
-// Weights in panels of 64 columns, quadruples of inputs by quadruples; mirrors MatrixArrays in nmt/inference/native/__init__.py.
+// Weights in panels of 64 columns, quadruples of inputs by quadruples; mirrors MatrixArrays in nmt/native/__init__.py.
 struct Matrix {
     const int8_t* weights;  // [columns / 64][inputs / 4][64][4]
     const float* scales;    // [columns]: weight = scale * int8

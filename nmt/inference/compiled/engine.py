@@ -10,8 +10,17 @@ from torch import Tensor
 
 from nmt.config import ModelConfig
 from nmt.data.subwords import PAD
+from nmt.inference.compiled.choice import NATIVE
+from nmt.inference.compiled.packing import LANES, PANEL, PackedCell, PackedMatrix, piece_table
 from nmt.inference.gates import merged_weights
-from nmt.inference.native import (
+from nmt.inference.short_output import moments
+from nmt.inference.shortlist import Shortlist
+from nmt.model.attention import MultiplicativeAttention
+from nmt.model.cells import Recurrence
+from nmt.model.decoder import Decoder
+from nmt.model.encoder import BidirectionalLayer, Encoder
+from nmt.model.seq2seq import Seq2Seq
+from nmt.native import (
     CellArrays,
     DecoderArrays,
     EncoderArrays,
@@ -22,15 +31,6 @@ from nmt.inference.native import (
     functions,
     library,
 )
-from nmt.inference.native.choice import NATIVE
-from nmt.inference.native.packing import LANES, PANEL, PackedCell, PackedMatrix, piece_table
-from nmt.inference.short_output import moments
-from nmt.inference.shortlist import Shortlist
-from nmt.model.attention import MultiplicativeAttention
-from nmt.model.cells import Recurrence
-from nmt.model.decoder import Decoder
-from nmt.model.encoder import BidirectionalLayer, Encoder
-from nmt.model.seq2seq import Seq2Seq
 
 SHARED = 0.1  # of the sentences of a batch: a piece that more of them may use is among those that are computed for all
 

@@ -1,10 +1,10 @@
-// The network in 8 bits: reading a batch of sources, one decoder step. Called from nmt/inference/native/engine.py; every array is the caller's.
+// The network in 8 bits: reading a batch of sources, one decoder step. Called from nmt/inference/compiled/engine.py; every array is the caller's.
 #include "attention.h"
 #include "cells.h"
 
 namespace nmt {
 
-// Mirrors EncoderArrays in nmt/inference/native/__init__.py.
+// Mirrors EncoderArrays in nmt/native/__init__.py.
 struct Encoder {
     int64_t layers;
     int64_t hidden;              // both directions together

@@ -1,4 +1,4 @@
-"""Compiles kernels.so beside its sources: `python nmt/inference/native/build.py`, or what pip runs when it installs nmt.
+"""Compiles kernels.so beside its sources: `python nmt/native/build.py`, or what pip runs when it installs nmt.
 
 Needs a C++17 compiler (CXX names another one than c++) on x86-64. Loads nothing of nmt, so that it runs before nmt is installed.
 """

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from nmt.inference.native import address, functions
+from nmt.native import address, functions
 from nmt.search.candidates import BLOCK, Candidates, Chooser, Rows
 
 
