@@ -4,7 +4,8 @@ from torch import nn
 
 from nmt.config import ModelConfig
 from nmt.model.cells import STEPS
-from nmt.model.encoder import BidirectionalLayer, Encoder, reorder, reversal_order
+from nmt.model.encoder import BidirectionalLayer, Encoder
+from nmt.model.reversal import reorder, reversal_order
 
 
 def test_reversal_keeps_padding_in_place():
@@ -29,7 +30,7 @@ def test_a_layer_equals_torchs_bidirectional_lstm_on_packed_sequences():
     inputs_BSI, lengths_B = torch.randn(3, 6, 3), torch.tensor([6, 4, 1])
     packed = nn.utils.rnn.pack_padded_sequence(inputs_BSI, lengths_B, batch_first=True)
     expected_BSH = nn.utils.rnn.pad_packed_sequence(twin(packed)[0], batch_first=True)[0]
-    states_BSH = layer(inputs_BSI, reversal_order(lengths_B, 6))
+    states_BSH = layer(inputs_BSI, lengths_B)
     for row, length in enumerate(lengths_B):
         torch.testing.assert_close(states_BSH[row, :length], expected_BSH[row, :length])
 

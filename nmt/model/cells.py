@@ -5,7 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from nmt.model.compiled import compiled_recurrence, is_compiled
 from nmt.model.dropout import Dropout
+from nmt.model.reversal import reorder, reversal_order
 
 CellState = tuple[Tensor, ...]
 """What a cell carries from one position to the next: (hidden_NH, cell_NH) for both LSTMs, (hidden_NH,) for GRU and tanh."""
@@ -87,17 +89,28 @@ class Recurrence(nn.Module):
         input_gates_NG = nn.functional.linear(inputs_NI, self.weight_input_GI, self.bias_input_G)
         return self._advance(input_gates_NG, state, self.weight_hidden_GH)
 
-    def forward(self, inputs_BTI: Tensor, state: CellState | None = None) -> Tensor:
-        """All positions at once where torch has a fused kernel, otherwise one scan with the input product hoisted out of it.
+    def forward(self, inputs_BTI: Tensor, state: CellState | None = None, lengths_B: Tensor | None = None, reverse: bool = False) -> Tensor:
+        """All positions in one call: compiled where that can be, else torch's fused kernel, else a scan without the input product.
 
-        In training the recurrent weights are dropped once for all positions (weight drop, Merity et al. 2018): the kernels stay fused.
+        With `reverse` each row is read from its last piece to its first one. What is put out behind a row's length means nothing.
+        In training the recurrent weights are dropped once for all positions (weight drop, Merity et al. 2018): the calls stay fused.
         """
+        B, T, _ = inputs_BTI.shape
+        if lengths_B is None:
+            lengths_B = torch.full((B,), T, device=inputs_BTI.device)
         if state is None:
-            state = self.initial_state(inputs_BTI.shape[0])
-        weight_hidden_GH = self.weight_drop(self.weight_hidden_GH)
+            state = self.initial_state(B)
+        weights = self.weight_input_GI, self.weight_drop(self.weight_hidden_GH), self.bias_input_G, self.bias_hidden_G
+        if is_compiled(inputs_BTI, self.hidden_size):
+            return compiled_recurrence(self.cell, inputs_BTI, state, weights, self.peepholes_3H, lengths_B, reverse)
+        if not reverse:
+            return self._read(inputs_BTI, state, weights)
+        order = reversal_order(lengths_B, T)
+        return reorder(self._read(reorder(inputs_BTI, order), state, weights), order)
+
+    def _read(self, inputs_BTI: Tensor, state: CellState, weights: tuple[Tensor, ...]) -> Tensor:
         if self.cell == "peephole":
-            return self._scan(inputs_BTI, state, weight_hidden_GH)
-        weights: list[Tensor] = [self.weight_input_GI, weight_hidden_GH, self.bias_input_G, self.bias_hidden_G]
+            return self._scan(inputs_BTI, state, weights[1])
         first = tuple(part_NH.unsqueeze(0) for part_NH in state)
         biased, layers, dropout, bidirectional, batch_first = True, 1, 0.0, False, True
         if self.cell == "lstm":

@@ -49,14 +49,14 @@ class Decoder(nn.Module):
         fed_BH = None if self.feed is None else torch.zeros_like(hidden[0])
         return DecoderState(tuple((hidden_BH.contiguous(), *rest) for hidden_BH in hidden), fed_BH)
 
-    def forward(self, embedded_BTE: Tensor, memory: Memory, state: DecoderState) -> tuple[Tensor, Tensor]:
-        """-> the vectors before the output layer [B, T, E] and the attention weights [B, T, S]."""
+    def forward(self, embedded_BTE: Tensor, memory: Memory, state: DecoderState, lengths_B: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """-> the vectors before the output layer [B, T, E] and the attention weights [B, T, S]; without meaning behind the lengths."""
         if self.feed is not None:
             return self._forward_serial(embedded_BTE, memory, state)
-        states_BTH = self.first(self.dropout(embedded_BTE), state.layers[0])
+        states_BTH = self.first(self.dropout(embedded_BTE), state.layers[0], lengths_B)
         context_BTH, weights_BTS = self.attention(states_BTH, memory)
         for layer, before in zip(self.upper, state.layers[1:], strict=True):
-            states_BTH = states_BTH + layer(self.dropout(torch.cat([states_BTH, context_BTH], dim=-1)), before)
+            states_BTH = states_BTH + layer(self.dropout(torch.cat([states_BTH, context_BTH], dim=-1)), before, lengths_B)
         return self._read_out(states_BTH, context_BTH), weights_BTS
 
     def step(self, embedded_NE: Tensor, memory: Memory, state: DecoderState) -> tuple[Tensor, Tensor, DecoderState]:

@@ -1,41 +1,11 @@
 """The bidirectional recurrent encoder: reads the source whole."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from nmt.config import ModelConfig
 from nmt.model.cells import Recurrence
 from nmt.model.dropout import Dropout
-
-
-def reversal_order(lengths_B: Tensor, width: int) -> Tensor:
-    """The order of the B * S positions that reverses each sequence within its own length and leaves its padding in place."""
-    positions_1S = torch.arange(width, device=lengths_B.device)[None]
-    mirrored_BS = lengths_B[:, None] - 1 - positions_1S
-    starts_B1 = torch.arange(len(lengths_B), device=lengths_B.device)[:, None] * width
-    return (starts_B1 + torch.where(mirrored_BS >= 0, mirrored_BS, positions_1S)).flatten()
-
-
-class _Reorder(torch.autograd.Function):
-    """Positions in another order. The order is its own inverse, so that the gradient is a copy of rows too, where autograd would add."""
-
-    @staticmethod
-    def forward(ctx: Any, inputs_BSI: Tensor, order: Tensor) -> Tensor:
-        ctx.save_for_backward(order)
-        return inputs_BSI.flatten(0, 1).index_select(0, order).view_as(inputs_BSI)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (order,) = ctx.saved_tensors
-        return gradients[0].flatten(0, 1).index_select(0, order).view_as(gradients[0]), None
-
-
-def reorder(inputs_BSI: Tensor, order: Tensor) -> Tensor:
-    """The inputs with their B * S positions in a self-inverse order."""
-    outputs_BSI: Tensor = _Reorder.apply(inputs_BSI, order)  # type: ignore[no-untyped-call]
-    return outputs_BSI
 
 
 class BidirectionalLayer(nn.Module):
@@ -46,10 +16,10 @@ class BidirectionalLayer(nn.Module):
         self.forwards = Recurrence(cell, input_size, hidden_size // 2, weight_drop)
         self.backwards = Recurrence(cell, input_size, hidden_size // 2, weight_drop)
 
-    def forward(self, inputs_BSI: Tensor, reversal: Tensor) -> Tensor:
+    def forward(self, inputs_BSI: Tensor, lengths_B: Tensor) -> Tensor:
         """Padding is never read before a piece in either direction, so it changes no state of a piece."""
-        backward_BSH = reorder(self.backwards(reorder(inputs_BSI, reversal)), reversal)
-        return torch.cat([self.forwards(inputs_BSI), backward_BSH], dim=-1)
+        directions = self.forwards(inputs_BSI, lengths_B=lengths_B), self.backwards(inputs_BSI, lengths_B=lengths_B, reverse=True)
+        return torch.cat(directions, dim=-1)
 
 
 class Encoder(nn.Module):
@@ -65,10 +35,9 @@ class Encoder(nn.Module):
 
     def forward(self, embedded_BSE: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
         """-> the states [B, S, H] and each sentence's final state [B, H]: the last of both reading directions (many-to-one)."""
-        reversal = reversal_order(lengths_B, embedded_BSE.shape[1])
-        states_BSH = self.layers[0](self.dropout(embedded_BSE), reversal)
+        states_BSH = self.layers[0](self.dropout(embedded_BSE), lengths_B)
         for layer in self.layers[1:]:
-            states_BSH = states_BSH + layer(self.dropout(states_BSH), reversal)
+            states_BSH = states_BSH + layer(self.dropout(states_BSH), lengths_B)
         half = states_BSH.shape[-1] // 2
         last_B11 = (lengths_B - 1)[:, None, None]
         forward_last_BH = states_BSH[..., :half].gather(1, last_B11.expand(-1, 1, half)).squeeze(1)

@@ -62,7 +62,8 @@ class Seq2Seq(nn.Module):
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Teacher forcing -> the vectors before the output layer [B, T, E] and the attention weights [B, T, S]."""
         state = self.encode(batch.source_BS, batch.source_lengths_B)
-        vectors_BTE, weights_BTS = self.decoder(self._embed(batch.input_BT, self.target_embedding), state.memory, state.decoder)
+        embedded_BTE = self._embed(batch.input_BT, self.target_embedding)
+        vectors_BTE, weights_BTS = self.decoder(embedded_BTE, state.memory, state.decoder, batch.output_lengths_B)
         return vectors_BTE, weights_BTS
 
     def _embed(self, pieces_BL: Tensor, embedding: nn.Embedding) -> Tensor:

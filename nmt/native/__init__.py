@@ -93,7 +93,36 @@ class StepArrays(Structure):
     )
 
 
+class RecurrenceArrays(Structure):
+    """`Recurrence` of trained_cells.h."""
+
+    _fields_ = (
+        ("cell", c_int64),
+        ("rows", c_int64),
+        ("width", c_int64),
+        ("units", c_int64),
+        ("reverse", c_int64),
+        ("threads", c_int64),
+        ("lengths", c_void_p),
+        ("weights", c_void_p),
+        ("bias", c_void_p),
+        ("peepholes", c_void_p),
+        ("gates", c_void_p),
+        ("recurrent", c_void_p),
+        ("states", c_void_p),
+        ("hidden", c_void_p),
+        ("first_hidden", c_void_p),
+        ("first_states", c_void_p),
+        ("gradients", c_void_p),
+        ("first_gradients", c_void_p),
+        ("carried", c_void_p),
+        ("peephole_gradients", c_void_p),
+    )
+
+
 SIGNATURES = {
+    "nmt_recurrence_forward": (POINTER(RecurrenceArrays),),
+    "nmt_recurrence_backward": (POINTER(RecurrenceArrays),),
     "nmt_linear": (POINTER(MatrixArrays), c_void_p, c_int64, c_void_p),
     "nmt_encode": (POINTER(EncoderArrays), c_int64, c_void_p, c_void_p, c_void_p, c_void_p),
     "nmt_step": (POINTER(DecoderArrays), POINTER(MatrixArrays), POINTER(MemoryArrays), POINTER(StepArrays)),

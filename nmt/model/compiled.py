@@ -1,0 +1,156 @@
+"""All positions of a recurrent layer in compiled bfloat16, for training on a CPU: nmt/native/recurrence.cpp between torch's products."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from nmt.native import RecurrenceArrays, address, functions, library
+
+CELLS = ("lstm", "peephole", "gru", "tanh")  # as they are numbered in trained_cells.h
+GROUP = 16  # units whose gates lie side by side
+PANEL = 64  # units of a panel of weights
+
+
+def is_compiled(inputs: Tensor, hidden_size: int) -> bool:
+    """Whether the compiled recurrence does for these inputs, under autocast, what torch would."""
+    return (
+        inputs.device.type == "cpu"
+        and torch.is_autocast_enabled("cpu")
+        and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        and hidden_size % PANEL == 0
+        and torch.cpu._is_avx512_bf16_supported()
+        and not isinstance(library(), str)
+    )
+
+
+def compiled_recurrence(
+    cell: str,
+    inputs_BTI: Tensor,
+    state: tuple[Tensor, ...],
+    weights: tuple[Tensor, ...],
+    peepholes_3H: Tensor | None,
+    lengths_B: Tensor,
+    reverse: bool,
+) -> Tensor:
+    """The hidden states [B, T, H] of all positions in bf16; zero behind each row's length.
+
+    `state` is the cell's before the first position; `weights` are input weights, recurrent weights and both biases in torch's order. With
+    `reverse` each row is read from its last position to its first.
+    Raises: RuntimeError in a second pass backwards through the same graph; the first one writes over what it reads.
+    """
+    hidden_BTH: Tensor = _Recurrence.apply(cell, reverse, lengths_B, inputs_BTI, state[0], state[-1], *weights, peepholes_3H)  # type: ignore[no-untyped-call]
+    return hidden_BTH
+
+
+class _Sizes(NamedTuple):
+    """The numbers of RecurrenceArrays, in its order."""
+
+    cell: int  # its place in CELLS
+    rows: int
+    width: int
+    units: int
+    reverse: bool
+    threads: int
+
+
+class _Recurrence(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, cell: str, reverse: bool, lengths_B: Tensor, *tensors: Tensor) -> Tensor:
+        inputs_BTI, hidden_BH, states_BH, weight_input_GI, weight_hidden_GH, bias_input_G, bias_hidden_G, peepholes_3H = tensors
+        (B, T, _), H = inputs_BTI.shape, hidden_BH.shape[1]
+        with torch.autocast("cpu", enabled=False):
+            inputs_NI = inputs_BTI.flatten(0, 1).bfloat16()
+            weight_GI, weight_GH = _grouped(weight_input_GI, H), _grouped(weight_hidden_GH, H)
+            gates_NG = torch.addmm(_grouped(bias_input_G, H), inputs_NI, weight_GI.t())
+            hidden_BTH = torch.empty(B, T, H, dtype=torch.bfloat16)
+            arrays = {
+                "lengths": lengths_B.contiguous(),
+                "peepholes": None if peepholes_3H is None else peepholes_3H.float().contiguous(),
+                "gates": gates_NG,
+                "recurrent": torch.empty_like(gates_NG) if cell == "gru" else gates_NG,
+                "states": None if cell == "tanh" else torch.empty(B, T, H),
+                "hidden": hidden_BTH,
+                "first_hidden": hidden_BH.bfloat16().contiguous(),
+                "first_states": states_BH.float().contiguous(),
+            }
+            sizes = _Sizes(CELLS.index(cell), B, T, H, reverse, max(1, min(torch.get_num_threads(), B)))
+            panels = _panels_of_gates(weight_GH, 3 * GROUP if cell == "gru" else PANEL)
+            _call("nmt_recurrence_forward", sizes, arrays, weights=panels, bias=_grouped(bias_hidden_G, H, torch.float32))
+        ctx.save_for_backward(inputs_NI, weight_GI, weight_GH, *arrays.values())
+        ctx.sizes, ctx.names, ctx.dtypes, ctx.spent = sizes, tuple(arrays), [tensor.dtype for tensor in tensors[:3]], False
+        return hidden_BTH
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        if ctx.spent:
+            raise RuntimeError("the compiled recurrence has overwritten its gates with their gradients; run the network forward again")
+        ctx.spent = True
+        inputs_NI, weight_GI, weight_GH, *saved = ctx.saved_tensors
+        arrays, sizes = dict(zip(ctx.names, saved, strict=True)), ctx.sizes
+        B, T, H, cell = sizes.rows, sizes.width, sizes.units, CELLS[sizes.cell]
+        made = {
+            "gradients": gradients[0].bfloat16().contiguous(),
+            "first_gradients": torch.empty(B, H),
+            "carried": torch.zeros(B, H),
+            "peephole_gradients": torch.zeros(sizes.threads, 3 * H),
+        }
+        _call("nmt_recurrence_backward", sizes, arrays | made, weights=_panels_of_units(weight_GH))
+        gates_NG, recurrent_NG, carried_BH = arrays["gates"], arrays["recurrent"], made["carried"]
+        before_BTH = _hidden_before(arrays["hidden"], arrays["first_hidden"], arrays["lengths"], sizes.reverse)
+        bias_G, bias_hidden_G = (_ungrouped(_sum(gradients_NG), H) for gradients_NG in (gates_NG, recurrent_NG))
+        first_BH = made["first_gradients"] + carried_BH if cell == "gru" else made["first_gradients"]  # its state is its hidden state
+        return (
+            *(None, None, None),
+            (gates_NG @ weight_GI).view(B, T, -1).to(ctx.dtypes[0]) if ctx.needs_input_grad[3] else None,
+            first_BH.to(ctx.dtypes[1]),
+            carried_BH.to(ctx.dtypes[2]) if cell in ("lstm", "peephole") else None,
+            _ungrouped(gates_NG.t() @ inputs_NI, H),
+            _ungrouped(recurrent_NG.t() @ before_BTH.flatten(0, 1), H),
+            bias_G,
+            bias_hidden_G,
+            made["peephole_gradients"].sum(0) if cell == "peephole" else None,
+        )
+
+
+def _call(name: str, sizes: _Sizes, arrays: dict[str, Tensor | None], **others: Tensor) -> None:
+    addresses = {key: address(tensor) for key, tensor in (arrays | others).items()}
+    getattr(functions(), name)(RecurrenceArrays(*sizes, **addresses))
+
+
+def _sum(gradients_NG: Tensor) -> Tensor:
+    """Over the positions; as a product, which adds in fp32 and is several times faster than a sum over columns."""
+    return (torch.ones(1, len(gradients_NG), dtype=gradients_NG.dtype) @ gradients_NG).squeeze(0)
+
+
+def _grouped(weights: Tensor, units: int, dtype: torch.dtype = torch.bfloat16) -> Tensor:
+    """Rows gate by gate -> the gates of 16 units together."""
+    groups = len(weights) // units
+    split = weights.detach().view(groups, units // GROUP, GROUP, *weights.shape[1:]).transpose(0, 1)
+    return split.to(dtype, memory_format=torch.contiguous_format).reshape(weights.shape)
+
+
+def _ungrouped(gradients: Tensor, units: int) -> Tensor:
+    """The inverse, in fp32."""
+    groups = len(gradients) // units
+    split = gradients.view(units // GROUP, groups, GROUP, *gradients.shape[1:]).transpose(0, 1)
+    return split.to(torch.float32, memory_format=torch.contiguous_format).reshape(gradients.shape)
+
+
+def _panels_of_gates(weight_GH: Tensor, panel: int) -> Tensor:
+    """[G / panel, H / 2, panel, 2]: pairs of units by panels of gates."""
+    pairs = weight_GH.view(torch.int32).view(-1, panel, weight_GH.shape[1] // 2)
+    return pairs.transpose(1, 2).contiguous()
+
+
+def _panels_of_units(weight_GH: Tensor) -> Tensor:
+    """[H / 64, G / 2, 64, 2]: pairs of gates by panels of units."""
+    return weight_GH.view(len(weight_GH) // 2, 2, -1, PANEL).permute(2, 0, 3, 1).contiguous()
+
+
+def _hidden_before(hidden_BTH: Tensor, first_BH: Tensor, lengths_B: Tensor, reverse: int) -> Tensor:
+    if not reverse:
+        return torch.cat([first_BH[:, None], hidden_BTH[:, :-1]], dim=1)
+    before_BTH = torch.cat([hidden_BTH[:, 1:], first_BH[:, None]], dim=1)
+    before_BTH[torch.arange(len(lengths_B)), lengths_B - 1] = first_BH
+    return before_BTH

@@ -1,0 +1,105 @@
+// Products of bfloat16 vectors, summed in fp32. AVX512-BF16.
+#pragma once
+
+#include "vector.h"
+
+namespace nmt {
+
+using bf16 = uint16_t;
+
+// Weights in panels of REGISTERS * 16 columns, pairs of inputs by pairs: [columns / panel][inputs / 2][panel][2].
+struct HalfMatrix {
+    const bf16* weights;
+    int64_t inputs;   // a multiple of 2
+    int64_t columns;  // a multiple of the panel
+};
+
+// Asks for `size` values from memory before they are needed: the product that comes first takes longer than they do.
+template <typename Value>
+inline void prefetch(const Value* values, int64_t size) {
+    for (int64_t byte = 0; byte < size * static_cast<int64_t>(sizeof(Value)); byte += 64)
+        _mm_prefetch(reinterpret_cast<const char*>(values) + byte, _MM_HINT_T0);
+}
+
+// The sigmoid and tanh of what is rounded to bfloat16 afterwards: relative error below 2e-4. Infinities may give NaN.
+inline __m512 short_sigmoid16(__m512 x) {
+    const __m512 scaled = _mm512_mul_ps(x, _mm512_set1_ps(-1.44269504089f));
+    const __m512 whole = _mm512_roundscale_ps(scaled, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    const __m512 rest = _mm512_sub_ps(scaled, whole);
+    __m512 power = _mm512_set1_ps(5.55041087e-2f);
+    power = _mm512_fmadd_ps(power, rest, _mm512_set1_ps(2.40226507e-1f));
+    power = _mm512_fmadd_ps(power, rest, _mm512_set1_ps(6.93147181e-1f));
+    power = _mm512_fmadd_ps(power, rest, _mm512_set1_ps(1.0f));
+    return _mm512_rcp14_ps(_mm512_add_ps(_mm512_set1_ps(1.0f), _mm512_scalef_ps(power, whole)));
+}
+
+inline __m512 short_tanh16(__m512 x) {
+    return _mm512_fmsub_ps(_mm512_set1_ps(2.0f), short_sigmoid16(_mm512_add_ps(x, x)), _mm512_set1_ps(1.0f));
+}
+
+// In assembly, as in matrix.h; no compiler flag is needed for it either.
+inline void add_bf16_products(__m512& sums, __m512 inputs, __m512 weights) {
+    asm("vdpbf16ps %2, %1, %0" : "+v"(sums) : "v"(inputs), "v"(weights));
+}
+
+inline __m512 load_bf16(const bf16* values) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(values))), 16));
+}
+
+// Rounded to the nearest, ties to even.
+inline void store_bf16(bf16* values, __m512 numbers) {
+    __m256i rounded;
+    asm("vcvtneps2bf16 %1, %0" : "=v"(rounded) : "v"(numbers));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(values), rounded);
+}
+
+// fetch(panel, row) and, once they are summed, use(panel, row, products) for ROWS rows of `rows`, each the inputs[row], and one panel.
+template <int ROWS, int REGISTERS, typename Fetch, typename Use>
+inline void multiply_bf16_block(const HalfMatrix& matrix, int64_t panel, const bf16* const* inputs, const int64_t* rows, Fetch&& fetch, Use&& use) {
+    constexpr int64_t PANEL = REGISTERS * LANES;
+    __m512 sums[ROWS][REGISTERS];
+    UNROLL
+    for (auto& row : sums)
+        UNROLL
+        for (int c = 0; c < REGISTERS; ++c) row[c] = _mm512_setzero_ps();
+    const bf16* weights = matrix.weights + panel * matrix.inputs * PANEL;
+    const bf16* row[ROWS];
+    UNROLL
+    for (int r = 0; r < ROWS; ++r) row[r] = inputs[rows[r]], fetch(panel, rows[r]);
+    for (int64_t i = 0; i < matrix.inputs; i += 2, weights += 2 * PANEL) {
+        __m512 column[REGISTERS];
+        UNROLL
+        for (int c = 0; c < REGISTERS; ++c) column[c] = _mm512_loadu_ps(weights + c * 2 * LANES);
+        UNROLL
+        for (int r = 0; r < ROWS; ++r) {
+            const __m512 input = _mm512_castsi512_ps(_mm512_set1_epi32(*reinterpret_cast<const int32_t*>(row[r] + i)));
+            UNROLL
+            for (int c = 0; c < REGISTERS; ++c) add_bf16_products(sums[r][c], input, column[c]);
+        }
+    }
+    UNROLL
+    for (int r = 0; r < ROWS; ++r) use(panel, rows[r], sums[r]);
+}
+
+// The same for the `count` rows that are left, at most MOST of them.
+template <int MOST, int REGISTERS, typename Fetch, typename Use>
+inline void multiply_bf16_rest(const HalfMatrix& matrix, int64_t panel, const bf16* const* inputs, const int64_t* rows, int64_t count, Fetch&& fetch, Use&& use) {
+    if constexpr (MOST > 0) {
+        if (count == MOST) return multiply_bf16_block<MOST, REGISTERS>(matrix, panel, inputs, rows, fetch, use);
+        multiply_bf16_rest<MOST - 1, REGISTERS>(matrix, panel, inputs, rows, count, fetch, use);
+    }
+}
+
+// The same for all `count` rows and all panels, one after the other: a panel stays in the core's own cache while all rows pass by.
+template <int REGISTERS, typename Fetch, typename Use>
+inline void multiply_bf16(const HalfMatrix& matrix, const bf16* const* inputs, const int64_t* rows, int64_t count, Fetch&& fetch, Use&& use) {
+    constexpr int MOST = 24 / REGISTERS;  // 24 registers of sums leave 8 for weights and inputs
+    for (int64_t panel = 0; panel < matrix.columns / (REGISTERS * LANES); ++panel) {
+        const int64_t* row = rows;
+        int64_t left = count;
+        for (; left >= MOST; left -= MOST, row += MOST) multiply_bf16_block<MOST, REGISTERS>(matrix, panel, inputs, row, fetch, use);
+        multiply_bf16_rest<MOST - 1, REGISTERS>(matrix, panel, inputs, row, left, fetch, use);
+    }
+}
+
+}  // namespace nmt

@@ -1,0 +1,134 @@
+// One position of each cell in training, forwards and backwards, while the product with the hidden state is still in registers.
+//
+// Gates are grouped by 16 units: of an LSTM in, forget, candidate, out of the first 16 units, then of the next; of a GRU reset, update, new.
+#pragma once
+
+#include "bfloat.h"
+
+namespace nmt {
+
+enum TrainedCell : int64_t { LSTM = 0, PEEPHOLE = 1, GRU = 2, TANH = 3 };
+
+// Mirrors RecurrenceArrays in nmt/native/__init__.py. A position is one of the rows * width; G = gates of all units.
+struct Recurrence {
+    int64_t cell, rows, width, units;
+    int64_t reverse;           // read each row from its last position to its first one
+    int64_t threads;
+    const int64_t* lengths;    // [rows], 1 to width
+    const bf16* weights;       // hidden -> gates, forwards in panels of gates, backwards its transpose in panels of units
+    const float* bias;         // [G]: of that product
+    const float* peepholes;    // [3][units]: in, forget, out; only of a PEEPHOLE cell
+    bf16* gates;               // [positions][G]: inputs' part of the gates -> gates -> gradients by the inputs' part
+    bf16* recurrent;           // [positions][G]: for a GRU the product with the hidden state -> gradients by it; else the same as gates
+    float* states;             // [positions][units]: the cells of LSTMs, the hidden states of a GRU in full precision
+    bf16* hidden;              // [positions][units]
+    const bf16* first_hidden;  // [rows][units]
+    const float* first_states; // [rows][units]
+    const bf16* gradients;     // [positions][units], by `hidden`
+    float* first_gradients;    // [rows][units], by first_hidden, less what `carried` holds
+    float* carried;            // [rows][units], zeros -> gradients by first_states
+    float* peephole_gradients; // [threads][3][units], zeros
+};
+
+inline __m512 load(const float* values) { return _mm512_loadu_ps(values); }
+inline __m512 add(__m512 a, __m512 b) { return _mm512_add_ps(a, b); }
+inline __m512 mul(__m512 a, __m512 b) { return _mm512_mul_ps(a, b); }
+// a (1 - b)
+inline __m512 times_rest(__m512 a, __m512 b) { return _mm512_fnmadd_ps(a, b, a); }
+
+template <int64_t CELL>
+constexpr int GROUPS = CELL == TANH ? 1 : CELL == GRU ? 3 : 4;
+
+// The cell of 16 units from `unit` on at one position; `sums` is the product with the hidden state before.
+template <int64_t CELL>
+inline void step_lstm(const Recurrence& r, int64_t unit, int64_t position, const float* before, const __m512 (&sums)[4]) {
+    bf16* gates = r.gates + (position * r.units + unit) * 4;
+    const float* bias = r.bias + unit * 4;
+    __m512 x[4];
+    UNROLL
+    for (int k = 0; k < 4; ++k) x[k] = add(add(sums[k], load(bias + k * LANES)), load_bf16(gates + k * LANES));
+    const __m512 cell_before = load(before + unit);
+    if (CELL == PEEPHOLE) {
+        x[0] = _mm512_fmadd_ps(load(r.peepholes + unit), cell_before, x[0]);
+        x[1] = _mm512_fmadd_ps(load(r.peepholes + r.units + unit), cell_before, x[1]);
+    }
+    const __m512 in = short_sigmoid16(x[0]), forget = short_sigmoid16(x[1]), candidate = short_tanh16(x[2]);
+    const __m512 cell = _mm512_fmadd_ps(forget, cell_before, mul(in, candidate));
+    if (CELL == PEEPHOLE) x[3] = _mm512_fmadd_ps(load(r.peepholes + 2 * r.units + unit), cell, x[3]);
+    const __m512 out = short_sigmoid16(x[3]);
+    store_bf16(gates, in), store_bf16(gates + LANES, forget), store_bf16(gates + 2 * LANES, candidate), store_bf16(gates + 3 * LANES, out);
+    _mm512_storeu_ps(r.states + position * r.units + unit, cell);
+    store_bf16(r.hidden + position * r.units + unit, mul(out, short_tanh16(cell)));
+}
+
+inline void step_gru(const Recurrence& r, int64_t unit, int64_t position, const float* before, const __m512 (&sums)[3]) {
+    const int64_t first = (position * r.units + unit) * 3;
+    bf16* gates = r.gates + first;
+    const float* bias = r.bias + unit * 3;
+    __m512 product[3];
+    UNROLL
+    for (int k = 0; k < 3; ++k) product[k] = add(sums[k], load(bias + k * LANES));
+    const __m512 reset = short_sigmoid16(add(product[0], load_bf16(gates)));
+    const __m512 update = short_sigmoid16(add(product[1], load_bf16(gates + LANES)));
+    const __m512 fresh = short_tanh16(_mm512_fmadd_ps(reset, product[2], load_bf16(gates + 2 * LANES)));
+    const __m512 state = _mm512_fmadd_ps(update, _mm512_sub_ps(load(before + unit), fresh), fresh);
+    store_bf16(gates, reset), store_bf16(gates + LANES, update), store_bf16(gates + 2 * LANES, fresh);
+    store_bf16(r.recurrent + first + 2 * LANES, product[2]);
+    _mm512_storeu_ps(r.states + position * r.units + unit, state);
+    store_bf16(r.hidden + position * r.units + unit, state);
+}
+
+inline void step_tanh(const Recurrence& r, int64_t unit, int64_t position, const __m512 (&sums)[4]) {
+    UNROLL
+    for (int k = 0; k < 4; ++k, unit += LANES) {
+        bf16* gates = r.gates + position * r.units + unit;
+        const __m512 state = short_tanh16(add(add(sums[k], load(r.bias + unit)), load_bf16(gates)));
+        store_bf16(gates, state);
+        store_bf16(r.hidden + position * r.units + unit, state);
+    }
+}
+
+// The gradients of 16 units at one position, of an LSTM by its gates and its cell before; `gradient` is by its hidden state.
+template <int64_t CELL>
+inline void unstep_lstm(const Recurrence& r, int64_t unit, int64_t position, const float* before, float* carried, float* peepholes, __m512 gradient) {
+    bf16* gates = r.gates + (position * r.units + unit) * 4;
+    const __m512 in = load_bf16(gates), forget = load_bf16(gates + LANES), candidate = load_bf16(gates + 2 * LANES);
+    const __m512 out = load_bf16(gates + 3 * LANES), cell = load(r.states + position * r.units + unit), cell_before = load(before + unit);
+    const __m512 squashed = short_tanh16(cell), by_squashed = mul(gradient, out);
+    const __m512 by_out = times_rest(mul(by_squashed, squashed), out);
+    __m512 by_cell = add(load(carried + unit), _mm512_fnmadd_ps(mul(by_squashed, squashed), squashed, by_squashed));
+    if (CELL == PEEPHOLE) by_cell = _mm512_fmadd_ps(by_out, load(r.peepholes + 2 * r.units + unit), by_cell);
+    const __m512 through_in = mul(by_cell, in), through_forget = mul(by_cell, forget);
+    const __m512 by_in = times_rest(mul(through_in, candidate), in), by_forget = times_rest(mul(through_forget, cell_before), forget);
+    __m512 by_before = through_forget;
+    if (CELL == PEEPHOLE) {
+        by_before = _mm512_fmadd_ps(by_in, load(r.peepholes + unit), by_before);
+        by_before = _mm512_fmadd_ps(by_forget, load(r.peepholes + r.units + unit), by_before);
+        const __m512 added[3] = {mul(by_in, cell_before), mul(by_forget, cell_before), mul(by_out, cell)};
+        for (int64_t k = 0; k < 3; ++k) _mm512_storeu_ps(peepholes + k * r.units + unit, add(load(peepholes + k * r.units + unit), added[k]));
+    }
+    store_bf16(gates, by_in), store_bf16(gates + LANES, by_forget);
+    store_bf16(gates + 2 * LANES, _mm512_fnmadd_ps(mul(through_in, candidate), candidate, through_in)), store_bf16(gates + 3 * LANES, by_out);
+    _mm512_storeu_ps(carried + unit, by_before);
+}
+
+inline void unstep_gru(const Recurrence& r, int64_t unit, int64_t position, const float* before, float* carried, __m512 gradient) {
+    const int64_t first = (position * r.units + unit) * 3;
+    bf16 *gates = r.gates + first, *recurrent = r.recurrent + first;
+    const __m512 reset = load_bf16(gates), update = load_bf16(gates + LANES), fresh = load_bf16(gates + 2 * LANES);
+    gradient = add(gradient, load(carried + unit));
+    const __m512 by_update = times_rest(mul(mul(gradient, _mm512_sub_ps(load(before + unit), fresh)), update), update);
+    const __m512 through = times_rest(gradient, update), by_fresh = _mm512_fnmadd_ps(mul(through, fresh), fresh, through);
+    const __m512 by_reset = times_rest(mul(mul(by_fresh, load_bf16(recurrent + 2 * LANES)), reset), reset);
+    store_bf16(gates, by_reset), store_bf16(gates + LANES, by_update), store_bf16(gates + 2 * LANES, by_fresh);
+    store_bf16(recurrent, by_reset), store_bf16(recurrent + LANES, by_update), store_bf16(recurrent + 2 * LANES, mul(by_fresh, reset));
+    _mm512_storeu_ps(carried + unit, mul(gradient, update));
+}
+
+inline void unstep_tanh(const Recurrence& r, int64_t unit, int64_t position, __m512 gradient) {
+    bf16* gates = r.gates + position * r.units + unit;
+    const __m512 state = load_bf16(gates);
+    store_bf16(gates, _mm512_fnmadd_ps(mul(gradient, state), state, gradient));
+}
+
+}  // namespace nmt

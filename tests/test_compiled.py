@@ -1,0 +1,127 @@
+"""The compiled recurrence: what torch and the papers' equations compute in fp32, to within the rounding of bfloat16."""
+
+import pytest
+import torch
+from torch import nn
+
+from nmt import native
+from nmt.config import ModelConfig
+from nmt.data.batches import collate
+from nmt.model import compiled
+from nmt.model.cells import STEPS, Recurrence
+from nmt.model.seq2seq import Seq2Seq
+from nmt.training.gradient import batch_loss
+
+AVAILABLE = torch.cpu._is_avx512_bf16_supported() and not isinstance(native.library(), str)
+needs_instructions = pytest.mark.skipif(not AVAILABLE, reason="no AVX512-BF16 instructions or no compiled library")
+B, T, X, H = 13, 7, 48, 128  # 13 rows are two blocks of 6 and one row, or one block of 8 and five
+LENGTHS = torch.tensor([7, 1, 7, 3, 2, 6, 5, 4, 7, 1, 3, 2, 6])
+ROUNDING = 0.01  # of the norm: products of some hundred numbers that are rounded to 8 bits, several positions after one another
+
+
+def in_bf16():
+    return torch.autocast("cpu", torch.bfloat16)
+
+
+def random_layer(cell):
+    torch.manual_seed(1)
+    layer = Recurrence(cell, X, H)
+    for parameter in layer.parameters():
+        nn.init.normal_(parameter, std=0.3 if parameter.dim() == 1 else 0.12)
+    return layer
+
+
+def random_inputs(layer):
+    state = tuple(torch.randn(B, H).tanh().requires_grad_() for _ in layer.initial_state(B))
+    return torch.randn(B, T, X, requires_grad=True), state
+
+
+def outputs_and_gradients(layer, inputs_BTX, state, reverse, wished_BTH):
+    """Of the positions that count."""
+    counts_BT1 = (torch.arange(T) < LENGTHS[:, None])[:, :, None]
+    leaves = [inputs_BTX, *state, *layer.parameters()]
+    for leaf in leaves:
+        leaf.grad = None
+    hidden_BTH = layer(inputs_BTX, state, LENGTHS, reverse).float() * counts_BT1
+    (hidden_BTH * wished_BTH).sum().backward()
+    return [hidden_BTH.detach(), *(leaf.grad for leaf in leaves)]
+
+
+@needs_instructions
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("cell", STEPS)
+def test_outputs_and_all_gradients_are_those_of_fp32(cell, reverse):
+    layer = random_layer(cell)
+    inputs_BTX, state = random_inputs(layer)
+    wished_BTH = torch.randn(B, T, H)
+    expected = outputs_and_gradients(layer, inputs_BTX, state, reverse, wished_BTH)
+    with in_bf16():
+        found = outputs_and_gradients(layer, inputs_BTX, state, reverse, wished_BTH)
+    assert len(found) == 1 + 1 + len(state) + len(list(layer.parameters()))
+    for ours, theirs in zip(found, expected, strict=True):
+        assert (ours - theirs).norm() < ROUNDING * theirs.norm()
+
+
+@needs_instructions
+@pytest.mark.parametrize("cell", STEPS)
+def test_batch_mates_and_threads_change_no_bit(cell):
+    layer = random_layer(cell)
+    inputs_BTX, state = random_inputs(layer)
+    threads = torch.get_num_threads()
+    with torch.no_grad(), in_bf16():
+        try:
+            torch.set_num_threads(2)
+            in_two_BTH = layer(inputs_BTX, state, LENGTHS)
+        finally:
+            torch.set_num_threads(threads)
+        for row, length in enumerate(LENGTHS.tolist()):
+            alone_1TH = layer(inputs_BTX[row : row + 1], tuple(part_BH[row : row + 1] for part_BH in state), LENGTHS[row : row + 1])
+            torch.testing.assert_close(in_two_BTH[row, :length], alone_1TH[0, :length], rtol=0, atol=0)
+
+
+@needs_instructions
+def test_hidden_states_behind_the_end_are_zero():
+    layer = random_layer("lstm")
+    with torch.no_grad(), in_bf16():
+        hidden_BTH = layer(random_inputs(layer)[0], None, LENGTHS, True)
+    behind_BT = torch.arange(T) >= LENGTHS[:, None]
+    assert (hidden_BTH[behind_BT] == 0).all()
+    assert (hidden_BTH[~behind_BT] != 0).any(1).all()
+
+
+@needs_instructions
+def test_a_second_pass_backwards_is_refused():
+    layer = random_layer("gru")
+    with in_bf16():
+        loss = layer(random_inputs(layer)[0]).sum()
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="run the network forward again"):
+        loss.backward()
+
+
+@needs_instructions
+@pytest.mark.parametrize("cell", STEPS)
+def test_a_networks_loss_and_gradient_are_those_of_fp32(cell):
+    torch.manual_seed(2)
+    model = Seq2Seq(ModelConfig(embedding_size=64, hidden_size=128, cell=cell, dropout=0.0), 40, 40, shared=True)
+    batch = collate([[5, 6, 7, 8], [9, 10]], [[11, 12], [13, 14, 15, 16, 17]])
+    results = []
+    for enabled in (False, True):
+        model.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            loss = batch_loss(model, batch, smoothing=0.1)
+        loss.smoothed.backward()
+        results.append((loss.smoothed.item(), torch.cat([parameter.grad.flatten() for parameter in model.parameters()])))
+    (expected, gradient), (found, compiled_gradient) = results
+    assert found == pytest.approx(expected, rel=0.005)
+    assert nn.functional.cosine_similarity(compiled_gradient, gradient, dim=0) > 0.999
+
+
+def test_it_is_used_only_for_bf16_and_whole_panels(monkeypatch):
+    inputs = torch.zeros(1)
+    assert not compiled.is_compiled(inputs, 128)  # fp32
+    with in_bf16():
+        assert compiled.is_compiled(inputs, 128) == AVAILABLE
+        assert not compiled.is_compiled(inputs, 96)
+        monkeypatch.setattr(compiled, "library", lambda: "no compiler")
+        assert not compiled.is_compiled(inputs, 128)
