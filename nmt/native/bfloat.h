@@ -14,13 +14,6 @@ struct HalfMatrix {
     int64_t columns;  // a multiple of the panel
 };
 
-// Asks for `size` values from memory before they are needed: the product that comes first takes longer than they do.
-template <typename Value>
-inline void prefetch(const Value* values, int64_t size) {
-    for (int64_t byte = 0; byte < size * static_cast<int64_t>(sizeof(Value)); byte += 64)
-        _mm_prefetch(reinterpret_cast<const char*>(values) + byte, _MM_HINT_T0);
-}
-
 // The sigmoid and tanh of what is rounded to bfloat16 afterwards: relative error below 2e-4. Infinities may give NaN.
 inline __m512 short_sigmoid16(__m512 x) {
     const __m512 scaled = _mm512_mul_ps(x, _mm512_set1_ps(-1.44269504089f));
@@ -53,9 +46,9 @@ inline void store_bf16(bf16* values, __m512 numbers) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(values), rounded);
 }
 
-// fetch(panel, row) and, once they are summed, use(panel, row, products) for ROWS rows of `rows`, each the inputs[row], and one panel.
-template <int ROWS, int REGISTERS, typename Fetch, typename Use>
-inline void multiply_bf16_block(const HalfMatrix& matrix, int64_t panel, const bf16* const* inputs, const int64_t* rows, Fetch&& fetch, Use&& use) {
+// use(panel, row, products) for ROWS rows of `rows`, each the inputs[row], and one panel.
+template <int ROWS, int REGISTERS, typename Use>
+inline void multiply_bf16_block(const HalfMatrix& matrix, int64_t panel, const bf16* const* inputs, const int64_t* rows, Use&& use) {
     constexpr int64_t PANEL = REGISTERS * LANES;
     __m512 sums[ROWS][REGISTERS];
     UNROLL
@@ -65,7 +58,7 @@ inline void multiply_bf16_block(const HalfMatrix& matrix, int64_t panel, const b
     const bf16* weights = matrix.weights + panel * matrix.inputs * PANEL;
     const bf16* row[ROWS];
     UNROLL
-    for (int r = 0; r < ROWS; ++r) row[r] = inputs[rows[r]], fetch(panel, rows[r]);
+    for (int r = 0; r < ROWS; ++r) row[r] = inputs[rows[r]];
     for (int64_t i = 0; i < matrix.inputs; i += 2, weights += 2 * PANEL) {
         __m512 column[REGISTERS];
         UNROLL
@@ -82,23 +75,23 @@ inline void multiply_bf16_block(const HalfMatrix& matrix, int64_t panel, const b
 }
 
 // The same for the `count` rows that are left, at most MOST of them.
-template <int MOST, int REGISTERS, typename Fetch, typename Use>
-inline void multiply_bf16_rest(const HalfMatrix& matrix, int64_t panel, const bf16* const* inputs, const int64_t* rows, int64_t count, Fetch&& fetch, Use&& use) {
+template <int MOST, int REGISTERS, typename Use>
+inline void multiply_bf16_rest(const HalfMatrix& matrix, int64_t panel, const bf16* const* inputs, const int64_t* rows, int64_t count, Use&& use) {
     if constexpr (MOST > 0) {
-        if (count == MOST) return multiply_bf16_block<MOST, REGISTERS>(matrix, panel, inputs, rows, fetch, use);
-        multiply_bf16_rest<MOST - 1, REGISTERS>(matrix, panel, inputs, rows, count, fetch, use);
+        if (count == MOST) return multiply_bf16_block<MOST, REGISTERS>(matrix, panel, inputs, rows, use);
+        multiply_bf16_rest<MOST - 1, REGISTERS>(matrix, panel, inputs, rows, count, use);
     }
 }
 
 // The same for all `count` rows and all panels, one after the other: a panel stays in the core's own cache while all rows pass by.
-template <int REGISTERS, typename Fetch, typename Use>
-inline void multiply_bf16(const HalfMatrix& matrix, const bf16* const* inputs, const int64_t* rows, int64_t count, Fetch&& fetch, Use&& use) {
+template <int REGISTERS, typename Use>
+inline void multiply_bf16(const HalfMatrix& matrix, const bf16* const* inputs, const int64_t* rows, int64_t count, Use&& use) {
     constexpr int MOST = 24 / REGISTERS;  // 24 registers of sums leave 8 for weights and inputs
     for (int64_t panel = 0; panel < matrix.columns / (REGISTERS * LANES); ++panel) {
         const int64_t* row = rows;
         int64_t left = count;
-        for (; left >= MOST; left -= MOST, row += MOST) multiply_bf16_block<MOST, REGISTERS>(matrix, panel, inputs, row, fetch, use);
-        multiply_bf16_rest<MOST - 1, REGISTERS>(matrix, panel, inputs, row, left, fetch, use);
+        for (; left >= MOST; left -= MOST, row += MOST) multiply_bf16_block<MOST, REGISTERS>(matrix, panel, inputs, row, use);
+        multiply_bf16_rest<MOST - 1, REGISTERS>(matrix, panel, inputs, row, left, use);
     }
 }
 

@@ -44,12 +44,7 @@ void forwards(const Recurrence& r, int64_t thread) {
             places.now[row] = place(r, row, time);
             places.states_before[row] = states_before(r, row, time);
         }
-        auto fetch = [&](int64_t panel, int64_t row) {
-            constexpr int64_t UNITS = CELL == TANH ? 4 * LANES : LANES;
-            prefetch(r.gates + (places.now[row] * r.units + panel * UNITS) * GROUP, UNITS * GROUP);
-            if (CELL != TANH) prefetch(places.states_before[row] + panel * UNITS, UNITS);
-        };
-        multiply_bf16<REGISTERS>(matrix, places.inputs.data(), active.data(), active.size(), fetch, [&](int64_t panel, int64_t row, __m512(&sums)[REGISTERS]) {
+        multiply_bf16<REGISTERS>(matrix, places.inputs.data(), active.data(), active.size(), [&](int64_t panel, int64_t row, __m512(&sums)[REGISTERS]) {
             const int64_t position = places.now[row];
             if constexpr (CELL == TANH) step_tanh(r, panel * 4 * LANES, position, sums);
             else if constexpr (CELL == GRU) step_gru(r, panel * LANES, position, places.states_before[row], sums);
@@ -78,14 +73,6 @@ void backwards(const Recurrence& r, int64_t thread) {
             else unstep_lstm<CELL>(r, unit, position, places.states_before[row], carried, peepholes, gradient);
         }
     };
-    auto fetch = [&](int64_t panel, int64_t row) {
-        const int64_t position = places.now[row], unit = panel * 4 * LANES;
-        prefetch(r.gates + (position * r.units + unit) * GROUP, 4 * LANES * GROUP);
-        prefetch(r.gradients + position * r.units + unit, 4 * LANES);
-        if (CELL == TANH) return;
-        prefetch(r.states + position * r.units + unit, 4 * LANES);
-        prefetch(places.states_before[row] + unit, 4 * LANES);
-    };
     for (int64_t row = thread; row < r.rows; row += r.threads) all.push_back(row);
     for (int64_t time = r.width - 1; time >= 0; --time) {
         last.clear(), others.clear();
@@ -104,11 +91,10 @@ void backwards(const Recurrence& r, int64_t thread) {
             __m512 zeros[4] = {};
             for (int64_t panel = 0; panel < r.units / (4 * LANES); ++panel) unstep(panel, row, zeros);
         }
-        multiply_bf16<4>(matrix, places.inputs.data(), others.data(), others.size(), fetch, unstep);
+        multiply_bf16<4>(matrix, places.inputs.data(), others.data(), others.size(), unstep);
     }
     for (const int64_t row : all) places.inputs[row] = r.recurrent + places.now[row] * gates;
-    auto nothing = [](int64_t, int64_t) {};
-    multiply_bf16<4>(matrix, places.inputs.data(), all.data(), all.size(), nothing, [&](int64_t panel, int64_t row, __m512(&sums)[4]) {
+    multiply_bf16<4>(matrix, places.inputs.data(), all.data(), all.size(), [&](int64_t panel, int64_t row, __m512(&sums)[4]) {
         UNROLL
         for (int k = 0; k < 4; ++k) _mm512_storeu_ps(r.first_gradients + row * r.units + (panel * 4 + k) * LANES, sums[k]);
     });
