@@ -35,7 +35,14 @@ PROFILED = 20  # updates
 
 # What the names of a part's operators begin with. Nearly all of the softmax is the output layer's, whose gradient is made without autograd.
 PARTS = {
-    "recurrence": ("_Recurrence", "aten::mkldnn_rnn", "aten::lstm", "aten::gru", "aten::rnn_tanh", "autograd::engine::evaluate_function: MkldnnRnn"),
+    "recurrence": (
+        "_Recurrence",
+        "aten::mkldnn_rnn",
+        "aten::lstm",
+        "aten::gru",
+        "aten::rnn_tanh",
+        "autograd::engine::evaluate_function: MkldnnRnn",
+    ),
     "attention": ("aten::bmm", "aten::baddbmm", "aten::masked_fill", "aten::_softmax_backward_data"),
     "output layer and other matrix products": ("aten::mm", "aten::addmm", "aten::linear", "_OutputLoss", "aten::_softmax"),
     "optimizer": ("aten::_fused_adamw_", "Optimizer."),
