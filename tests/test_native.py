@@ -17,7 +17,7 @@ from nmt.inference.packing import Kernels
 from nmt.inference.shortlist import Shortlist
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.beam import beam_search
-from nmt.search.candidates import TORCH
+from nmt.search.chooser import TORCH
 
 needs_library = pytest.mark.skipif(isinstance(native.library(), str), reason=f"no compiled engine: {native.library()}")
 CELLS = ("lstm", "gru", "peephole", "tanh")
@@ -242,31 +242,10 @@ def test_a_look_tells_what_torchs_look_tells(seed, scored):
 
 @needs_library
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("count", [1, 5, 64, 500])
-def test_the_best_candidates_are_torchs_in_the_same_order(seed, count):
-    rows = TORCH.look(random_logits(6, seed), torch.tensor([0]), True)
-    log_probs_BK = torch.tensor([[0.0, -0.5, -torch.inf], [-3.0, -1.0, -1.0]])
-    expected, found = (chooser.best_candidates(rows, log_probs_BK, count) for chooser in (TORCH, NATIVE))
-    assert torch.equal(expected.totals_BP, found.totals_BP)
-    real_BP = expected.totals_BP > -torch.inf
-    assert torch.equal(expected.slots_BP[real_BP], found.slots_BP[real_BP])
-    assert torch.equal(expected.pieces_BP[real_BP], found.pieces_BP[real_BP])
-
-
-@needs_library
-@pytest.mark.parametrize("seed", range(5))
 def test_the_best_pieces_are_torchs(seed):
     rows = TORCH.look(random_logits(9, seed), torch.tensor([2]), True)
     for expected_N, found_N in zip(TORCH.best_pieces(rows), NATIVE.best_pieces(rows), strict=True):
         assert torch.equal(expected_N, found_N)
-
-
-@needs_library
-def test_logits_that_are_not_finite_give_no_candidate():
-    logits_NV = torch.full((1, 64), torch.nan)
-    rows = NATIVE.look(logits_NV, torch.tensor([0]), True)
-    assert rows.normalisers_N.isnan().all()
-    assert (NATIVE.best_candidates(rows, torch.zeros(1, 1), 5).totals_BP == -torch.inf).all()
 
 
 @needs_library

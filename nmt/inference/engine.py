@@ -12,7 +12,7 @@ from nmt.inference.reading import PackedMemory
 from nmt.inference.short_output import ShortOutput, moments, short_output
 from nmt.inference.shortlist import Shortlist
 from nmt.model.seq2seq import Seq2Seq
-from nmt.search.candidates import TORCH
+from nmt.search.chooser import TORCH
 from nmt.search.picks import Hypothesis
 
 

@@ -18,7 +18,7 @@ from nmt.inference.packing import Kernels
 from nmt.inference.shortlist import Shortlist
 from nmt.model.seq2seq import Seq2Seq, TranslationState
 from nmt.search.beam import beam_search
-from nmt.search.candidates import TORCH, Chooser
+from nmt.search.chooser import TORCH, Chooser
 from nmt.search.constraints import constrain
 from nmt.search.picks import Hypothesis, Picks
 from nmt.search.step import S, Step

@@ -120,6 +120,21 @@ class RecurrenceArrays(Structure):
     )
 
 
+class AdvanceArrays(Structure):
+    """`Advance` of front.cpp."""
+
+    _fields_ = (
+        *((name, c_int64) for name in ("sentences", "beam", "columns", "picks", "n_best", "eos", "length", "picked", "few", "multiple")),
+        *((name, c_void_p) for name in ("logits", "maxima", "normalisers")),
+        *((name, c_void_p) for name in ("numbers", "max_lengths", "log_probs", "origins", "free", "best", "divisors")),
+        *((name, c_void_p) for name in ("parents", "pieces", "totals", "scores", "kept")),
+        *((f"{name}_after", c_void_p) for name in ("numbers", "max_lengths", "log_probs", "origins", "free", "best", "pieces", "rows")),
+        ("stay", c_void_p),
+        ("staying", c_int64),
+        ("width", c_int64),
+    )
+
+
 SIGNATURES = {
     "nmt_recurrence_forward": (POINTER(RecurrenceArrays),),
     "nmt_recurrence_backward": (POINTER(RecurrenceArrays),),
@@ -129,7 +144,7 @@ SIGNATURES = {
     "nmt_select_columns": (POINTER(MatrixArrays), c_void_p, c_int64, c_void_p, c_void_p, c_void_p, c_void_p),
     "nmt_look": (c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p, c_void_p),
     "nmt_best_pieces": (c_void_p, c_void_p, c_int64, c_int64, c_void_p, c_void_p),
-    "nmt_best_candidates": (c_void_p, c_void_p, c_void_p, c_void_p, c_int64, c_int64, c_int64, c_int64, c_void_p, c_void_p, c_void_p),
+    "nmt_advance": (POINTER(AdvanceArrays),),
 }
 
 

@@ -1,15 +1,12 @@
 // Choosing from logits: the same choices as nmt/search/candidates.py, in one pass over each row. AVX-512.
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "vector.h"
 
 namespace {
 
 using namespace nmt;
-
-constexpr int BLOCK = 64;
 
 float block_maximum(const float* logits) {
     __m512 largest = _mm512_loadu_ps(logits);
@@ -31,19 +28,6 @@ float log_normaliser(const float* logits, int64_t columns, float maximum) {
     }
     const double sum = static_cast<double>(_mm512_reduce_add_epi64(total)) * 0x1p-40;
     return undefined ? NAN : static_cast<float>(std::log(std::max(sum, 1.0))) + maximum;
-}
-
-struct Candidate {
-    float total;
-    int64_t index;  // slot * columns + column
-};
-
-// The best so far, best first; of equal totals the one that came first.
-void insert(std::vector<Candidate>& best, size_t count, Candidate candidate) {
-    if (best.size() == count) best.pop_back();
-    auto place = best.end();
-    while (place != best.begin() && (place - 1)->total < candidate.total) --place;
-    best.insert(place, candidate);
 }
 
 }  // namespace
@@ -76,38 +60,6 @@ void nmt_best_pieces(const float* logits, const float* maxima, int64_t rows, int
         values[n] = maxima[block];
         const float* first = logits + block * BLOCK;
         pieces[n] = block * BLOCK + std::min<int64_t>(std::find(first, first + BLOCK, maxima[block]) - first, BLOCK - 1);
-    }
-}
-
-// The `count` best continuations of each sentence's `beam` rows, best first, equal totals by slot, then by column:
-// total = (logit - normaliser) + log-probability of the row. Where there are fewer, totals of -inf fill up.
-void nmt_best_candidates(const float* logits, const float* maxima, const float* normalisers, const float* prefixes, int64_t sentences, int64_t beam,
-                         int64_t columns, int64_t count, float* totals, int64_t* slots, int64_t* pieces) {
-    const int64_t blocks = columns / BLOCK;
-    std::vector<Candidate> best;
-    for (int64_t b = 0; b < sentences; ++b) {
-        best.clear();
-        float worst = -INFINITY;  // a candidate has to be better
-        for (int64_t k = 0; k < beam; ++k) {
-            const int64_t row = b * beam + k;
-            const float normaliser = normalisers[row], prefix = prefixes[row];
-            for (int64_t m = 0; m < blocks; ++m) {
-                if (!((maxima[row * blocks + m] - normaliser) + prefix > worst)) continue;
-                const float* block = logits + row * columns + m * BLOCK;
-                for (int64_t i = 0; i < BLOCK; ++i) {
-                    const float total = (block[i] - normaliser) + prefix;
-                    if (!(total > worst)) continue;
-                    insert(best, count, {total, k * columns + m * BLOCK + i});
-                    if (static_cast<int64_t>(best.size()) == count) worst = best.back().total;
-                }
-            }
-        }
-        best.resize(count, {-INFINITY, 0});
-        for (int64_t p = 0; p < count; ++p) {
-            totals[b * count + p] = best[p].total;
-            slots[b * count + p] = best[p].index / columns;
-            pieces[b * count + p] = best[p].index % columns;
-        }
     }
 }
 

@@ -1,49 +1,20 @@
 """Beam search over a step function: it knows neither the network nor the text.
 
-Dimensions besides the legend: P picks of a sentence at a step (its best continuations), F forbidden pieces, Q n-best list.
+Dimension besides the legend: F forbidden pieces.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
-from torch import Tensor
-from torch.nn import functional
 
 from nmt.errors import NmtError
-from nmt.search.candidates import TORCH, Candidates, Chooser
+from nmt.search.chooser import TORCH, Chooser
+from nmt.search.front import Rules, first_front
 from nmt.search.greedy import Ends, greedy_search
-from nmt.search.leaving import staying
 from nmt.search.picks import Hypothesis, Picks, read_hypotheses
 from nmt.search.step import S, SearchState, Step
 
 __all__ = ["Hypothesis", "SearchState", "Step", "beam_search"]
-
-
-class _Settings(NamedTuple):
-    """What stays the same during a search."""
-
-    beam: int
-    eos: int
-    forbidden_F: Tensor  # never picked
-    early_F: Tensor  # never picked below min_length: the same and the end of sentence
-    min_length: int
-    divisors_T: Tensor  # length ** length_alpha for the lengths 1, 2, ...
-    scored: bool
-    chooser: Chooser
-
-
-class _Front(NamedTuple):
-    """The prefixes that are being continued; live ones come first among the K of their sentence."""
-
-    length: int  # of the hypotheses that the next picks finish
-    sentences: list[int]  # B sentence numbers in the first batch
-    max_lengths: list[int]  # B
-    limits_B: Tensor  # max_length ** length_alpha
-    log_probs_BK: Tensor  # -inf where there is no prefix
-    origins_BK: Tensor  # the pick that each prefix came from, among the B * P of its step
-    free_B: Tensor  # slots without a finished hypothesis
-    best_BQ: Tensor  # scores of the best finished hypotheses, best first; -inf where there is none
 
 
 def beam_search(
@@ -81,14 +52,16 @@ def beam_search(
             ends = Ends(list(max_lengths), min_length, eos, never_F, early_F)
             return [[found] for found in greedy_search(step, state, bos, ends, length_alpha, scored, chooser)]
         record = [] if record is None else record
-        settings = _Settings(beam, eos, never_F, early_F, min_length, divisors_T, scored, chooser)
-        front = _first_front(max_lengths, beam, n_best, divisors_T)
+        rules = Rules(beam, eos, frozenset(max_lengths), divisors_T)
+        front = first_front(max_lengths, beam, n_best, device)
         pieces_N = torch.full((len(max_lengths),), bos, device=device)
-        while front.sentences:
+        while len(front.sentences_B):
             logits_NV, state = step(pieces_N, state)
-            candidates = _candidates(logits_NV, front, settings)
-            record.append(_pick(candidates, front, settings))
-            pieces_N, state, front = _advance(record[-1], candidates.slots_BP, state, front)
+            rows = chooser.look(logits_NV, early_F if front.length < min_length else never_F, scored)
+            picks, (pieces_N, rows_N, sentences_B), front = chooser.advance(rows, front, rules)
+            record.append(picks)
+            if rows_N is not None and len(rows_N):
+                state = state.select(rows_N, sentences_B)
     return read_hypotheses(record, len(max_lengths), n_best)
 
 
@@ -107,75 +80,3 @@ def _check(
         raise NmtError("the end of sentence is among the forbidden pieces; leave it out, or no hypothesis can end")
     if not scored and beam > 1:
         raise NmtError(f"a search without scores is greedy, got beam = {beam}; give a beam of 1 or scored = True")
-
-
-def _first_front(max_lengths: Sequence[int], beam: int, n_best: int, divisors_T: Tensor) -> _Front:
-    B, device = len(max_lengths), divisors_T.device
-    return _Front(
-        length=1,
-        sentences=list(range(B)),
-        max_lengths=list(max_lengths),
-        limits_B=divisors_T[torch.tensor(max_lengths, dtype=torch.long, device=device) - 1],
-        log_probs_BK=torch.zeros(B, 1, device=device),
-        origins_BK=torch.full((B, 1), -1, device=device),
-        free_B=torch.full((B,), beam, device=device),
-        best_BQ=torch.full((B, n_best), -torch.inf, device=device),
-    )
-
-
-def _candidates(logits_NV: Tensor, front: _Front, settings: _Settings) -> Candidates:
-    """The best continuations of each sentence; for a sentence at its max_length only the ends of its prefixes."""
-    B, K = front.log_probs_BK.shape
-    rows = settings.chooser.look(
-        logits_NV, settings.early_F if front.length < settings.min_length else settings.forbidden_F, settings.scored
-    )
-    totals_BP, slots_BP, pieces_BP = settings.chooser.best_candidates(rows, front.log_probs_BK, settings.beam)
-    last = [front.length == max_length for max_length in front.max_lengths]
-    if not any(last):
-        return Candidates(totals_BP, slots_BP, pieces_BP)
-    last_B1 = torch.tensor(last, device=logits_NV.device)[:, None]
-    ends_BK = (logits_NV[:, settings.eos] - rows.normalisers_N).view(B, K) + front.log_probs_BK
-    ends_BP = functional.pad(ends_BK, (0, totals_BP.shape[1] - K), value=-torch.inf)
-    end_slots_P = torch.arange(totals_BP.shape[1], device=logits_NV.device).clamp_(max=K - 1)
-    return Candidates(
-        torch.where(last_B1, ends_BP, totals_BP), torch.where(last_B1, end_slots_P, slots_BP), pieces_BP.masked_fill(last_B1, settings.eos)
-    )
-
-
-def _pick(candidates: Candidates, front: _Front, settings: _Settings) -> Picks:
-    """The candidates that take the free slots of their sentence."""
-    totals_BP, slots_BP, pieces_BP = candidates
-    kept_BP = (torch.arange(totals_BP.shape[1], device=totals_BP.device) < front.free_B[:, None]) & (totals_BP > -torch.inf)
-    open_BP = ~kept_BP | (pieces_BP != settings.eos)
-    scores_BP = (totals_BP / settings.divisors_T[front.length - 1]).masked_fill_(open_BP, -torch.inf)
-    return Picks(front.sentences, front.origins_BK.gather(1, slots_BP), pieces_BP, totals_BP, scores_BP, kept_BP)
-
-
-def _advance(picks: Picks, slots_BP: Tensor, state: S, front: _Front) -> tuple[Tensor, S, _Front]:
-    """The last pieces, the state and the front of the prefixes that go on, without the sentences that are done."""
-    B, P = slots_BP.shape
-    K, device = front.log_probs_BK.shape[1], slots_BP.device
-    finished_BP = picks.scores_BP > -torch.inf
-    best_BQ = torch.cat([front.best_BQ, picks.scores_BP], 1).topk(front.best_BQ.shape[1], 1).values
-    live_BP = picks.log_probs_BP.masked_fill(~picks.kept_BP | finished_BP, -torch.inf)
-    live_BP, order_BP = live_BP.sort(dim=1, descending=True, stable=True)
-    live_BP.masked_fill_(live_BP[:, :1] / front.limits_B[:, None] <= best_BQ[:, -1:], -torch.inf)
-    widths: list[int] = (live_BP > -torch.inf).sum(1).tolist()
-    stay = staying([width > 0 for width in widths])  # one that is done and stays has no live prefix, and gets none
-    sentences_B = None if len(stay) == B else torch.tensor(stay, dtype=torch.long, device=device)
-    stays_B = slice(None) if sentences_B is None else sentences_B
-    order_BK = order_BP[stays_B, : max(widths)]
-    firsts_B1 = torch.arange(B, device=device)[stays_B, None]
-    if stay and (sentences_B is not None or max(widths) > 1 or K > 1):  # else every row goes on where it is
-        state = state.select((slots_BP[stays_B].gather(1, order_BK) + firsts_B1 * K).view(-1), sentences_B)
-    front = _Front(
-        length=front.length + 1,
-        sentences=[front.sentences[sentence] for sentence in stay],
-        max_lengths=[front.max_lengths[sentence] for sentence in stay],
-        limits_B=front.limits_B[stays_B],
-        log_probs_BK=live_BP[stays_B, : max(widths)],
-        origins_BK=order_BK + firsts_B1 * P,
-        free_B=(front.free_B - finished_BP.sum(1))[stays_B],
-        best_BQ=best_BQ[stays_B],
-    )
-    return picks.pieces_BP[stays_B].gather(1, order_BK).view(-1), state, front

@@ -4,7 +4,6 @@ Dimensions besides the legend: P picks of a sentence, F forbidden pieces, M bloc
 C candidates of a sentence.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -90,17 +89,6 @@ def best_candidates(rows: Rows, log_probs_BK: Tensor, count: int) -> Candidates:
     totals_BC, indices_BC = (torch.cat(part, 1) if len(part) > 1 else part[0] for part in zip(*found, strict=True))
     totals_BP, indices_BP = _largest(totals_BC, indices_BC, count)
     return Candidates(totals_BP, indices_BP // V, indices_BP % V)
-
-
-class Chooser(NamedTuple):
-    """How logits become choices: the functions of this file, or others that choose the same, faster."""
-
-    look: Callable[[Tensor, Tensor, bool], Rows]
-    best_pieces: Callable[[Rows], tuple[Tensor, Tensor]]
-    best_candidates: Callable[[Rows, Tensor, int], Candidates]
-
-
-TORCH = Chooser(look, best_pieces, best_candidates)
 
 
 def _blocks(logits_NV: Tensor) -> Tensor:

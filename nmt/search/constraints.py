@@ -12,7 +12,8 @@ from typing import Generic, NamedTuple, Self
 import torch
 from torch import Tensor
 
-from nmt.search.candidates import TORCH, Chooser, Rows
+from nmt.search.candidates import Rows
+from nmt.search.chooser import TORCH, Chooser
 from nmt.search.step import S, Step
 
 FREE = -1  # in place of a forced piece: any piece may be picked

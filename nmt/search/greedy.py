@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nmt.search.candidates import Chooser
+from nmt.search.chooser import Chooser
 from nmt.search.leaving import staying
 from nmt.search.picks import Hypothesis, nothing_finite
 from nmt.search.step import S, Step

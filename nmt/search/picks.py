@@ -1,6 +1,6 @@
 """What a search picked at each step, and the hypotheses that are read from it once it is over.
 
-Dimensions besides the legend: P picks of a sentence at a step.
+Dimensions besides the legend: P picks of a sentence at a step, M picks of all steps.
 """
 
 from typing import NamedTuple
@@ -22,8 +22,8 @@ class Hypothesis(NamedTuple):
 class Picks(NamedTuple):
     """The best continuations at one step, best first, of the B sentences that were still in the batch."""
 
-    sentences: list[int]  # B sentence numbers in the first batch
-    parents_BP: Tensor  # the pick that is continued: its position among the B * P of the step before
+    sentences_B: Tensor  # their numbers in the first batch
+    parents_BP: Tensor  # the pick that is continued, counted from the first step on; -1 at the first step
     pieces_BP: Tensor
     log_probs_BP: Tensor  # of the whole prefix
     scores_BP: Tensor  # log_prob / length ** length_alpha; -inf unless finished
@@ -31,38 +31,21 @@ class Picks(NamedTuple):
 
 
 class Nodes(NamedTuple):
-    """All picks of a search in one row, step after step."""
+    """All picks of a search in one row, step after step; on the CPU."""
 
-    sentences: list[int]
-    parents: list[int]  # index of the continued node; negative at the first step
-    pieces: list[int]
-    log_probs: list[float]
-    scores: list[float]
-    kept: list[bool]
+    sentences_M: Tensor
+    parents_M: Tensor  # the continued node; -1 at the first step
+    pieces_M: Tensor
+    log_probs_M: Tensor
+    scores_M: Tensor
+    kept_M: Tensor
 
 
 def flatten(record: list[Picks]) -> Nodes:
-    """The picks of all steps, with parents counted from the first step on."""
-    sentences: list[int] = []
-    parents = []
-    before, start = 0, 0  # where the nodes of the step before, and of this step, start
-    for picks in record:
-        width = picks.parents_BP.shape[1]
-        parents.append((picks.parents_BP + before).view(-1) if start else torch.full_like(picks.parents_BP, -1).view(-1))
-        sentences.extend(number for number in picks.sentences for _ in range(width))
-        before, start = start, start + picks.parents_BP.numel()
-
-    def row(name: str) -> Tensor:
-        return torch.cat([getattr(picks, name).view(-1) for picks in record])
-
-    return Nodes(
-        sentences,
-        torch.cat(parents).tolist(),
-        row("pieces_BP").tolist(),
-        row("log_probs_BP").tolist(),
-        row("scores_BP").tolist(),
-        row("kept_BP").tolist(),
-    )
+    """The picks of all steps."""
+    sentences = [picks.sentences_B[:, None].expand_as(picks.parents_BP) for picks in record]
+    fields = [sentences, *list(zip(*record, strict=True))[1:]]
+    return Nodes(*(torch.cat([part_BP.reshape(-1) for part_BP in field]).cpu() for field in fields))
 
 
 def read_hypotheses(record: list[Picks], sentences: int, n_best: int) -> list[list[Hypothesis]]:
@@ -70,24 +53,34 @@ def read_hypotheses(record: list[Picks], sentences: int, n_best: int) -> list[li
     if not sentences:
         return []
     nodes = flatten(record)
-    finished: list[list[int]] = [[] for _ in range(sentences)]
-    for node, score in enumerate(nodes.scores):
-        if score > -torch.inf:
-            finished[nodes.sentences[node]].append(node)
+    ends = (nodes.scores_M > -torch.inf).nonzero().view(-1)
+    finished: list[list[_End]] = [[] for _ in range(sentences)]
+    columns = (nodes.sentences_M[ends], -nodes.scores_M[ends], ends, nodes.log_probs_M[ends])
+    for sentence, *end in zip(*(column.tolist() for column in columns), strict=True):
+        finished[sentence].append(_End(*end))
+    parents, pieces = nodes.parents_M.tolist(), nodes.pieces_M.tolist()
     for sentence, found in enumerate(finished):
         if not found:
             raise nothing_finite(sentence)
-        found.sort(key=lambda node: -nodes.scores[node])
-    return [[_hypothesis(nodes, node) for node in found[:n_best]] for found in finished]
+        found.sort()
+    return [[_hypothesis(end, parents, pieces) for end in found[:n_best]] for found in finished]
 
 
-def _hypothesis(nodes: Nodes, last: int) -> Hypothesis:
-    pieces = []
-    node = nodes.parents[last]
+class _End(NamedTuple):
+    """The last node of a hypothesis; the better one is the lesser."""
+
+    loss: float  # -score
+    node: int
+    log_prob: float
+
+
+def _hypothesis(end: _End, parents: list[int], pieces: list[int]) -> Hypothesis:
+    found = []
+    node = parents[end.node]
     while node >= 0:
-        pieces.append(nodes.pieces[node])
-        node = nodes.parents[node]
-    return Hypothesis(tuple(reversed(pieces)), nodes.log_probs[last], nodes.scores[last])
+        found.append(pieces[node])
+        node = parents[node]
+    return Hypothesis(tuple(reversed(found)), end.log_prob, -end.loss)
 
 
 def nothing_finite(sentence: int) -> NmtError:

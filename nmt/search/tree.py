@@ -39,10 +39,9 @@ def prediction_trees(record: list[Picks]) -> list[PredictionTree]:
     """The tree of each sentence of a batch, from the `record` of its beam_search. What fell off the beam is left out."""
     if not record:
         return []
-    picks = flatten(record)
-    trees = [PredictionTree([]) for _ in record[0].sentences]
+    trees = [PredictionTree([]) for _ in record[0].sentences_B]
     places: list[int] = []  # where each pick stands in its sentence's tree
-    for sentence, parent, piece, log_prob, score, kept in zip(*picks, strict=True):
+    for sentence, parent, piece, log_prob, score, kept in zip(*(part.tolist() for part in flatten(record)), strict=True):
         nodes = trees[sentence].nodes
         places.append(len(nodes))
         if kept:

@@ -1,0 +1,134 @@
+"""How the prefixes of a beam search go on: the compiled function does to the bit what torch's does."""
+
+import pytest
+import torch
+from test_beam import BOS, EOS, TableState, random_tables, table_step
+from torch import Tensor
+
+from nmt import native
+from nmt.inference.compiled.choice import NATIVE
+from nmt.search.beam import beam_search
+from nmt.search.candidates import Rows
+from nmt.search.chooser import TORCH, Chooser
+from nmt.search.front import Front, Onward, Rules
+from nmt.search.picks import Picks
+
+needs_library = pytest.mark.skipif(isinstance(native.library(), str), reason=f"no compiled engine: {native.library()}")
+LENGTHS = 9  # max_lengths reach so far
+
+
+def random_step(seed: int) -> tuple[Rows, Front, Rules]:
+    """The logits of a front of any size; with an odd seed most totals are equal to others."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def integers(low: int, high: int, *shape: int) -> Tensor:
+        return torch.randint(low, high, shape, generator=generator)
+
+    def log_probs(*shape: int) -> Tensor:
+        values = torch.rand(shape, generator=generator) * -4
+        values = values.round() if seed % 2 else values
+        return values.masked_fill(torch.rand(shape, generator=generator) < 0.2, -torch.inf).sort(dim=1, descending=True).values
+
+    B, K, V = int(integers(1, 40, 1)), int(integers(1, 7, 1)), 64 * int(integers(1, 20, 1))
+    beam, length = K + int(integers(0, 4, 1)), int(integers(1, LENGTHS + 1, 1))
+    logits_NV = torch.randn(B * K, V, generator=generator) * 2
+    logits_NV[:, EOS] += 4
+    logits_NV[::7, 4:] = -torch.inf  # rows with few continuations
+    rows = TORCH.look(logits_NV.round() if seed % 2 else logits_NV, torch.tensor([BOS]), seed % 4 < 2)
+    front = Front(
+        length=length,
+        picked=int(integers(0, 1000, 1)),
+        sentences_B=integers(0, 100, B).sort().values,
+        max_lengths_B=integers(length, LENGTHS + 1, B),
+        log_probs_BK=log_probs(B, K),
+        origins_BK=integers(0, 1000, B, K),
+        free_B=integers(0, beam + 1, B),
+        best_BQ=log_probs(B, int(integers(1, beam + 1, 1))),
+    )
+    return rows, front, Rules(beam, EOS, frozenset(range(LENGTHS + 1)), torch.arange(1, LENGTHS + 1) ** 0.7)
+
+
+def assert_equal(found: Picks | Onward | Front, expected: Picks | Onward | Front, but_for: dict[str, Tensor]) -> None:
+    """Fields named in `but_for` are compared where it is True: elsewhere is no prefix."""
+    for name, ours, theirs in zip(expected._fields, found, expected, strict=True):
+        if isinstance(theirs, Tensor):
+            assert ours.dtype == theirs.dtype, name
+            assert ours.shape == theirs.shape, name
+            where = but_for.get(name, slice(None))
+            assert torch.equal(ours[where], theirs[where]), name
+        else:
+            assert ours == theirs, name
+
+
+@needs_library
+@pytest.mark.parametrize("seed", range(80))
+def test_a_step_is_torchs(seed: int) -> None:
+    picks, onward, front = TORCH.advance(*random_step(seed))
+    found_picks, found_onward, found_front = NATIVE.advance(*random_step(seed))
+    picked_BP, live_BK = picks.log_probs_BP > -torch.inf, front.log_probs_BK > -torch.inf
+    assert_equal(found_picks, picks, {"parents_BP": picked_BP, "pieces_BP": picked_BP})
+    assert_equal(found_onward, onward, {"pieces_N": live_BK.view(-1), "rows_N": live_BK.view(-1)})
+    assert_equal(found_front, front, {"origins_BK": live_BK})
+
+
+@needs_library
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("beam", "n_best"), [(1, 1), (2, 1), (5, 1), (5, 5), (12, 3), (70, 70)])
+@pytest.mark.parametrize("pieces", [64, 448])
+def test_a_search_is_torchs(seed: int, beam: int, n_best: int, pieces: int) -> None:
+    tables_BCV = random_tables(30, pieces, seed, ending=3.0)
+    tables_BCV = tables_BCV.round() if seed % 2 else tables_BCV
+    max_lengths = [2 + (sentence + seed) % LENGTHS for sentence in range(30)]
+    settings = {"beam": beam, "n_best": n_best, "length_alpha": 0.7, "min_length": 2, "forbidden": (2, 3), "bos": BOS, "eos": EOS}
+    records: list[list[Picks]] = [[], []]
+    found = []
+    for chooser, record in zip((TORCH, TORCH._replace(advance=NATIVE.advance)), records, strict=True):
+        state = TableState(tables_BCV.clone(), torch.zeros(30, dtype=torch.long))
+        found.append(beam_search(table_step, state, max_lengths=max_lengths, **settings, record=record, chooser=chooser))
+    assert found[0] == found[1]
+    for theirs, ours in zip(*records, strict=True):
+        assert_equal(ours, theirs, {"parents_BP": theirs.kept_BP, "pieces_BP": theirs.kept_BP})
+    assert len({len(picks.kept_BP) for picks in records[0]}) > 1  # sentences have left
+
+
+@pytest.mark.parametrize("chooser", [TORCH, pytest.param(NATIVE, marks=needs_library)])
+@pytest.mark.parametrize(("best", "live"), [(-1.0, 1), (-0.4, 0)])  # the live prefix may reach -2 / 4 in the end
+def test_the_best_take_the_free_slots_and_a_prefix_that_cannot_win_ends(chooser: Chooser, best: float, live: int) -> None:
+    logits_NV = torch.full((2, 64), -9.0)
+    logits_NV[0, 7], logits_NV[1, EOS], logits_NV[1, 8] = -2.0, -1.5, -2.0
+    front = Front(2, 6, *torch.tensor([[9], [4]]), torch.zeros(1, 2), torch.tensor([[3, 5]]), torch.tensor([2]), torch.tensor([[best]]))
+    rules = Rules(3, EOS, frozenset([4]), torch.tensor([1.0, 2.0, 3.0, 4.0]))
+    picks, onward, after = chooser.advance(chooser.look(logits_NV, torch.tensor([BOS]), False), front, rules)
+    assert picks.log_probs_BP.tolist() == [[-1.5, -2.0, -2.0]]
+    assert picks.pieces_BP.tolist() == [[EOS, 7, 8]]
+    assert picks.parents_BP.tolist() == [[5, 3, 5]]
+    assert picks.kept_BP.tolist() == [[True, True, False]]
+    assert picks.scores_BP.tolist() == [[-0.75, -torch.inf, -torch.inf]]
+    assert after.best_BQ.tolist() == [[max(best, -0.75)]] * live
+    assert (onward.pieces_N.tolist(), onward.rows_N.tolist(), after.origins_BK.tolist()) == ([7] * live, [0] * live, [[6 + 1]] * live)
+    assert (after.length, after.picked, after.free_B.tolist(), after.sentences_B.tolist()) == (3, 9, [1] * live, [9] * live)
+
+
+@pytest.mark.parametrize("chooser", [TORCH, pytest.param(NATIVE, marks=needs_library)])
+def test_a_sentence_at_its_max_length_can_only_end(chooser: Chooser) -> None:
+    logits_NV = torch.arange(128.0).view(2, 64)
+    front = Front(
+        1, 0, *torch.tensor([[0], [1]]), torch.tensor([[-0.5, -1.0]]), torch.tensor([[3, 5]]), torch.tensor([4]), torch.zeros(1, 1)
+    )
+    picks, onward, after = chooser.advance(
+        chooser.look(logits_NV, torch.tensor([BOS]), False), front, Rules(3, EOS, frozenset([1]), torch.ones(1))
+    )
+    assert picks.scores_BP.tolist() == [[EOS - 0.5, 64 + EOS - 1.0, -torch.inf]]
+    assert (len(onward.pieces_N), len(after.sentences_B)) == (0, 0)
+
+
+@needs_library
+def test_logits_that_are_not_finite_give_no_pick() -> None:
+    rows = NATIVE.look(torch.full((1, 64), torch.nan), torch.tensor([0]), True)
+    assert rows.normalisers_N.isnan().all()
+    front = Front(
+        1, 0, *torch.tensor([[0], [4]]), torch.zeros(1, 1), torch.tensor([[-1]]), torch.tensor([5]), torch.full((1, 1), -torch.inf)
+    )
+    picks, _, after = NATIVE.advance(rows, front, Rules(5, EOS, frozenset([4]), torch.ones(4)))
+    assert not picks.kept_BP.any()
+    assert len(after.sentences_B) == 0
