@@ -143,7 +143,7 @@ def test_candidates_are_a_stable_sort_of_all_totals(pieces: int, count: int) -> 
 @pytest.mark.parametrize("pieces", [3, 64, 130, 1000])
 def test_the_best_piece_is_the_first_with_the_largest_logit(pieces: int) -> None:
     logits_NV = torch.randint(-6, 3, (200, pieces), generator=torch.Generator().manual_seed(pieces)).float()
-    values_N, pieces_N = best_pieces(look(logits_NV, NOTHING, False))
+    values_N, pieces_N, _ = best_pieces(logits_NV, NOTHING, False)
     assert values_N.tolist() == [max(row) for row in logits_NV.tolist()]
     assert pieces_N.tolist() == [row.index(max(row)) for row in logits_NV.tolist()]
 

@@ -1,5 +1,7 @@
 """How the prefixes of a beam search go on: the compiled function does to the bit what torch's does."""
 
+from collections.abc import Iterable
+
 import pytest
 import torch
 from test_beam import BOS, EOS, TableState, random_tables, table_step
@@ -8,17 +10,22 @@ from torch import Tensor
 from nmt import native
 from nmt.inference.compiled.choice import NATIVE
 from nmt.search.beam import beam_search
-from nmt.search.candidates import Rows
 from nmt.search.chooser import TORCH, Chooser
-from nmt.search.front import Front, Onward, Rules
+from nmt.search.constraints import constrain
+from nmt.search.front import Front, Onward
 from nmt.search.picks import Picks
+from nmt.search.rules import Rules
 
 needs_library = pytest.mark.skipif(isinstance(native.library(), str), reason=f"no compiled engine: {native.library()}")
 LENGTHS = 9  # max_lengths reach so far
 
 
-def random_step(seed: int) -> tuple[Rows, Front, Rules]:
-    """The logits of a front of any size; with an odd seed most totals are equal to others."""
+def rules(beam: int, max_lengths: Iterable[int], divisors_T: Tensor, min_length: int = 0, scored: bool = False) -> Rules:
+    return Rules(beam, EOS, min_length, frozenset(max_lengths), torch.tensor([BOS]), torch.tensor([BOS, EOS]), divisors_T, scored)
+
+
+def random_step(seed: int) -> tuple[Tensor, Front, Rules]:
+    """The log-probabilities of a front of any size; with an odd seed most totals are equal to others."""
     generator = torch.Generator().manual_seed(seed)
 
     def integers(low: int, high: int, *shape: int) -> Tensor:
@@ -34,7 +41,7 @@ def random_step(seed: int) -> tuple[Rows, Front, Rules]:
     logits_NV = torch.randn(B * K, V, generator=generator) * 2
     logits_NV[:, EOS] += 4
     logits_NV[::7, 4:] = -torch.inf  # rows with few continuations
-    rows = TORCH.look(logits_NV.round() if seed % 2 else logits_NV, torch.tensor([BOS]), seed % 4 < 2)
+    logits_NV = logits_NV.round() if seed % 2 else logits_NV
     front = Front(
         length=length,
         picked=int(integers(0, 1000, 1)),
@@ -45,7 +52,7 @@ def random_step(seed: int) -> tuple[Rows, Front, Rules]:
         free_B=integers(0, beam + 1, B),
         best_BQ=log_probs(B, int(integers(1, beam + 1, 1))),
     )
-    return rows, front, Rules(beam, EOS, frozenset(range(LENGTHS + 1)), torch.arange(1, LENGTHS + 1) ** 0.7)
+    return logits_NV, front, rules(beam, range(LENGTHS + 1), torch.arange(1, LENGTHS + 1) ** 0.7, min_length=3 * (seed % 3))
 
 
 def assert_equal(found: Picks | Onward | Front, expected: Picks | Onward | Front, but_for: dict[str, Tensor]) -> None:
@@ -65,10 +72,20 @@ def assert_equal(found: Picks | Onward | Front, expected: Picks | Onward | Front
 def test_a_step_is_torchs(seed: int) -> None:
     picks, onward, front = TORCH.advance(*random_step(seed))
     found_picks, found_onward, found_front = NATIVE.advance(*random_step(seed))
-    picked_BP, live_BK = picks.log_probs_BP > -torch.inf, front.log_probs_BK > -torch.inf
-    assert_equal(found_picks, picks, {"parents_BP": picked_BP, "pieces_BP": picked_BP})
+    kept_BP, live_BK = picks.log_probs_BP > -torch.inf, front.log_probs_BK > -torch.inf
+    assert_equal(found_picks, picks, {"parents_BP": kept_BP, "pieces_BP": kept_BP})
     assert_equal(found_onward, onward, {"pieces_N": live_BK.view(-1), "rows_N": live_BK.view(-1)})
     assert_equal(found_front, front, {"origins_BK": live_BK})
+
+
+@needs_library
+@pytest.mark.parametrize("seed", range(4))
+def test_a_step_from_logits_is_one_from_their_log_probabilities(seed: int) -> None:
+    logits_NV, front, unscored = random_step(seed)
+    normalisers_N = NATIVE.best_pieces(logits_NV.clone(), torch.tensor([BOS]), True).normalisers_N
+    expected = NATIVE.advance(logits_NV - normalisers_N[:, None], front, unscored)
+    for part, value in zip(NATIVE.advance(logits_NV, front, unscored._replace(scored=True)), expected, strict=True):
+        assert_equal(part, value, {})
 
 
 @needs_library
@@ -78,17 +95,19 @@ def test_a_step_is_torchs(seed: int) -> None:
 def test_a_search_is_torchs(seed: int, beam: int, n_best: int, pieces: int) -> None:
     tables_BCV = random_tables(30, pieces, seed, ending=3.0)
     tables_BCV = tables_BCV.round() if seed % 2 else tables_BCV
-    max_lengths = [2 + (sentence + seed) % LENGTHS for sentence in range(30)]
     settings = {"beam": beam, "n_best": n_best, "length_alpha": 0.7, "min_length": 2, "forbidden": (2, 3), "bos": BOS, "eos": EOS}
     records: list[list[Picks]] = [[], []]
     found = []
-    for chooser, record in zip((TORCH, TORCH._replace(advance=NATIVE.advance)), records, strict=True):
-        state = TableState(tables_BCV.clone(), torch.zeros(30, dtype=torch.long))
-        found.append(beam_search(table_step, state, max_lengths=max_lengths, **settings, record=record, chooser=chooser))
+    for functions, record in zip((TORCH, NATIVE), records, strict=True):
+        state = TableState(tables_BCV, torch.zeros(30, dtype=torch.long))
+        step, first, chooser = constrain(table_step, state, prefixes=[()] * 30, chooser=functions)  # without the softmax, which differs
+        max_lengths = [2 + (sentence + seed) % LENGTHS for sentence in range(30)]
+        found.append(beam_search(step, first, max_lengths=max_lengths, **settings, record=record, chooser=chooser))
     assert found[0] == found[1]
     for theirs, ours in zip(*records, strict=True):
-        assert_equal(ours, theirs, {"parents_BP": theirs.kept_BP, "pieces_BP": theirs.kept_BP})
-    assert len({len(picks.kept_BP) for picks in records[0]}) > 1  # sentences have left
+        kept_BP = theirs.log_probs_BP > -torch.inf
+        assert_equal(ours, theirs, {"parents_BP": kept_BP, "pieces_BP": kept_BP})
+    assert len({len(picks.pieces_BP) for picks in records[0]}) > 1  # sentences have left
 
 
 @pytest.mark.parametrize("chooser", [TORCH, pytest.param(NATIVE, marks=needs_library)])
@@ -97,12 +116,10 @@ def test_the_best_take_the_free_slots_and_a_prefix_that_cannot_win_ends(chooser:
     logits_NV = torch.full((2, 64), -9.0)
     logits_NV[0, 7], logits_NV[1, EOS], logits_NV[1, 8] = -2.0, -1.5, -2.0
     front = Front(2, 6, *torch.tensor([[9], [4]]), torch.zeros(1, 2), torch.tensor([[3, 5]]), torch.tensor([2]), torch.tensor([[best]]))
-    rules = Rules(3, EOS, frozenset([4]), torch.tensor([1.0, 2.0, 3.0, 4.0]))
-    picks, onward, after = chooser.advance(chooser.look(logits_NV, torch.tensor([BOS]), False), front, rules)
-    assert picks.log_probs_BP.tolist() == [[-1.5, -2.0, -2.0]]
+    picks, onward, after = chooser.advance(logits_NV, front, rules(3, [4], torch.tensor([1.0, 2.0, 3.0, 4.0])))
+    assert picks.log_probs_BP.tolist() == [[-1.5, -2.0, -torch.inf]]
     assert picks.pieces_BP.tolist() == [[EOS, 7, 8]]
     assert picks.parents_BP.tolist() == [[5, 3, 5]]
-    assert picks.kept_BP.tolist() == [[True, True, False]]
     assert picks.scores_BP.tolist() == [[-0.75, -torch.inf, -torch.inf]]
     assert after.best_BQ.tolist() == [[max(best, -0.75)]] * live
     assert (onward.pieces_N.tolist(), onward.rows_N.tolist(), after.origins_BK.tolist()) == ([7] * live, [0] * live, [[6 + 1]] * live)
@@ -115,20 +132,18 @@ def test_a_sentence_at_its_max_length_can_only_end(chooser: Chooser) -> None:
     front = Front(
         1, 0, *torch.tensor([[0], [1]]), torch.tensor([[-0.5, -1.0]]), torch.tensor([[3, 5]]), torch.tensor([4]), torch.zeros(1, 1)
     )
-    picks, onward, after = chooser.advance(
-        chooser.look(logits_NV, torch.tensor([BOS]), False), front, Rules(3, EOS, frozenset([1]), torch.ones(1))
-    )
+    picks, onward, after = chooser.advance(logits_NV, front, rules(3, [1], torch.ones(1)))
     assert picks.scores_BP.tolist() == [[EOS - 0.5, 64 + EOS - 1.0, -torch.inf]]
     assert (len(onward.pieces_N), len(after.sentences_B)) == (0, 0)
 
 
 @needs_library
 def test_logits_that_are_not_finite_give_no_pick() -> None:
-    rows = NATIVE.look(torch.full((1, 64), torch.nan), torch.tensor([0]), True)
-    assert rows.normalisers_N.isnan().all()
+    logits_NV, forbidden_F = torch.full((1, 64), torch.nan), torch.tensor([BOS])
+    assert NATIVE.best_pieces(logits_NV.clone(), forbidden_F, True).values_N.isnan().all()
     front = Front(
         1, 0, *torch.tensor([[0], [4]]), torch.zeros(1, 1), torch.tensor([[-1]]), torch.tensor([5]), torch.full((1, 1), -torch.inf)
     )
-    picks, _, after = NATIVE.advance(rows, front, Rules(5, EOS, frozenset([4]), torch.ones(4)))
-    assert not picks.kept_BP.any()
+    picks, _, after = NATIVE.advance(logits_NV, front, rules(5, [4], torch.ones(4), scored=True))
+    assert (picks.log_probs_BP == -torch.inf).all()
     assert len(after.sentences_B) == 0

@@ -33,7 +33,8 @@ def cut_lines(lines: Sequence[str], prefixes: Sequence[str], subwords: SubwordPa
     for line, ids in enumerate(subwords.source.encode([line.rstrip("\r\n") for line in lines])):
         if UNK in prefix_ids[line]:
             raise NmtError(f"prefix {prefixes[line][:60]!r}: the model has no piece for some of its characters; leave them out")
-        ends = segment_ends(subwords.source.pieces(ids), longest) if ids else []
+        whole = [len(ids)] if ids else []
+        ends = segment_ends(subwords.source.pieces(ids), longest) if len(ids) > longest else whole
         for start, end in zip([0, *ends], ends, strict=False):
             segments.append(Segment(line, ids[start:end], [] if start else prefix_ids[line]))
     return segments

@@ -120,14 +120,26 @@ class RecurrenceArrays(Structure):
     )
 
 
+class LogitsArrays(Structure):
+    """`Logits` of look.h."""
+
+    _fields_ = (
+        ("logits", c_void_p),
+        ("rows", c_int64),
+        ("columns", c_int64),
+        ("forbidden", c_void_p),
+        ("forbidden_count", c_int64),
+        ("softmax", c_int64),
+    )
+
+
 class AdvanceArrays(Structure):
     """`Advance` of front.cpp."""
 
     _fields_ = (
-        *((name, c_int64) for name in ("sentences", "beam", "columns", "picks", "n_best", "eos", "length", "picked", "few", "multiple")),
-        *((name, c_void_p) for name in ("logits", "maxima", "normalisers")),
+        *((name, c_int64) for name in ("sentences", "beam", "picks", "n_best", "eos", "length", "picked", "few", "multiple")),
         *((name, c_void_p) for name in ("numbers", "max_lengths", "log_probs", "origins", "free", "best", "divisors")),
-        *((name, c_void_p) for name in ("parents", "pieces", "totals", "scores", "kept")),
+        *((name, c_void_p) for name in ("parents", "pieces", "log_probs_now", "scores")),
         *((f"{name}_after", c_void_p) for name in ("numbers", "max_lengths", "log_probs", "origins", "free", "best", "pieces", "rows")),
         ("stay", c_void_p),
         ("staying", c_int64),
@@ -142,9 +154,8 @@ SIGNATURES = {
     "nmt_encode": (POINTER(EncoderArrays), c_int64, c_void_p, c_void_p, c_void_p, c_void_p),
     "nmt_step": (POINTER(DecoderArrays), POINTER(MatrixArrays), POINTER(MemoryArrays), POINTER(StepArrays)),
     "nmt_select_columns": (POINTER(MatrixArrays), c_void_p, c_int64, c_void_p, c_void_p, c_void_p, c_void_p),
-    "nmt_look": (c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p, c_void_p),
-    "nmt_best_pieces": (c_void_p, c_void_p, c_int64, c_int64, c_void_p, c_void_p),
-    "nmt_advance": (POINTER(AdvanceArrays),),
+    "nmt_best_pieces": (POINTER(LogitsArrays), c_void_p, c_void_p, c_void_p),
+    "nmt_advance": (POINTER(LogitsArrays), POINTER(AdvanceArrays)),
 }
 
 

@@ -1,9 +1,5 @@
 // A step of beam search after its logits: what nmt/search/front.py does, sentence by sentence.
-#include <algorithm>
-#include <cmath>
-#include <vector>
-
-#include "vector.h"
+#include "look.h"
 
 namespace {
 
@@ -11,8 +7,7 @@ using namespace nmt;
 
 struct Advance {
     // length: of the hypotheses that finish now; few, multiple: of nmt/search/leaving.py.
-    int64_t sentences, beam, columns, picks, n_best, eos, length, picked, few, multiple;
-    const float *logits, *maxima, *normalisers;  // of rows = sentences * beam
+    int64_t sentences, beam, picks, n_best, eos, length, picked, few, multiple;
     // The front before: [sentences], [sentences][beam], and best [sentences][n_best]; divisors: length ** length_alpha from 1 on.
     const int64_t *numbers, *max_lengths;
     const float* log_probs;
@@ -20,8 +15,7 @@ struct Advance {
     const float *best, *divisors;
     // The picks [sentences][picks].
     int64_t *parents, *pieces;
-    float *totals, *scores;
-    bool* kept;
+    float *log_probs_now, *scores;
     // The front after, its rows, and the sentences that stay; there is room for all, since the caller cannot know how many these are.
     int64_t *numbers_after, *max_lengths_after;
     float* log_probs_after;
@@ -54,15 +48,17 @@ void insert(std::vector<Candidate>& best, size_t count, Candidate candidate) {
 
 // The best continuations of a sentence's rows, best first, equal totals by slot, then by column:
 // total = (logit - normaliser) + log-probability of the row. Where there are fewer, totals of -inf fill up.
-void find_best(const Advance& a, int64_t b, std::vector<Candidate>& best) {
-    const int64_t blocks = a.columns / BLOCK;
+void find_best(const Advance& a, const Logits& logits, int64_t b, std::vector<Candidate>& best) {
+    std::vector<float> maxima;
     float worst = -INFINITY;  // a candidate has to be better
     for (int64_t k = 0; k < a.beam; ++k) {
         const int64_t row = b * a.beam + k;
-        const float normaliser = a.normalisers[row], prefix = a.log_probs[row];
-        for (int64_t m = 0; m < blocks; ++m) {
-            if (!((a.maxima[row * blocks + m] - normaliser) + prefix > worst)) continue;
-            const float* block = a.logits + row * a.columns + m * BLOCK;
+        const float prefix = a.log_probs[row];
+        if (prefix == -INFINITY) continue;
+        const float normaliser = logits.look(row, maxima);
+        for (int64_t m = 0; m < logits.columns / BLOCK; ++m) {
+            if (!((maxima[m] - normaliser) + prefix > worst)) continue;
+            const float* block = logits.row(row) + m * BLOCK;
             for (int64_t i = 0; i < BLOCK; ++i) {
                 const float total = (block[i] - normaliser) + prefix;
                 if (!(total > worst)) continue;
@@ -75,9 +71,13 @@ void find_best(const Advance& a, int64_t b, std::vector<Candidate>& best) {
 }
 
 // The ends of a sentence's prefixes, slot by slot: all that may follow at its max_length.
-void find_ends(const Advance& a, int64_t b, std::vector<Candidate>& ends) {
-    for (int64_t row = b * a.beam; row < (b + 1) * a.beam; ++row)
-        ends.push_back({(a.logits[row * a.columns + a.eos] - a.normalisers[row]) + a.log_probs[row], row - b * a.beam, a.eos});
+void find_ends(const Advance& a, const Logits& logits, int64_t b, std::vector<Candidate>& ends) {
+    std::vector<float> maxima;
+    for (int64_t k = 0; k < a.beam; ++k) {
+        const int64_t row = b * a.beam + k;
+        const float normaliser = logits.look(row, maxima);
+        ends.push_back({(logits.row(row)[a.eos] - normaliser) + a.log_probs[row], k, a.eos});
+    }
     ends.resize(a.picks, {-INFINITY, a.beam - 1, a.eos});
 }
 
@@ -88,20 +88,20 @@ void raise(std::vector<float>& best, float score) {
 }
 
 // Picks the candidates that fit into the free slots of a sentence.
-Outcome pick(const Advance& a, int64_t b) {
+Outcome pick(const Advance& a, const Logits& logits, int64_t b) {
     Outcome outcome{0, 0, {}, {}, {a.best + b * a.n_best, a.best + (b + 1) * a.n_best}};
-    (a.max_lengths[b] == a.length ? find_ends : find_best)(a, b, outcome.candidates);
+    (a.max_lengths[b] == a.length ? find_ends : find_best)(a, logits, b, outcome.candidates);
     std::vector<int64_t> others;
     for (int64_t p = 0; p < a.picks; ++p) {
         const Candidate& candidate = outcome.candidates[p];
         const int64_t each = b * a.picks + p;
-        a.parents[each] = a.origins[b * a.beam + candidate.slot], a.pieces[each] = candidate.piece, a.totals[each] = candidate.total;
-        a.kept[each] = p < a.free[b] && candidate.total > -INFINITY;
-        const bool finished = a.kept[each] && candidate.piece == a.eos;
+        const bool kept = p < a.free[b] && candidate.total > -INFINITY, finished = kept && candidate.piece == a.eos;
+        a.parents[each] = a.origins[b * a.beam + candidate.slot], a.pieces[each] = candidate.piece;
+        a.log_probs_now[each] = kept ? candidate.total : -INFINITY;
         a.scores[each] = finished ? candidate.total / a.divisors[a.length - 1] : -INFINITY;
         raise(outcome.best, a.scores[each]);
         outcome.finished += finished;
-        (a.kept[each] && !finished ? outcome.order : others).push_back(p);
+        (kept && !finished ? outcome.order : others).push_back(p);
     }
     outcome.live = outcome.order.size();
     outcome.order.insert(outcome.order.end(), others.begin(), others.end());
@@ -137,13 +137,13 @@ void go_on(const Advance& a, int64_t b, int64_t s, const Outcome& outcome) {
 
 extern "C" {
 
-// What is picked, and the front of the prefixes that go on. `columns` is a multiple of 64.
-void nmt_advance(Advance* advance) {
+// What is picked, and the front of the prefixes that go on.
+void nmt_advance(const Logits* logits, Advance* advance) {
     Advance& a = *advance;
     std::vector<Outcome> outcomes;
     a.width = 0;
     for (int64_t b = 0; b < a.sentences; ++b) {
-        outcomes.push_back(pick(a, b));
+        outcomes.push_back(pick(a, *logits, b));
         a.width = std::max(a.width, outcomes[b].live);
     }
     a.staying = choose_staying(a, outcomes);

@@ -9,7 +9,6 @@
 namespace nmt {
 
 constexpr int LANES = 16;
-constexpr int BLOCK = 64;  // logits that share a maximum, as in nmt/search/candidates.py
 
 // Before a loop over registers: unrolled, or the compiler keeps them in memory.
 #define UNROLL _Pragma("GCC unroll 8")

@@ -9,9 +9,10 @@ import torch
 
 from nmt.errors import NmtError
 from nmt.search.chooser import TORCH, Chooser
-from nmt.search.front import Rules, first_front
-from nmt.search.greedy import Ends, greedy_search
+from nmt.search.front import first_front
+from nmt.search.greedy import greedy_search
 from nmt.search.picks import Hypothesis, Picks, read_hypotheses
+from nmt.search.rules import Rules
 from nmt.search.step import S, SearchState, Step
 
 __all__ = ["Hypothesis", "SearchState", "Step", "beam_search"]
@@ -48,19 +49,17 @@ def beam_search(
     with torch.inference_mode():
         divisors_T = (torch.arange(1, max(max_lengths, default=1) + 1, dtype=torch.float64) ** length_alpha).to(device, torch.float32)
         never_F, early_F = (torch.tensor(pieces, dtype=torch.long, device=device) for pieces in ([*forbidden], [*forbidden, eos]))
+        rules = Rules(beam, eos, min_length, frozenset(max_lengths), never_F, early_F, divisors_T, scored)
         if beam == 1 and record is None:
-            ends = Ends(list(max_lengths), min_length, eos, never_F, early_F)
-            return [[found] for found in greedy_search(step, state, bos, ends, length_alpha, scored, chooser)]
+            return [[found] for found in greedy_search(step, state, max_lengths, length_alpha, bos, rules, chooser)]
         record = [] if record is None else record
-        rules = Rules(beam, eos, frozenset(max_lengths), divisors_T)
         front = first_front(max_lengths, beam, n_best, device)
         pieces_N = torch.full((len(max_lengths),), bos, device=device)
-        while len(front.sentences_B):
+        while front.sentences_B.numel():
             logits_NV, state = step(pieces_N, state)
-            rows = chooser.look(logits_NV, early_F if front.length < min_length else never_F, scored)
-            picks, (pieces_N, rows_N, sentences_B), front = chooser.advance(rows, front, rules)
+            picks, (pieces_N, rows_N, sentences_B), front = chooser.advance(logits_NV, front, rules)
             record.append(picks)
-            if rows_N is not None and len(rows_N):
+            if rows_N is not None and rows_N.numel():
                 state = state.select(rows_N, sentences_B)
     return read_hypotheses(record, len(max_lengths), n_best)
 

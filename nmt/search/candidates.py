@@ -53,15 +53,25 @@ def log_normalisers(logits_NV: Tensor, maxima_N1: Tensor) -> Tensor:
     return torch.cat([(chunk_RV - maxima_R1).exp_().sum(1) for chunk_RV, maxima_R1 in chunks]).log_().add_(maxima_N1[:, 0])
 
 
-def best_pieces(rows: Rows) -> tuple[Tensor, Tensor]:
-    """The largest logit of each row and the first piece that has it."""
+class BestPieces(NamedTuple):
+    """The choice of each row."""
+
+    values_N: Tensor  # the largest logit less the normaliser
+    pieces_N: Tensor  # the first piece that has it
+    normalisers_N: Tensor  # as of Rows
+
+
+def best_pieces(logits_NV: Tensor, forbidden_F: Tensor, scored: bool) -> BestPieces:
+    """The likeliest piece of each row that is not forbidden. Overwrites forbidden logits."""
+    rows = look(logits_NV, forbidden_F, scored)
     values_N, columns_N = rows.maxima_NM.max(1)
-    blocks = rows.logits_NV.shape[1] // BLOCK
+    blocks = logits_NV.shape[1] // BLOCK
     if not blocks:
-        return values_N, columns_N
-    blocks_NMD = _blocks(rows.logits_NV)
-    inside_N = blocks_NMD[torch.arange(len(columns_N), device=columns_N.device), columns_N.clamp(max=blocks - 1)].max(1).indices
-    return values_N, torch.where(columns_N < blocks, columns_N * BLOCK + inside_N, columns_N + blocks * (BLOCK - 1))
+        return BestPieces(values_N - rows.normalisers_N, columns_N, rows.normalisers_N)
+    numbers_N = torch.arange(len(columns_N), device=columns_N.device)
+    inside_N = _blocks(logits_NV)[numbers_N, columns_N.clamp(max=blocks - 1)].max(1).indices
+    pieces_N = torch.where(columns_N < blocks, columns_N * BLOCK + inside_N, columns_N + blocks * (BLOCK - 1))
+    return BestPieces(values_N - rows.normalisers_N, pieces_N, rows.normalisers_N)
 
 
 def best_candidates(rows: Rows, log_probs_BK: Tensor, count: int) -> Candidates:

@@ -5,17 +5,17 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from nmt.search.candidates import Rows, best_pieces, look
-from nmt.search.front import Front, Onward, Rules, advance
+from nmt.search.candidates import BestPieces, best_pieces
+from nmt.search.front import Front, Onward, advance
 from nmt.search.picks import Picks
+from nmt.search.rules import Rules
 
 
 class Chooser(NamedTuple):
-    """What turns logits into the rows of the next step: torch's functions, or others that choose the same, faster."""
+    """How logits become the rows of the next step: torch's functions, or others that choose the same, faster."""
 
-    look: Callable[[Tensor, Tensor, bool], Rows]
-    best_pieces: Callable[[Rows], tuple[Tensor, Tensor]]
-    advance: Callable[[Rows, Front, Rules], tuple[Picks, Onward, Front]]
+    best_pieces: Callable[[Tensor, Tensor, bool], BestPieces]  # greedy search
+    advance: Callable[[Tensor, Front, Rules], tuple[Picks, Onward, Front]]  # beam search
 
 
-TORCH = Chooser(look, best_pieces, advance)
+TORCH = Chooser(best_pieces, advance)

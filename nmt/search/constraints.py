@@ -12,8 +12,11 @@ from typing import Generic, NamedTuple, Self
 import torch
 from torch import Tensor
 
-from nmt.search.candidates import Rows
+from nmt.search.candidates import BestPieces
 from nmt.search.chooser import TORCH, Chooser
+from nmt.search.front import Front, Onward
+from nmt.search.picks import Picks
+from nmt.search.rules import Rules
 from nmt.search.step import S, Step
 
 FREE = -1  # in place of a forced piece: any piece may be picked
@@ -68,14 +71,17 @@ def constrain(
             allowed_NV = force(log_probs_NV, allowed_NV, forced_B.repeat_interleave(len(pieces_N) // len(forced_B)))
         return allowed_NV, before._replace(inner=inner, histories_NT=histories_NT)
 
-    def look(log_probs_NV: Tensor, forbidden_F: Tensor, scored: bool) -> Rows:
-        return chooser.look(log_probs_NV, forbidden_F, False)
+    def best_pieces(log_probs_NV: Tensor, forbidden_F: Tensor, scored: bool) -> BestPieces:
+        return chooser.best_pieces(log_probs_NV, forbidden_F, False)
+
+    def advance(log_probs_NV: Tensor, front: Front, rules: Rules) -> tuple[Picks, Onward, Front]:
+        return chooser.advance(log_probs_NV, front, rules._replace(scored=False))
 
     prefixes_BT = torch.full((len(prefixes), max(map(len, prefixes), default=0)), FREE)
     for prefix_T, prefix in zip(prefixes_BT, prefixes, strict=True):
         prefix_T[: len(prefix)] = torch.tensor(prefix, dtype=torch.long)
     histories_NT = torch.empty(len(prefixes), 0, dtype=torch.long, device=device)
-    return Constrained(constrained_step, ConstrainedState(state, histories_NT, prefixes_BT.to(device)), chooser._replace(look=look))
+    return Constrained(constrained_step, ConstrainedState(state, histories_NT, prefixes_BT.to(device)), Chooser(best_pieces, advance))
 
 
 def block_repeats(log_probs_NV: Tensor, histories_NT: Tensor, size: int) -> Tensor:

@@ -1,6 +1,6 @@
 """The prefixes that a beam search continues, and what the logits of a step make of them.
 
-Dimensions besides the legend: P picks of a sentence at a step (its best continuations), Q n-best list.
+Dimensions besides the legend: P = beam picks of a sentence at a step (its best continuations), Q n-best list.
 """
 
 from collections.abc import Sequence
@@ -10,18 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nmt.search.candidates import Candidates, Rows, best_candidates
+from nmt.search.candidates import Candidates, Rows, best_candidates, look
 from nmt.search.leaving import staying
 from nmt.search.picks import Picks
-
-
-class Rules(NamedTuple):
-    """What stays the same during a search."""
-
-    beam: int
-    eos: int
-    max_lengths: frozenset[int]  # of any sentence
-    divisors_T: Tensor  # length ** length_alpha for the lengths 1, 2, ...
+from nmt.search.rules import Rules
 
 
 class Front(NamedTuple):
@@ -60,15 +52,14 @@ def first_front(max_lengths: Sequence[int], beam: int, n_best: int, device: torc
     )
 
 
-def advance(rows: Rows, front: Front, rules: Rules) -> tuple[Picks, Onward, Front]:
-    """What is picked, and the front of the prefixes that go on, without the sentences that are done."""
-    candidates = _candidates(rows, front, rules)
+def advance(logits_NV: Tensor, front: Front, rules: Rules) -> tuple[Picks, Onward, Front]:
+    """What is picked, and the front of the prefixes that go on, without the sentences that are done. Overwrites forbidden logits."""
+    candidates = _candidates(look(logits_NV, rules.forbidden(front.length), rules.scored), front, rules)
     picks, slots_BP = _pick(candidates, front, rules), candidates.slots_BP
     (B, P), K, device = slots_BP.shape, front.log_probs_BK.shape[1], slots_BP.device
     finished_BP = picks.scores_BP > -torch.inf
     best_BQ = torch.cat([front.best_BQ, picks.scores_BP], 1).topk(front.best_BQ.shape[1], 1).values
-    live_BP = picks.log_probs_BP.masked_fill(~picks.kept_BP | finished_BP, -torch.inf)
-    live_BP, order_BP = live_BP.sort(dim=1, descending=True, stable=True)
+    live_BP, order_BP = picks.log_probs_BP.masked_fill(finished_BP, -torch.inf).sort(dim=1, descending=True, stable=True)
     bounds_B1 = live_BP[:, :1] / rules.divisors_T[front.max_lengths_B - 1, None]  # no continuation of the best prefix can score above
     live_BP.masked_fill_(bounds_B1 <= best_BQ[:, -1:], -torch.inf)
     widths: list[int] = (live_BP > -torch.inf).sum(1).tolist()
@@ -93,8 +84,11 @@ def advance(rows: Rows, front: Front, rules: Rules) -> tuple[Picks, Onward, Fron
 
 
 def _candidates(rows: Rows, front: Front, rules: Rules) -> Candidates:
-    """The best continuations of each sentence; for a sentence at its max_length only the ends of its prefixes."""
+    """The `beam` best continuations of each sentence; for a sentence at its max_length only the ends of its prefixes."""
     totals_BP, slots_BP, pieces_BP = best_candidates(rows, front.log_probs_BK, rules.beam)
+    if missing := rules.beam - totals_BP.shape[1]:
+        totals_BP = functional.pad(totals_BP, (0, missing), value=-torch.inf)
+        slots_BP, pieces_BP = functional.pad(slots_BP, (0, missing)), functional.pad(pieces_BP, (0, missing))
     if front.length not in rules.max_lengths:
         return Candidates(totals_BP, slots_BP, pieces_BP)
     (B, K), P = front.log_probs_BK.shape, totals_BP.shape[1]
@@ -110,7 +104,7 @@ def _candidates(rows: Rows, front: Front, rules: Rules) -> Candidates:
 def _pick(candidates: Candidates, front: Front, rules: Rules) -> Picks:
     """The candidates that take the free slots of their sentence."""
     totals_BP, slots_BP, pieces_BP = candidates
-    kept_BP = (torch.arange(totals_BP.shape[1], device=totals_BP.device) < front.free_B[:, None]) & (totals_BP > -torch.inf)
-    open_BP = ~kept_BP | (pieces_BP != rules.eos)
-    scores_BP = (totals_BP / rules.divisors_T[front.length - 1]).masked_fill_(open_BP, -torch.inf)
-    return Picks(front.sentences_B, front.origins_BK.gather(1, slots_BP), pieces_BP, totals_BP, scores_BP, kept_BP)
+    free_BP = torch.arange(totals_BP.shape[1], device=totals_BP.device) < front.free_B[:, None]
+    log_probs_BP = torch.where(free_BP & (totals_BP > -torch.inf), totals_BP, -torch.inf)
+    scores_BP = (log_probs_BP / rules.divisors_T[front.length - 1]).masked_fill_(pieces_BP != rules.eos, -torch.inf)
+    return Picks(front.sentences_B, front.origins_BK.gather(1, slots_BP), pieces_BP, log_probs_BP, scores_BP)

@@ -25,9 +25,8 @@ class Picks(NamedTuple):
     sentences_B: Tensor  # their numbers in the first batch
     parents_BP: Tensor  # the pick that is continued, counted from the first step on; -1 at the first step
     pieces_BP: Tensor
-    log_probs_BP: Tensor  # of the whole prefix
+    log_probs_BP: Tensor  # of the whole prefix; -inf where it fell off the beam
     scores_BP: Tensor  # log_prob / length ** length_alpha; -inf unless finished
-    kept_BP: Tensor  # bool: finished, or live at the next step; the others fell off the beam
 
 
 class Nodes(NamedTuple):
@@ -38,14 +37,13 @@ class Nodes(NamedTuple):
     pieces_M: Tensor
     log_probs_M: Tensor
     scores_M: Tensor
-    kept_M: Tensor
 
 
 def flatten(record: list[Picks]) -> Nodes:
     """The picks of all steps."""
-    sentences = [picks.sentences_B[:, None].expand_as(picks.parents_BP) for picks in record]
-    fields = [sentences, *list(zip(*record, strict=True))[1:]]
-    return Nodes(*(torch.cat([part_BP.reshape(-1) for part_BP in field]).cpu() for field in fields))
+    sentences, *fields = zip(*record, strict=True)
+    sentences_M = torch.cat(sentences).repeat_interleave(fields[0][0].shape[1])
+    return Nodes(sentences_M.cpu(), *(torch.cat(field).view(-1).cpu() for field in fields))
 
 
 def read_hypotheses(record: list[Picks], sentences: int, n_best: int) -> list[list[Hypothesis]]:

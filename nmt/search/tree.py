@@ -1,6 +1,7 @@
 """The prediction tree: every prefix that a beam search kept for a sentence, from its first piece to its finished hypotheses."""
 
 import json
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -41,10 +42,10 @@ def prediction_trees(record: list[Picks]) -> list[PredictionTree]:
         return []
     trees = [PredictionTree([]) for _ in record[0].sentences_B]
     places: list[int] = []  # where each pick stands in its sentence's tree
-    for sentence, parent, piece, log_prob, score, kept in zip(*(part.tolist() for part in flatten(record)), strict=True):
+    for sentence, parent, piece, log_prob, score in zip(*(part.tolist() for part in flatten(record)), strict=True):
         nodes = trees[sentence].nodes
         places.append(len(nodes))
-        if kept:
-            finished = score > -float("inf")
+        if log_prob > -math.inf:
+            finished = score > -math.inf
             nodes.append(Node(places[parent] if parent >= 0 else -1, piece, log_prob, finished, score if finished else None))
     return trees

@@ -111,10 +111,10 @@ class NativeEngine:
     def step(self, pieces_N: Tensor, state: NativeState) -> tuple[Tensor, NativeState]:
         """One target position: the logits of the next piece (in whole blocks of 64 columns) and the next state."""
         L, rows_before, H = state.vectors_LNH.shape
-        N, pieces_N = len(pieces_N), pieces_N.contiguous()
+        N, pieces_N = pieces_N.shape[0], pieces_N.contiguous()
         after_LNH, logits_NV = torch.empty(L, N, H), torch.empty(N, state.output.columns)
         arrays = (pieces_N, state.parents_N, state.sentences_B, state.vectors_LNH, after_LNH, logits_NV)
-        step = StepArrays(N, rows_before, len(state.sentences_B), *map(address, arrays))
+        step = StepArrays(N, rows_before, state.sentences_B.shape[0], *map(address, arrays))
         functions().nmt_step(self.decoder.arrays, state.output.arrays, state.memory.arrays, step)
         return logits_NV, state._replace(vectors_LNH=after_LNH, parents_N=None)
 
