@@ -44,7 +44,10 @@ def run(out: Path) -> dict[str, Any]:
     peer = os.environ.get("PEER_PYTHON")
     measures = {}
     for size, (vocabulary, shape) in NETWORKS.items():
-        engines = {name: random_engine(size, vocabulary, name == "shortlist") for name in ("all pieces", "shortlist")}
+        engines = {
+            name: random_engine(ModelConfig(embedding_size=size, hidden_size=size), vocabulary, name == "shortlist")
+            for name in ("all pieces", "shortlist")
+        }
         for way, (beam, pieces, peer_batch) in WAYS.items():
             part = sources if pieces else sources[:ONE_BY_ONE]
             file = out / f"sources-{len(part)}.json"
@@ -80,13 +83,13 @@ def random_sources(count: int) -> list[list[int]]:
     return [(4 + np.minimum(random.zipf(1.3, length), 7990)).tolist() for length in lengths]
 
 
-def random_engine(size: int, vocabulary: int, short: bool) -> AnyEngine:
+def random_engine(config: ModelConfig, vocabulary: int, short: bool, precision: str = "int8") -> AnyEngine:
     """A shortlist of random pieces: 30 a source piece, about 430 a sentence, as learnt ones have."""
     torch.manual_seed(1)
-    model = Seq2Seq(ModelConfig(embedding_size=size, hidden_size=size), vocabulary, vocabulary, shared=True).eval()
+    model = Seq2Seq(config, vocabulary, vocabulary, shared=True).eval()
     best_VX = torch.randint(4, vocabulary // 2, (vocabulary, 30))
     shortlist = Shortlist(best_VX, torch.arange(vocabulary)) if short else None
-    return choose_engine(model, "int8", shortlist).engine
+    return choose_engine(model, precision, shortlist).engine
 
 
 def translate(engine: AnyEngine, sources: Sequence[Sequence[int]], beam: int, pieces: int) -> float:
