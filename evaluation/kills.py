@@ -23,7 +23,8 @@ from typing import NamedTuple
 from evaluation.__main__ import provenance
 from nmt.data.corpus import read_pairs
 from nmt.hashing import file_hash
-from nmt.training.checkpoint import newest, update_of
+from nmt.inference.folder import update_of
+from nmt.training.checkpoint import newest
 
 SETTINGS = {
     "subwords.vocab_size": "600", "subwords.sampling": "0.2", "model.embedding_size": "32", "model.hidden_size": "32",

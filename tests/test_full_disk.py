@@ -17,7 +17,8 @@ from nmt.commands.main import main
 from nmt.config import SubwordsConfig
 from nmt.data.subwords import SubwordPair, train_subwords
 from nmt.errors import NmtError
-from nmt.training.checkpoint import checkpoints, is_whole
+from nmt.inference.folder import checkpoints
+from nmt.training.checkpoint import is_whole
 from nmt.training.folder import Metrics
 from nmt.writing import write_atomically, writing
 

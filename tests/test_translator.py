@@ -237,6 +237,15 @@ def test_averaging_takes_the_mean_of_the_last_checkpoints(run, tmp_path):
         average_checkpoints(run, 99, tmp_path / "other")
 
 
+def test_copied_checkpoints_are_not_averaged(run, tmp_path):
+    used = average_checkpoints(run, 2, tmp_path / "mean")
+    copied = tmp_path / "run"
+    shutil.copytree(run, copied, symlinks=True)
+    for name in ("update-000009 (copy)", "update-000009.bak", "update-", "update-9"):
+        shutil.copytree(copied / "checkpoints" / used[-1].name, copied / "checkpoints" / name)
+    assert [folder.name for folder in average_checkpoints(copied, 2, tmp_path / "other")] == [folder.name for folder in used]
+
+
 def test_a_shortlist_is_found_wherever_its_model_is(run, tmp_path):
     export_model(run, tmp_path / "exported")
     export_model(tmp_path / "exported", tmp_path / "again")

@@ -14,7 +14,7 @@ from nmt import __version__
 from nmt.config import dump_recipe
 from nmt.errors import NmtError
 from nmt.hashing import file_hash
-from nmt.inference.folder import CARD, FORMAT, ModelFolder, check_weights, empty_network, load_network, open_folder
+from nmt.inference.folder import CARD, FORMAT, ModelFolder, check_weights, checkpoints, empty_network, load_network, open_folder
 from nmt.inference.shortlist import SHORTLIST
 from nmt.model.weights import named_weights, read_weights, save_weights
 
@@ -38,7 +38,7 @@ def average_checkpoints(run: Path, last: int, output: Path) -> list[Path]:
     Raises:
         NmtError: fewer checkpoints than that, or `output` exists.
     """
-    found = sorted(run.glob("checkpoints/update-*/model.safetensors"), key=lambda file: int(file.parent.name.rpartition("-")[2]))
+    found = [folder / "model.safetensors" for folder in checkpoints(run) if (folder / "model.safetensors").exists()]
     if last < 1 or len(found) < last:
         raise NmtError(f"{run}: cannot average {last} checkpoints, there are {len(found)}; lower --last or raise training.keep")
     folder = open_folder(run)

@@ -1,6 +1,7 @@
 """Model folders: a training run or an exported model, checked before it is used."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from nmt.model.weights import adopt_weights, read_weights
 
 CARD = "model.json"  # makes a folder an exported model
 FORMAT = 1
+CHECKPOINT = re.compile("update-[0-9]{6,}")  # the names that training gives to checkpoints
 
 
 class ModelFolder(NamedTuple):
@@ -48,12 +50,22 @@ def open_folder(path: Path) -> ModelFolder:
     for checkpoint in (path, path / "best", path / "last"):
         weights = checkpoint / "averaged.safetensors"
         points_nowhere = checkpoint != path and checkpoint.is_symlink() and not weights.exists()
-        if points_nowhere and any(run.glob("checkpoints/update-*")):
+        if points_nowhere and checkpoints(run):
             raise NmtError(f"{weights}: missing, the checkpoint is damaged or was deleted; name another one of {run / 'checkpoints'}")
         if weights.exists():
             check_weights(weights)
             return _parts(path, run, weights, {})
     raise NmtError(f"{path}: the run has no checkpoint yet; let `nmt train` reach its first one")
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """The checkpoints of a run, whole or damaged, the oldest first; what lies there under other names, copies say, is not looked at."""
+    return sorted((folder for folder in run.glob("checkpoints/*") if CHECKPOINT.fullmatch(folder.name)), key=update_of)
+
+
+def update_of(folder: Path) -> int:
+    """The update number in a checkpoint's name."""
+    return int(folder.name.rpartition("-")[2])
 
 
 def open_members(first: ModelFolder, paths: Sequence[str | Path]) -> list[ModelFolder]:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from nmt.errors import NmtError
 from nmt.hashing import file_hash
+from nmt.inference.folder import checkpoints, update_of
 from nmt.model.weights import copy_weights, named_weights, read_weights, save_weights
 from nmt.training.average import WeightAverage
 from nmt.training.state import TrainingState, Window
@@ -144,12 +145,6 @@ def is_whole(folder: Path) -> bool:
         return False
 
 
-def checkpoints(run: Path) -> list[Path]:
-    """The checkpoints of a run, whole or damaged, the oldest first; copies under other names are not looked at."""
-    found = [folder for folder in run.glob("checkpoints/update-*") if folder.name.removeprefix("update-").isdecimal()]
-    return sorted(found, key=update_of)
-
-
 def newest(run: Path) -> tuple[Path | None, list[Path]]:
     """The newest whole checkpoint, None where there is none yet, and the damaged ones newer than it.
 
@@ -194,8 +189,3 @@ def point(run: Path, name: str, folder: Path) -> None:
 def checkpoint_name(update: int) -> str:
     """The folder's name of the checkpoint after an update."""
     return f"update-{update:06d}"
-
-
-def update_of(folder: Path) -> int:
-    """The update number in a checkpoint's name."""
-    return int(folder.name.rpartition("-")[2])

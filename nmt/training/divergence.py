@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from nmt.errors import NmtError
-from nmt.training.checkpoint import checkpoints, is_whole, read_state, update_of
+from nmt.inference.folder import checkpoints, update_of
+from nmt.training.checkpoint import is_whole, read_state
 from nmt.training.state import TrainingState
 
 UPDATES = 50  # that the running mean looks back on

@@ -19,8 +19,8 @@ from nmt.data.corpus import Pair, fingerprint, read_pairs
 from nmt.data.store import Store, build_store, open_store
 from nmt.data.subwords import SubwordPair, train_subword_pair
 from nmt.errors import NmtError
+from nmt.inference.folder import checkpoints
 from nmt.inference.shortlist import SHORTLIST, Shortlist
-from nmt.training.checkpoint import checkpoints
 from nmt.training.fit import fit_batch
 from nmt.training.initial import first_subwords
 from nmt.training.lexicon import learn_shortlist
