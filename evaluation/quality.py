@@ -53,6 +53,11 @@ def run(out: Path) -> dict[str, Any]:
         pass
     figures = measure(MODEL, recipe.data.dev)
     (out / "quality.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False), encoding="utf-8")
+    return measures_of(figures)
+
+
+def measures_of(figures: dict[str, Any]) -> dict[str, Any]:
+    """The test scores of `measure` with the half width of their confidence interval and their signature."""
     return {
         f"{beam}: {score['metric']}": {
             "value": round(score["value"], 2),
