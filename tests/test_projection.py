@@ -1,5 +1,6 @@
 """The projection: its count of operations, its arithmetic, and that the page has what it computes."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,10 @@ def test_a_projection_adds_up() -> None:
 def test_joined_pairs_keep_all_words_of_whole_groups() -> None:
     pairs = [projection.Pair(f"s{number}", f"t{number}", f"at:{number}") for number in range(9)]
     assert projection.joined(pairs) == [("s0 s1 s2 s3", "t0 t1 t2 t3", "at:0"), ("s4 s5 s6 s7", "t4 t5 t6 t7", "at:4")]
+
+
+def test_the_page_has_what_the_script_prints() -> None:
+    page = (ROOT / "evaluation" / "README.md").read_text(encoding="utf-8")
+    measures = json.loads((ROOT / "evaluation" / "results" / "projection.json").read_text(encoding="utf-8"))["measures"]
+    assert projection.table() in page
+    assert projection.host(measures) in page
