@@ -177,8 +177,9 @@ def test_mistakes_in_a_setting_are_named(setting: str, message: str) -> None:
         ("training", "learning_rate", math.inf, r"training.learning_rate must be above 0, got inf"),
         ("training", "seed", -1, r"training.seed must be at least 0, got -1"),
         ("training", "average_decay", 1.0, r"training.average_decay must be at least 0 and below 1, got 1.0"),
-        ("search", "length_alpha", -0.1, r"search.length_alpha must be at least 0, got -0.1"),
-        ("search", "max_length_factor", 0.0, r"search.max_length_factor must be above 0, got 0.0"),
+        ("search", "length_alpha", -0.1, r"search.length_alpha must be at least 0 and at most 10, got -0.1"),
+        ("search", "max_length_factor", 1e308, r"search.max_length_factor must be above 0 and at most 1000, got 1e\+308"),
+        ("search", "max_length_factor", 0.0, r"search.max_length_factor must be above 0 and at most 1000, got 0.0"),
     ],
 )
 def test_values_are_checked_where_they_are_made(table: str, key: str, value: object, message: str) -> None:

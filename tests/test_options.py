@@ -20,7 +20,8 @@ def translator():
     ("options", "message"),
     [
         ({"beam": 0}, "beam is a number of hypotheses, got 0; give 1 or more"),
-        ({"length_alpha": -1.0}, "length_alpha is an exponent of the length, got -1.0; give 0 or more"),
+        ({"length_alpha": -1.0}, "length_alpha is an exponent of the length, got -1.0; give 0 to 10"),
+        ({"length_alpha": 1e6}, "length_alpha is an exponent of the length, got 1000000.0; give 0 to 10"),
         ({"length_alpha": float("nan")}, "length_alpha is an exponent of the length, got nan"),
         ({"no_repeat_ngram": -2}, "no_repeat_ngram is a number of pieces, got -2; give 1 or more, or 0"),
         ({"min_length": -1}, "min_length is a number of target pieces, got -1; give 0 or more"),

@@ -34,7 +34,9 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--beam", metavar="K", type=at_least(1), help="hypotheses kept for each sentence; 1 is greedy (default: the recipe's)"
     )
-    parser.add_argument("--length-alpha", metavar="A", type=not_negative, help="score = log-probability / length^A (default: the recipe's)")
+    parser.add_argument(
+        "--length-alpha", metavar="A", type=not_negative, help="score = log-probability / length^A; 0 to 10 (default: the recipe's)"
+    )
     parser.add_argument(
         "--no-shortlist",
         dest="shortlist",

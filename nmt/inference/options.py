@@ -18,7 +18,7 @@ class SearchOptions:
     """
 
     beam: int | None = None  # hypotheses kept for each sentence, 1 or more; 1: greedy; None: the recipe's
-    length_alpha: float | None = None  # the score is log_prob / length**alpha, 0 or more; None: the recipe's
+    length_alpha: float | None = None  # the score is log_prob / length**alpha, 0 to 10; None: the recipe's
     no_repeat_ngram: int = 0  # a translation has no sequence of so many pieces twice; 0: it may
     min_length: int = 0  # of a translation, 0 or more; raises the longest length that the recipe allows
     max_length: int | None = None  # of a translation, 1 or more and at least min_length; None: the recipe's for each source length
@@ -27,8 +27,8 @@ class SearchOptions:
     def __post_init__(self) -> None:
         if self.beam is not None and self.beam < 1:
             raise NmtError(f"beam is a number of hypotheses, got {self.beam}; give 1 or more")
-        if self.length_alpha is not None and not 0 <= self.length_alpha < float("inf"):
-            raise NmtError(f"length_alpha is an exponent of the length, got {self.length_alpha}; give 0 or more")
+        if self.length_alpha is not None and not 0 <= self.length_alpha <= 10:
+            raise NmtError(f"length_alpha is an exponent of the length, got {self.length_alpha}; give 0 to 10")
         if self.no_repeat_ngram < 0:
             raise NmtError(f"no_repeat_ngram is a number of pieces, got {self.no_repeat_ngram}; give 1 or more, or 0 for no such rule")
         if self.min_length < 0:
