@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 from conftest import untrained_translator
@@ -5,10 +7,12 @@ from conftest import untrained_translator
 from nmt.config import SubwordsConfig
 from nmt.data.subwords import EOS, SubwordPair, train_subwords
 from nmt.errors import NmtError
+from nmt.inference.lines import Line
 from nmt.inference.options import SearchOptions
 from nmt.inference.predictor import SearchSettings
 from nmt.inference.segments import cut_lines
 from nmt.inference.shortlist import Shortlist
+from nmt.inference.task import Chunk, TranslationTask
 
 LINES = ["aap noot mies", "", "wim zus jet teun vuur gijs", "lam", "bok weide does hok duif"]
 PREFIXES = ["NOOT", "AAP", "", "MIES WIM ZUS JET", "SCHAPEN DU"]
@@ -93,3 +97,13 @@ def test_a_prefix_with_a_character_that_has_no_piece_is_refused():
     assert cut_lines(["Ω"], [""], SubwordPair(subwords, subwords), 9)[0].ids  # in the source it is only unknown
     with pytest.raises(NmtError, match="prefix 'Ω': the model has no piece for some of its characters; leave them out"):
         cut_lines(["aap"], ["Ω"], SubwordPair(subwords, subwords), 9)
+
+
+def test_a_task_names_the_line_of_such_a_prefix():
+    subwords = train_subwords(["aap noot"], SubwordsConfig(kind="char", byte_fallback=False), 50, seed=1)
+    other = untrained_translator()
+    other.subwords = SubwordPair(subwords, subwords)
+    task = TranslationTask(model=Path("model"), device="cpu", precision="fp32", shortlist=False, name="in.jsonl", form="jsonl")
+    chunk = Chunk(2000, [Line("aap", {"text": "aap"}, "noot"), Line("aap", {"text": "aap"}, "Ω")])
+    with pytest.raises(NmtError, match=r"^in\.jsonl:2002: prefix 'Ω': the model has no piece for some of its characters; leave them out"):
+        task.render(other, chunk)

@@ -28,16 +28,29 @@ def cut_lines(lines: Sequence[str], prefixes: Sequence[str], subwords: SubwordPa
     Raises:
         NmtError: a prefix has characters without a piece.
     """
-    prefix_ids = subwords.target.encode(prefixes) if any(prefixes) else [[] for _ in prefixes]
+    prefix_ids = encode_prefixes(prefixes, subwords, [""] * len(prefixes))
     segments = []
     for line, ids in enumerate(subwords.source.encode([line.rstrip("\r\n") for line in lines])):
-        if UNK in prefix_ids[line]:
-            raise NmtError(f"prefix {prefixes[line][:60]!r}: the model has no piece for some of its characters; leave them out")
         whole = [len(ids)] if ids else []
         ends = segment_ends(subwords.source.pieces(ids), longest) if len(ids) > longest else whole
         for start, end in zip([0, *ends], ends, strict=False):
             segments.append(Segment(line, ids[start:end], [] if start else prefix_ids[line]))
     return segments
+
+
+def encode_prefixes(prefixes: Sequence[str], subwords: SubwordPair, places: Sequence[str]) -> list[list[int]]:
+    """Ids of each prefix, none of an empty one.
+
+    Raises:
+        NmtError: one has characters without a piece; the message begins with its place.
+    """
+    if not any(prefixes):
+        return [[] for _ in prefixes]
+    found = subwords.target.encode(prefixes)
+    for prefix, ids, place in zip(prefixes, found, places, strict=True):
+        if UNK in ids:
+            raise NmtError(f"{place}prefix {prefix[:60]!r}: the model has no piece for some of its characters; leave them out")
+    return found
 
 
 def with_prefixes(lines: Iterable[str], prefixes: Iterable[str] | None) -> Iterator[tuple[str, str]]:

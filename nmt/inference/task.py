@@ -59,10 +59,18 @@ class TranslationTask:
         return Translator.load(self.model, self.device, self.precision, self.ensemble, self.shortlist)
 
     def render(self, translator: Translator, chunk: Chunk) -> Rendered:
-        """Translates a chunk and writes it as the user wants it."""
+        """Translates a chunk and writes it as the user wants it.
+
+        Raises:
+            NmtError: a line's prefix has characters without a piece.
+        """
+        from nmt.inference.segments import encode_prefixes
+
         n_best = self.n_best or (1 if self.form != "nbest" else self.options.beam or translator.search.beam)
         details = self.alignments or self.word_scores
         texts, prefixes = [line.text for line in chunk.lines], [line.prefix for line in chunk.lines]
+        places = [f"{self.name}:{number}: " for number in range(chunk.first + 1, chunk.first + 1 + len(texts))]
+        encode_prefixes(prefixes, translator.subwords, places)  # names the line of one that cannot be forced
         found = translator.nbest(texts, n_best, details=details, options=self.options, prefixes=prefixes, attention=self.attention)
         notes = [
             f"{self.name}:{number}: longer than any line in training; translated in {best[0].segments} segments"
