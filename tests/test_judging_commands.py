@@ -37,6 +37,17 @@ def test_several_models_score_and_translate_as_one(
     assert "no-model: no such model folder" in failure(capsys, "translate", model, "-i", str(lines), "--ensemble", other_model, "no-model")
 
 
+def test_score_names_the_pairs_longer_than_any_in_training(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, target = tmp_path / "in.nl", tmp_path / "in.en"
+    source.write_text(f"de kat\nde kat\n{'k' * 200}\n")  # a piece for each character, and one for the beginning of the word
+    target.write_text(f"the cat\n{'c' * 200}\nthe cat\n")
+    assert main(["score", model, "--source", str(source), "--target", str(target)]) == 0
+    captured = capsys.readouterr()
+    assert len(captured.out.splitlines()) == 3
+    told = "longer than any line in training, or its translation is; scored whole"
+    assert [line for line in captured.err.splitlines() if "longer" in line] == [f"nmt: {source}:{number}: {told}" for number in (2, 3)]
+
+
 @pytest.mark.parametrize("longer", ["source", "target"])
 def test_score_names_the_first_line_without_a_partner(model: str, longer: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for side in ("source", "target"):

@@ -1,7 +1,7 @@
 """Print the log-probability of each given translation, one line each.
 
 Natural logarithm, summed over the target's pieces and its end. Higher is better; longer translations are lower. A pair with a blank side
-has a line as well.
+has a line as well. A pair longer than any in training is scored whole and named.
 """
 
 import argparse
@@ -27,8 +27,13 @@ def run(arguments: argparse.Namespace) -> int:
     from nmt.inference.translator import Translator
 
     translator = Translator.load(arguments.model, arguments.device, arguments.precision, arguments.ensemble)
+    before = 0
     for chunk in chunks(_pairs(arguments.source, arguments.target), CHUNK_PAIRS):
         scores = translator.score([source for source, _ in chunk], [target for _, target in chunk])
+        for number, score in enumerate(scores, start=before + 1):
+            if score.is_long:
+                log(f"{arguments.source}:{number}: longer than any line in training, or its translation is; scored whole")
+        before += len(chunk)
         print(*(f"{score.log_prob:.6f}" for score in scores), sep="\n", flush=True)
     return 0
 

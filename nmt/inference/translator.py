@@ -30,6 +30,7 @@ class PairScore(NamedTuple):
 
     log_prob: float  # nats, end of sentence included
     pieces: int  # target pieces, end of sentence included
+    is_long: bool = False  # a side has more pieces than any line in training
 
 
 class _Wish(NamedTuple):
@@ -219,7 +220,7 @@ class Translator:
         return [translation for translation, _ in judged]
 
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[PairScore]:
-        """The log-probability of each target line given its source line.
+        """The log-probability of each target line given its source line; long lines are not cut, nothing says where both would go apart.
 
         Raises:
             NmtError: not as many targets as sources.
@@ -232,7 +233,8 @@ class Translator:
         for batch in source_batches(widths, self.search.batch_pieces):
             forced = self.predictor.force_decode([source_ids[i] for i in batch], [target_ids[i] for i in batch])
             for index, pair in zip(batch, forced, strict=True):
-                scores[index] = PairScore(sum(pair.log_probs), len(pair.log_probs))
+                is_long = bool(widths[index] > self.recipe.data.max_length)
+                scores[index] = PairScore(sum(pair.log_probs), len(pair.log_probs), is_long)
         return scores
 
 
