@@ -1,6 +1,10 @@
 """The store gives back the corpus in pieces, appears whole or not at all, and counts what it leaves out."""
 
 import json
+import signal
+import subprocess
+import sys
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +48,28 @@ def test_lengths_are_those_of_the_ids(store: Store) -> None:
     assert store.source_lengths.dtype == store.target_lengths.dtype == np.int32
 
 
+def test_lengths_are_on_disk_as_numpy_writes_them(store: Store, tmp_path: Path) -> None:
+    for side in ("source", "target"):
+        np.save(tmp_path / "whole.npy", np.array(getattr(store, f"{side}_lengths")))
+        assert (tmp_path / "store" / f"{side}_lengths.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+
+
+def test_memory_does_not_grow_while_a_store_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ROWS", 500)
+    held = []
+
+    def pairs() -> Iterator[Pair]:
+        for number in range(50_000):
+            if number in (5_000, 45_000):
+                held.append(tracemalloc.get_traced_memory()[0])
+            yield Pair("hond", "dog", f"a.nl:{number:09}")
+
+    tracemalloc.start()
+    build_store(tmp_path / "store", pairs(), SUBWORDS, DATA, Audit())
+    tracemalloc.stop()
+    assert held[1] - held[0] < 40_000  # not even a byte a pair; the lengths alone would be 8
+
+
 def test_no_rows_are_no_rows(store: Store) -> None:
     nothing = np.array([], np.int64)
     assert store.ids(nothing) == ([], [])
@@ -74,6 +100,38 @@ def test_a_store_cut_off_does_not_appear(tmp_path: Path) -> None:
     assert not (tmp_path / "store").exists()
     assert len(build_store(tmp_path / "store", PAIRS, SUBWORDS, DATA, Audit())) == 100
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from nmt.data import store
+from nmt.data.clean import Audit
+from nmt.data.corpus import Pair
+from test_store import DATA, PAIRS, SUBWORDS
+
+def pairs():
+    yield from PAIRS[:50]
+    os.kill(os.getpid(), signal.SIGKILL)
+
+store.ROWS = 7
+store.build_store(Path(sys.argv[1]), pairs(), SUBWORDS, DATA, Audit())
+"""
+
+
+def test_a_build_that_is_killed_half_way_is_begun_again(store: Store, tmp_path: Path) -> None:
+    folder = tmp_path / "killed"
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(folder)], cwd=Path(__file__).parent, timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    assert (tmp_path / "killed.partial" / "pairs.arrow").stat().st_size > 0
+    with pytest.raises(NmtError, match=r"killed: not a whole store of pairs"):
+        open_store(folder)
+    with pytest.raises(NmtError, match=r"killed.partial: not a whole store of pairs"):
+        open_store(tmp_path / "killed.partial")
+    build_store(folder, PAIRS, SUBWORDS, DATA, Audit(read=len(PAIRS)), "print")
+    for file in (tmp_path / "store").iterdir():
+        assert (folder / file.name).read_bytes() == file.read_bytes()
+    assert not (tmp_path / "killed.partial").exists()
 
 
 def test_pairs_too_long_or_too_unequal_are_counted(tmp_path: Path) -> None:

@@ -5,11 +5,10 @@ A store is a folder: pairs.arrow (one row a pair), source_lengths.npy and target
 
 import json
 import shutil
-from array import array
 from collections.abc import Iterable, Iterator
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import datasets
 import numpy as np
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 ROWS = 10_000  # pairs encoded and written at a time
 IDS = pyarrow.list_(pyarrow.int32())
 TEXT = pyarrow.string()
+LENGTH = "<i4"
 SCHEMA = pyarrow.schema({"source": IDS, "target": IDS, "source_text": TEXT, "target_text": TEXT, "where": TEXT})
 
 
@@ -87,15 +87,13 @@ def build_store(
     with writing(folder):
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        source_lengths, target_lengths = _write_rows(partial / "pairs.arrow", _encoded(pairs, subwords, data, audit))
-        if not source_lengths:
+        count = _write_rows(partial, _encoded(pairs, subwords, data, audit))
+        if not count:
             shutil.rmtree(partial)
             raise NmtError(
                 f"no pair is left to learn from ({'; '.join(audit.summary())}); check the corpus and data.max_length, data.max_ratio"
             )
-        np.save(partial / "source_lengths.npy", np.array(source_lengths, np.int32))
-        np.save(partial / "target_lengths.npy", np.array(target_lengths, np.int32))
-        about = {"fingerprint": fingerprint, "pairs": len(source_lengths), "summary": audit.summary()}
+        about = {"fingerprint": fingerprint, "pairs": count, "summary": audit.summary()}
         (partial / "store.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         if folder.exists():
             shutil.rmtree(folder)
@@ -103,15 +101,32 @@ def build_store(
     return Store(folder)
 
 
-def _write_rows(path: Path, batches: Iterable[list["Row"]]) -> tuple["array[int]", "array[int]"]:
-    """Writes pairs.arrow; returns the lengths of both sides."""
-    source_lengths, target_lengths = array("i"), array("i")
-    with pyarrow.OSFile(str(path), "wb") as file, pyarrow.ipc.new_stream(file, SCHEMA) as writer:
+def _write_rows(folder: Path, batches: Iterable[list["Row"]]) -> int:
+    """Writes pairs.arrow and the lengths of both sides as the rows come; returns how many there were."""
+    count = 0
+    with (
+        pyarrow.OSFile(str(folder / "pairs.arrow"), "wb") as file,
+        pyarrow.ipc.new_stream(file, SCHEMA) as writer,
+        open(folder / "source_lengths.npy", "wb") as source_lengths,
+        open(folder / "target_lengths.npy", "wb") as target_lengths,
+    ):
+        lengths_of = {0: source_lengths, 1: target_lengths}  # column -> its file
+        for lengths in lengths_of.values():
+            _write_header(lengths, 0)
         for rows in batches:
             writer.write_batch(pyarrow.record_batch([[row[column] for row in rows] for column in range(len(SCHEMA))], schema=SCHEMA))
-            source_lengths.extend(len(row[0]) for row in rows)
-            target_lengths.extend(len(row[1]) for row in rows)
-    return source_lengths, target_lengths
+            for column, lengths in lengths_of.items():
+                lengths.write(np.array([len(row[column]) for row in rows], LENGTH).tobytes())
+            count += len(rows)
+        for lengths in lengths_of.values():
+            lengths.seek(0)
+            _write_header(lengths, count)
+    return count
+
+
+def _write_header(file: BinaryIO, count: int) -> None:
+    """The beginning of an .npy file of so many lengths; numpy pads it, so that it is as long for any count."""
+    np.lib.format.write_array_header_1_0(file, {"descr": LENGTH, "fortran_order": False, "shape": (count,)})
 
 
 Row = tuple[list[int], list[int], str, str, str]
