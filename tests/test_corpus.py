@@ -4,7 +4,7 @@ import gzip
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nmt
+from nmt.data import records
 from nmt.data.corpus import Pair, fingerprint, read_lines, read_pairs, read_parallel
 from nmt.data.lines import decode_lines
 from nmt.errors import NmtError
@@ -27,6 +28,7 @@ LINES = st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_charac
 @pytest.fixture(autouse=True)
 def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
 
 
 def write(name: str, lines: list[str]) -> None:
@@ -41,6 +43,13 @@ def write_prefix(prefix: str, ending: str = "") -> None:
 
 def parquet(rows: list[dict[str, object]]) -> None:
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), "a.parquet", row_group_size=2)
+
+
+def write_files(rows: list[dict[str, object]]) -> None:
+    """A data set of two files, as a Hub data set has them."""
+    Path("files").mkdir()
+    for number, part in enumerate((rows[:2], rows[2:])):
+        write(f"files/train-{number}.jsonl", [json.dumps(row, ensure_ascii=False) for row in part])
 
 
 def nested() -> list[dict[str, object]]:
@@ -62,6 +71,8 @@ FORMATS: dict[str, Callable[[], object]] = {
     "./a.parquet": lambda: parquet(flat()),
     "hf://saved": lambda: datasets.Dataset.from_list(nested()).save_to_disk("saved"),
     "hf://splits#train": lambda: datasets.DatasetDict({"train": datasets.Dataset.from_list(flat())}).save_to_disk("splits"),
+    "hf://files": lambda: write_files(nested()),
+    "hf://files#train": lambda: write_files(flat()),
 }
 
 
@@ -82,6 +93,7 @@ def test_every_format_gives_the_same_pairs(specification: str) -> None:
         ("a.parquet", "a.parquet:5"),
         ("hf://saved", "hf://saved#train:5"),
         ("hf://splits#train", "hf://splits#train:5"),
+        ("hf://files", "hf://files#train:5"),
     ],
 )
 def test_a_pair_knows_its_place(specification: str, where: str) -> None:
@@ -245,13 +257,42 @@ def test_a_data_set_without_the_split_is_refused() -> None:
 
 
 def test_a_data_set_that_cannot_be_loaded_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*arguments: object, split: str) -> None:
-        assert (arguments, split) == (("owner/name", "de-en"), "dev")
+    def fail(*arguments: object, split: str, streaming: bool) -> None:
+        assert (arguments, split, streaming) == (("owner/name", "de-en"), "dev", True)
         raise ConnectionError("no route\nto host")
 
     monkeypatch.setattr(datasets, "load_dataset", fail)
     with pytest.raises(NmtError, match=r"^hf://owner/name:de-en: cannot load the data set \(no route\); check its name, split and access"):
         list(read_pairs("hf://owner/name:de-en", "nl", "en", split="dev"))
+
+
+def test_a_data_set_that_is_streamed_leaves_no_copy() -> None:
+    FORMATS["hf://files"]()
+    assert len(list(read_pairs("hf://files", "nl", "en"))) == 5
+    assert {path.suffix for path in Path("cache").rglob("*")} <= {".lock"}
+
+
+def test_a_data_set_in_the_cache_is_read_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    FORMATS["hf://files"]()
+    datasets.load_dataset("files")
+    Path("cache/files").rename("cache/owner___files")  # as if it had been the Hub's owner/files
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert [(pair.source, pair.target) for pair in read_pairs("hf://owner/files", "nl", "en")] == TEXTS
+
+
+@pytest.mark.parametrize(("message", "reason"), [("connection lost\nat row 3", "connection lost"), ("", "ConnectionError")])
+def test_a_stream_that_breaks_off_is_refused_after_what_it_gave(monkeypatch: pytest.MonkeyPatch, message: str, reason: str) -> None:
+    def rows() -> Iterator[dict[str, object]]:
+        yield from flat()[:3]
+        raise ConnectionError(message)
+
+    monkeypatch.setattr(records, "ROWS", 1)
+    monkeypatch.setattr(datasets, "load_dataset", lambda *arguments, **rest: datasets.IterableDataset.from_generator(rows))
+    given = read_pairs("hf://owner/name", "nl", "en")
+    assert [next(given)[:2] for _ in range(3)] == TEXTS[:3]
+    with pytest.raises(NmtError, match=rf"^hf://owner/name: cannot be read to its end \({reason}\); run the same command again"):
+        next(given)
 
 
 def test_parallel_text_for_evaluation_keeps_every_line() -> None:

@@ -1,8 +1,13 @@
+import json
 from dataclasses import replace
 
+import datasets
 import pytest
 import torch
 
+from nmt.data import records, store
+from nmt.data.corpus import read_pairs
+from nmt.errors import NmtError
 from nmt.inference.shortlist import Shortlist
 from nmt.training import folder as folder_module
 from nmt.training.folder import default_batch_pieces, default_epochs, prepare
@@ -80,3 +85,45 @@ def test_a_shortlist_goes_with_the_subwords_and_data_it_was_made_of(run, tiny_re
     fresh = folder_module.learn_shortlist(materials.store, materials.subwords)
     size = materials.subwords.source.size
     assert torch.equal(Shortlist.load(run / "shortlist.safetensors", size, size).best_VX, fresh.best_VX)
+
+
+STORED = ("pairs.arrow", "source_lengths.npy", "target_lengths.npy", "store.json")
+
+
+@pytest.fixture
+def streamed(tmp_path, tiny_recipe, monkeypatch):
+    """The tiny recipe with a data set of two files, read ten records at a time, in place of its corpus; their folder."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(records, "ROWS", 10)
+    monkeypatch.setattr(store, "ROWS", 10)
+    lines = [json.dumps({"nl": pair.source, "en": pair.target}) + "\n" for pair in read_pairs(tiny_recipe.data.train[0], "nl", "en")]
+    files = tmp_path / "files"
+    files.mkdir()
+    for number, part in enumerate((lines[:60], lines[60:])):
+        (files / f"train-{number}.jsonl").write_text("".join(part))
+    return replace(tiny_recipe, data=replace(tiny_recipe.data, train=(f"hf://{files}",))), files
+
+
+def test_a_stream_that_breaks_off_leaves_no_store_and_the_same_command_makes_the_whole_one(run, streamed):
+    recipe, files = streamed
+    list(prepare(recipe, run))
+    whole = [(run / "data" / name).read_bytes() for name in STORED]
+    (run / "data").rename(run / "before")  # subwords are there, the store is to be made
+    last = files / "train-1.jsonl"
+    text = last.read_text()
+    last.write_text(text[: len(text) // 2] + "{half a l")
+    with pytest.raises(NmtError, match=r"files: cannot be read to its end \(.*\); run the same command again"):
+        list(prepare(recipe, run))
+    assert (run / "data.partial" / "pairs.arrow").stat().st_size > 1000
+    assert not (run / "data").exists()
+    last.write_text(text)
+    list(prepare(recipe, run))
+    assert [(run / "data" / name).read_bytes() for name in STORED] == whole
+
+
+def test_a_run_that_is_continued_reads_its_training_stream_no_more(run, streamed):
+    recipe, files = streamed
+    list(prepare(recipe, run))
+    files.rename(files.with_name("gone"))
+    *_, materials = prepare(recipe, run)
+    assert len(materials.store) == 120

@@ -9,7 +9,8 @@ from nmt.data.lines import lenient_lines
 from nmt.errors import NmtError
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    from datasets import Dataset, IterableDataset
+    from pyarrow import Table
 
 ROWS = 1000  # records of a data set read at a time
 
@@ -60,36 +61,43 @@ def read_parquet(path: Path, source: str, target: str) -> Iterator[tuple[str, st
 
 
 def read_hub(specification: str, source: str, target: str, split: str) -> Iterator[tuple[str, str, str]]:
-    """hf://NAME, hf://NAME:CONFIG or hf:///FOLDER, each with #SPLIT or without; downloaded once, then read from the disk."""
+    """hf://NAME, hf://NAME:CONFIG or hf:///FOLDER, each with #SPLIT or without; read as a stream, of which the disk keeps no copy."""
     address, _, named_split = specification.removeprefix("hf://").partition("#")
-    split = named_split or split
-    data = _load_hub(specification, address, split)
-    wanted = data.select_columns(_columns(data.column_names, source, target, specification)).with_format("arrow")
-    records = (record for table in wanted.iter(ROWS) for record in table.to_pylist())
-    for number, record in enumerate(records, 1):
+    data = _load_hub(specification, address, named_split or split)
+    tables = (table.select(_columns(table.column_names, source, target, specification)) for table in _tables(specification, data))
+    for number, record in enumerate((record for table in tables for record in table.to_pylist()), 1):
         where = f"{specification}:{number}" if named_split else f"{specification}#{split}:{number}"
         yield *_texts(record, source, target, where), where
 
 
-def _load_hub(specification: str, address: str, split: str) -> "Dataset":
+def _tables(specification: str, data: "Dataset | IterableDataset") -> "Iterator[Table]":
+    try:
+        yield from data.with_format("arrow").iter(ROWS)
+    except Exception as error:  # the library and the network raise anything
+        raise NmtError(f"{specification}: cannot be read to its end ({_reason(error)}); run the same command again") from None
+
+
+def _load_hub(specification: str, address: str, split: str) -> "Dataset | IterableDataset":
     import datasets
 
     try:
         if not Path(address).is_dir():
             name, _, config = address.partition(":")
-            return datasets.load_dataset(name, config or None, split=split)
+            return datasets.load_dataset(name, config or None, split=split, streaming=True)
         if not any((Path(address) / name).exists() for name in ("dataset_dict.json", "dataset_info.json")):
-            return datasets.load_dataset(address, split=split)
+            return datasets.load_dataset(address, split=split, streaming=True)
         saved = datasets.load_from_disk(address)
     except Exception as error:  # the library and the network raise anything
-        raise NmtError(
-            f"{specification}: cannot load the data set ({str(error).splitlines()[0]}); check its name, split and access"
-        ) from None
+        raise NmtError(f"{specification}: cannot load the data set ({_reason(error)}); check its name, split and access") from None
     if not isinstance(saved, datasets.DatasetDict):
         return saved
     if split not in saved:
         raise NmtError(f"{specification}: no split {split!r}; known are {', '.join(saved)}")
     return saved[split]
+
+
+def _reason(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _columns(names: list[str], source: str, target: str, where: str) -> list[str]:
