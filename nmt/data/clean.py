@@ -2,6 +2,7 @@
 
 import math
 import re
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -68,28 +69,35 @@ def clean_pairs(pairs: Iterable[Pair], audit: Audit) -> Iterator[Pair]:
 
 
 def audit_overlap(train: Iterable[Pair], dev: Sequence[Pair]) -> Overlap:
-    """Compare the two in one pass over the training pairs, which takes about 100 bytes for each of them."""
-    seen: set[int] = set()  # hashes of 64 bits: a false match once in 10**19 comparisons
+    """Compare the two in one pass over the training pairs, which takes 9 bytes for each of them."""
+    seen: array[int] = array("q")  # hashes of 64 bits: a false match once in 10**19 comparisons
     sources = {pair.source for pair in dev}
     wanted = {(pair.source, pair.target) for pair in dev}
     found_sources, found_pairs = set(), set()
-    duplicates = copies = 0
+    copies = 0
     for source, target, _ in train:
-        key = hash((source, target))
-        duplicates += key in seen
-        seen.add(key)
+        seen.append(hash((source, target)))
         copies += source == target
         if source in sources:
             found_sources.add(source)
             found_pairs.update({(source, target)} & wanted)
     shared = [pair for pair in dev if pair.source in found_sources]
     return Overlap(
-        duplicates=duplicates,
+        duplicates=_repeats(seen),
         copies=copies,
         dev_pairs=sum((pair.source, pair.target) in found_pairs for pair in dev),
         dev_sources=len(shared),
         examples=tuple(pair.where for pair in shared[:EXAMPLES]),
     )
+
+
+def _repeats(seen: "array[int]") -> int:
+    """How many keys have come before; sorts them where they are."""
+    import numpy as np  # not at the top: reading plain text must not wait for it
+
+    keys = np.frombuffer(seen, np.int64)
+    keys.sort()
+    return int((keys[1:] == keys[:-1]).sum())
 
 
 def swapped_pairs(pairs: Sequence[Pair]) -> list[Pair]:
