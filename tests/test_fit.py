@@ -70,6 +70,13 @@ def test_an_epoch_has_at_least_thirty_updates():
     assert len(batch_order(*lengths, batch, seed=1, epoch=1)) >= 30
 
 
+def test_the_widths_tried_are_the_median_and_the_largest_of_the_longer_side(monkeypatch):
+    store = Lengths([3, 9, 1, 7, 2, 1], [4, 2, 5, 1, 12, 3])  # longer sides 4, 9, 5, 7, 12, 3: the median is 6
+    assert fit.tried_widths(store) == (7, 13)
+    monkeypatch.setattr(fit, "ROWS", 3)
+    assert fit.tried_widths(store) == (6, 13)  # of 4, 5 and 12
+
+
 def test_made_up_batches_are_full_and_of_one_width():
     batch = fit.made_up(30, 7)
     assert batch.source_BS.shape == batch.output_BT.shape == (4, 7)

@@ -28,6 +28,7 @@ from nmt.training.loop import make_optimizer
 from nmt.training.precision import autocast, choose_precision
 
 SMALLEST, LARGEST = 1024, 65_536  # padded pieces a side; what lies between is a power of two, too
+ROWS = 1_000_000  # at most so many pairs are looked at for their median
 UPDATES = 30  # at least in an epoch: learning needs steps more than exact gradients
 MEASURED = 2048, 4096  # padded pieces a side, from which a CPU's memory is extrapolated
 GPU_SHARE, CPU_SHARE = 0.9, 0.8  # of the free memory; validation and the rest of the machine have what is left
@@ -50,12 +51,18 @@ def fit_batch(recipe: Recipe, subwords: SubwordPair, store: Store) -> tuple[int,
         NmtError: memory does not suffice for the longest pair, or nothing tells how much there is.
     """
     limit = corpus_limit(store, recipe.training.accumulate)
-    widths = np.maximum(store.source_lengths, store.target_lengths) + 1
-    trial = Trial(recipe, (subwords.source.size, subwords.target.size), subwords.joint, (int(np.median(widths)), int(widths.max())), limit)
+    trial = Trial(recipe, (subwords.source.size, subwords.target.size), subwords.joint, tried_widths(store), limit)
     pieces = _in_a_process(trial) if limit > SMALLEST else SMALLEST
     if pieces == limit < LARGEST:
         return pieces, f"batches of {pieces:,} pieces: with larger ones an epoch would have fewer than {UPDATES} updates"
     return pieces, f"memory suffices for batches of {pieces:,} pieces"
+
+
+def tried_widths(store: Store) -> tuple[int, int]:
+    """(median, largest) pieces of the longer side, EOS included; the median of a large corpus is that of an even sample."""
+    sampled = slice(None, None, 1 + (len(store) - 1) // ROWS)
+    longer = np.maximum(store.source_lengths[sampled], store.target_lengths[sampled])
+    return int(np.median(longer)) + 1, int(max(store.source_lengths.max(), store.target_lengths.max())) + 1
 
 
 def corpus_limit(store: Store, accumulate: int) -> int:
