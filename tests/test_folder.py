@@ -5,11 +5,12 @@ import datasets
 import pytest
 import torch
 
-from nmt.data import records, store
+from nmt.data import records, store, subwords
 from nmt.data.corpus import read_pairs
 from nmt.errors import NmtError
 from nmt.inference.shortlist import Shortlist
 from nmt.training import folder as folder_module
+from nmt.training import lexicon
 from nmt.training.folder import default_batch_pieces, default_epochs, prepare
 from nmt.training.run import train
 
@@ -47,6 +48,15 @@ def test_a_run_gets_its_shortlist_once(run, tiny_recipe):
     *notes, _ = prepare(tiny_recipe, run)
     assert NOTE in notes
     assert file.read_bytes() == made
+
+
+def test_what_is_learnt_from_a_sample_says_so(run, tiny_recipe, monkeypatch):
+    for module in (folder_module, subwords):
+        monkeypatch.setattr(module, "SAMPLE_PAIRS", 50)
+    monkeypatch.setattr(lexicon, "ROWS", 60)  # every second of 120 pairs
+    *notes, _ = prepare(replace(tiny_recipe, subwords=replace(tiny_recipe.subwords, vocab_size=310)), run)
+    assert "learnt 310 subword pieces, from a sample of 50 of the 120 pairs" in notes
+    assert f"{NOTE}, from a sample of 60 of the 120 pairs" in notes
 
 
 def test_a_run_that_is_continued_gets_the_shortlist_it_lacks(run, tiny_recipe):

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 WORD_START = "▁"  # what sentencepiece writes for the space before a word
-SAMPLE_LINES = 2_000_000  # lines that a subword model is learnt from; of larger corpora a random sample
+SAMPLE_PAIRS = 1_000_000  # pairs that subwords are learnt from; of larger corpora a random sample
+SAMPLE_LINES = 2 * SAMPLE_PAIRS  # lines that one model is learnt from
 LINE_BYTES = 1 << 16  # longer lines are translated, but no pieces are learnt from them
 PARALLEL_LINES = 1000  # from so many lines on, encoding uses all cores
 SMALLEST_DEFAULT, LARGEST_DEFAULT = 500, 32_000  # pieces
@@ -139,7 +140,7 @@ def default_vocab_size(pairs: int) -> int:
 
 def train_subword_pair(pairs: Iterable[tuple[str, str]], config: "SubwordsConfig", seed: int) -> SubwordPair:
     """Learn the subwords of a corpus from (source, target) texts, read once; the corpus size gives the vocabulary size unless set."""
-    sample, total = _reservoir(pairs, SAMPLE_LINES // 2, seed)
+    sample, total = _reservoir(pairs, SAMPLE_PAIRS, seed)
     size = config.vocab_size or default_vocab_size(total)
     if config.joint:
         joint = train_subwords((line for pair in sample for line in pair), config, size, seed)

@@ -17,13 +17,13 @@ from nmt.config import Recipe, dump_recipe, load_recipe
 from nmt.data.clean import Audit, clean_pairs
 from nmt.data.corpus import Pair, fingerprint, read_pairs
 from nmt.data.store import Store, build_store, open_store
-from nmt.data.subwords import SubwordPair, train_subword_pair
+from nmt.data.subwords import SAMPLE_PAIRS, SubwordPair, train_subword_pair
 from nmt.errors import NmtError
 from nmt.inference.folder import checkpoints
 from nmt.inference.shortlist import SHORTLIST, Shortlist
 from nmt.training.fit import fit_batch
 from nmt.training.initial import first_subwords
-from nmt.training.lexicon import learn_shortlist
+from nmt.training.lexicon import learn_shortlist, sampled_rows
 from nmt.writing import move, sync, write_atomically, writing
 
 # What may differ when a run is taken up again; all else would make it another run.
@@ -75,21 +75,27 @@ def prepare(recipe: Recipe, run: Path, fit: bool = False) -> Iterator[str | Mate
         _save_subwords(subwords, run)
         yield f"took the {subwords.source.size:,} subword pieces of {recipe.training.start_from}"
     else:
-        pairs = ((pair.source, pair.target) for pair in _clean(recipe, Audit()))
+        audit = Audit()
+        pairs = ((pair.source, pair.target) for pair in _clean(recipe, audit))
         subwords = train_subword_pair(pairs, recipe.subwords, recipe.training.seed)
         _save_subwords(subwords, run)
-        yield f"learnt {subwords.source.size:,} subword pieces" + ("" if subwords.joint else f" and {subwords.target.size:,}")
+        pieces = f"{subwords.source.size:,} subword pieces" + ("" if subwords.joint else f" and {subwords.target.size:,}")
+        yield f"learnt {pieces}{_sampled(SAMPLE_PAIRS, audit.kept)}"
     mark = sha256(b"\0".join([content.encode(), subwords.source.model, subwords.target.model, repr(data).encode()])).hexdigest()
     store = _store(run, recipe, subwords, mark)
     if not (run / SHORTLIST).exists():
         _save_shortlist(learn_shortlist(store, subwords), run)
-        yield "made the lexical shortlist"
+        yield f"made the lexical shortlist{_sampled(sum(map(len, sampled_rows(store.source_lengths, store.target_lengths))), len(store))}"
     if fit:
         recipe, line = _fitted(recipe, subwords, store)
         yield line
     recipe = _resolved(recipe, subwords, len(store))
     write_atomically(run / "recipe.toml", dump_recipe(recipe))
     yield Materials(recipe, subwords, store)
+
+
+def _sampled(looked_at: int, pairs: int) -> str:
+    return f", from a sample of {looked_at:,} of the {pairs:,} pairs" if looked_at < pairs else ""
 
 
 def open_materials(run: Path) -> Materials:
