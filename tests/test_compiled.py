@@ -10,7 +10,9 @@ from nmt.data.batches import collate
 from nmt.model import compiled
 from nmt.model.cells import STEPS, Recurrence
 from nmt.model.seq2seq import Seq2Seq
+from nmt.training import precision
 from nmt.training.gradient import batch_loss
+from nmt.training.precision import described
 
 AVAILABLE = torch.cpu._is_avx512_bf16_supported() and not isinstance(native.library(), str)
 needs_instructions = pytest.mark.skipif(not AVAILABLE, reason="no AVX512-BF16 instructions or no compiled library")
@@ -125,3 +127,17 @@ def test_it_is_used_only_for_bf16_and_whole_panels(monkeypatch):
         assert not compiled.is_compiled(inputs, 96)
         monkeypatch.setattr(compiled, "library", lambda: "no compiler")
         assert not compiled.is_compiled(inputs, 128)
+
+
+def test_a_run_says_whether_its_recurrence_is_compiled(monkeypatch):
+    cpu = torch.device("cpu")
+    assert described("fp32", cpu, 512) == "cpu in fp32"
+    assert described("bf16", torch.device("cuda"), 512) == "cuda in bf16"
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setattr(compiled, "library", lambda: "it was not built")
+    assert described("bf16", cpu, 512) == "cpu in bf16, the recurrence uncompiled (it was not built)"
+    assert "no multiple of 64" in described("bf16", cpu, 192)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    assert "no AVX512-BF16" in described("bf16", cpu, 512)
+    monkeypatch.setattr(precision, "why_not", lambda hidden_size: None)
+    assert described("bf16", cpu, 512) == "cpu in bf16, the recurrence compiled"

@@ -18,10 +18,18 @@ def is_compiled(inputs: Tensor, hidden_size: int) -> bool:
         inputs.device.type == "cpu"
         and torch.is_autocast_enabled("cpu")
         and torch.get_autocast_dtype("cpu") == torch.bfloat16
-        and hidden_size % PANEL == 0
-        and torch.cpu._is_avx512_bf16_supported()
-        and not isinstance(library(), str)
+        and why_not(hidden_size) is None
     )
+
+
+def why_not(hidden_size: int) -> str | None:
+    """What keeps layers of so many units from the compiled recurrence on this machine; None: nothing does."""
+    if hidden_size % PANEL:
+        return f"the units of a layer are no multiple of {PANEL}"
+    if not torch.cpu._is_avx512_bf16_supported():
+        return "this processor has no AVX512-BF16 instructions"
+    found = library()
+    return found if isinstance(found, str) else None
 
 
 def compiled_recurrence(

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import torch
 
+from nmt.model.compiled import why_not
+
 SPEEDUP = 1.2  # bf16 has to be this much faster to be worth its rounding
 
 
@@ -26,6 +28,14 @@ def choose_precision(wish: str, device: torch.device) -> str:
 def autocast(device: torch.device, precision: str) -> Callable[[], torch.autocast]:
     """Makes the context in which the network runs."""
     return lambda: torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def described(precision: str, device: torch.device, hidden_size: int) -> str:
+    """Where and in what a network is trained, in words."""
+    if device.type != "cpu" or precision != "bf16":
+        return f"{device.type} in {precision}"
+    missing = why_not(hidden_size // 2)  # the encoder's layers in each direction
+    return f"cpu in bf16, the recurrence {f'uncompiled ({missing})' if missing else 'compiled'}"
 
 
 def _seconds(dtype: torch.dtype) -> float:

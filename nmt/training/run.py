@@ -25,7 +25,7 @@ from nmt.training.feed import PlacedBatches, updates_in_epoch
 from nmt.training.folder import Materials, Metrics, locked, open_materials, prepare
 from nmt.training.initial import start_from
 from nmt.training.loop import Learner, Update, make_optimizer, train_updates
-from nmt.training.precision import autocast, choose_precision
+from nmt.training.precision import autocast, choose_precision, described
 from nmt.training.processes import Processes, joined
 from nmt.training.schedule import learning_rate
 from nmt.training.skips import refuse_endless_skips, skip_line
@@ -196,7 +196,7 @@ class _Run:
         parameters = sum(parameter.numel() for parameter in self.model.parameters())
         threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
         processes = f"{self.processes.size} processes, " if self.processes.size > 1 else ""
-        where = f"{processes}{self.device.type} in {self.state.precision}{threads}"
+        where = f"{processes}{described(self.state.precision, self.device, self.model.config.hidden_size)}{threads}"
         return f"{parameters / 1e6:.1f}M parameters, {len(self.store):,} pairs, {self.updates:,} updates, {where}"
 
     def _report(self, epoch: int, clock: Clock) -> Report:
