@@ -4,8 +4,9 @@ PEERS=DIR taskset -c 1 python -m evaluation speed.onmt_translation --save
 
 DIR is that of speed.training; of it are used venv-onmt, configs/onmt_rnn_if{0,1}.yaml with their data, data/test_2016_flickr.sp.en and
 data/vocab.onmt. All networks have two LSTM layers, encoder 256 a direction, decoder 512, embeddings of 256, bilinear attention, and 8,000
-joint pieces. Ours has random weights, OpenNMT-py's five updates, and each output is held to 15 or 16 pieces and its end, so that all
-write as much. Ours reads at most 2,048 source pieces at a time (512 at beam 5), OpenNMT-py 64 sentences.
+joint pieces; ours with d=256 (encoder 128 a direction, decoder 256) is the small one of speed.frontier. Ours have random weights,
+OpenNMT-py's five updates, and each output is held to 15 or 16 pieces and its end, so that all write as much. Ours read at most 2,048
+source pieces at a time (512 at beam 5), OpenNMT-py 64 sentences.
 
 All run in turn, three times; medians. Speeds are of processor time without the start: ours of the search alone, pieces in, pieces out;
 OpenNMT-py's, a process that reads and writes pieces, of what all sentences need beyond what the first 64 need.
@@ -32,8 +33,12 @@ SHORTEST, LONGEST = 15, 17  # OpenNMT-py's min_length leaves out the end, its ma
 BATCH = 64  # OpenNMT-py's, sentences
 UPDATES = 5
 VOCABULARY = 8000
-CONFIG = ModelConfig(embedding_size=256, hidden_size=512)
-OURS = {"nmt int8, shortlist": (True, "int8"), "nmt int8, all pieces": (False, "int8"), "nmt fp32, all pieces": (False, "fp32")}
+OURS = {  # hidden size, with a shortlist, precision
+    "nmt int8, shortlist": (512, True, "int8"),
+    "nmt int8, all pieces": (512, False, "int8"),
+    "nmt fp32, all pieces": (512, False, "fp32"),
+    "nmt d=256 int8, shortlist": (256, True, "int8"),
+}
 
 
 class Work(NamedTuple):
@@ -53,7 +58,10 @@ def run(out: Path) -> dict[str, Any]:
     sources = read_pieces(text, peers / "data/vocab.onmt")
     few.write_text("".join(text.read_text(encoding="utf-8").splitlines(keepends=True)[:BATCH]), encoding="utf-8")
     models = {f"OpenNMT-py, input_feed {feed}": train(peers, out, f"onmt_rnn_if{feed}") for feed in (1, 0)}
-    engines = {name: random_engine(CONFIG, VOCABULARY, short, precision) for name, (short, precision) in OURS.items()}
+    engines = {
+        name: random_engine(ModelConfig(embedding_size=256, hidden_size=size), VOCABULARY, short, precision)
+        for name, (size, short, precision) in OURS.items()
+    }
     measures: dict[str, Any] = {}
     for way, (beam, batch_pieces) in WAYS.items():
         contestants: dict[str, Callable[[], float]] = {}
