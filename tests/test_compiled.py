@@ -1,8 +1,11 @@
 """The compiled recurrence: what torch and the papers' equations compute in fp32, to within the rounding of bfloat16."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
+from training_runs import assert_same_run, stop_after, with_training
 
 from nmt import native
 from nmt.config import ModelConfig
@@ -11,8 +14,10 @@ from nmt.model import compiled
 from nmt.model.cells import STEPS, Recurrence
 from nmt.model.seq2seq import Seq2Seq
 from nmt.training import precision
+from nmt.training.events import Started
 from nmt.training.gradient import batch_loss
 from nmt.training.precision import described
+from nmt.training.run import train
 
 AVAILABLE = torch.cpu._is_avx512_bf16_supported() and not isinstance(native.library(), str)
 needs_instructions = pytest.mark.skipif(not AVAILABLE, reason="no AVX512-BF16 instructions or no compiled library")
@@ -141,3 +146,14 @@ def test_a_run_says_whether_its_recurrence_is_compiled(monkeypatch):
     assert "no AVX512-BF16" in described("bf16", cpu, 512)
     monkeypatch.setattr(precision, "why_not", lambda hidden_size: None)
     assert described("bf16", cpu, 512) == "cpu in bf16, the recurrence compiled"
+
+
+@needs_instructions
+def test_an_interrupted_run_in_bf16_ends_with_the_same_bits(tmp_path, tiny_recipe):
+    recipe = with_training(tiny_recipe, precision="bf16")
+    recipe = replace(recipe, model=replace(recipe.model, hidden_size=128, weight_drop=0.1))
+    whole = list(train(recipe, tmp_path / "whole"))
+    list(train(recipe, tmp_path / "halted", stop=stop_after(5)))
+    list(train(recipe, tmp_path / "halted"))
+    assert any("the recurrence compiled" in event.text for event in whole if isinstance(event, Started))
+    assert_same_run(tmp_path / "whole", tmp_path / "halted")
