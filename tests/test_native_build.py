@@ -4,9 +4,18 @@ import pytest
 import torch
 
 from nmt import native
+from nmt.model.compiled import why_not
 from nmt.native import build
 
 needs_library = pytest.mark.skipif(isinstance(native.library(), str), reason=f"no compiled engine: {native.library()}")
+
+
+@pytest.fixture
+def look_anew():
+    """The library is looked for once a process: forget what was found, before and after."""
+    native.library.cache_clear()
+    yield
+    native.library.cache_clear()
 
 
 @needs_library
@@ -29,17 +38,22 @@ def test_a_compiler_that_fails_is_named_and_leaves_nothing(tmp_path, monkeypatch
     assert not list(tmp_path.iterdir())
 
 
+@needs_library
+def test_an_old_assembler_builds_everything_but_the_recurrence(tmp_path, monkeypatch, look_anew):
+    old = tmp_path / "old-compiler"
+    old.write_text('#!/bin/sh\ncase "$*" in *recurrence.cpp*) exit 1; esac\nexec c++ "$@"\n')
+    old.chmod(0o755)
+    monkeypatch.setenv("CXX", str(old))
+    monkeypatch.setattr(native, "LIBRARY", tmp_path / "kernels.so")
+    assert build.build(tmp_path / "kernels.so") is None
+    assert native.library().nmt_step
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    assert "use a newer one" in why_not(64)
+
+
 def test_other_processors_are_not_built_for(tmp_path, monkeypatch):
     monkeypatch.setattr(build.platform, "machine", lambda: "aarch64")
     assert "this is aarch64" in build.build(tmp_path / "kernels.so")
-
-
-@pytest.fixture
-def look_anew():
-    """The library is looked for once a process: forget what was found, before and after."""
-    native.library.cache_clear()
-    yield
-    native.library.cache_clear()
 
 
 @needs_library

@@ -29,7 +29,9 @@ def why_not(hidden_size: int) -> str | None:
     if not torch.cpu._is_avx512_bf16_supported():
         return "this processor has no AVX512-BF16 instructions"
     found = library()
-    return found if isinstance(found, str) else None
+    if isinstance(found, str):
+        return found
+    return None if hasattr(found, "nmt_recurrence_forward") else "the compiler that built it does not know AVX512-BF16; use a newer one"
 
 
 def compiled_recurrence(
@@ -101,7 +103,7 @@ class _Recurrence(torch.autograd.Function):
             "gradients": gradients[0].bfloat16().contiguous(),
             "first_gradients": torch.empty(B, H),
             "carried": torch.zeros(B, H),
-            "peephole_gradients": torch.zeros(sizes.threads, 3 * H),
+            "peephole_gradients": torch.zeros(B if cell == "peephole" else 0, 3 * H),
         }
         _call("nmt_recurrence_backward", sizes, arrays | made, weights=_panels_of_units(weight_GH))
         gates_NG, recurrent_NG, carried_BH = arrays["gates"], arrays["recurrent"], made["carried"]

@@ -1,6 +1,7 @@
-"""The compiled part of the engine, called through ctypes: 8-bit products with everything between them, and choices from logits.
+"""Compiled code, called through ctypes: the 8-bit engine with its choices from logits, and the recurrence of bf16 training.
 
-It is built when nmt is installed where there is a C++ compiler, and used on processors with AVX512-VNNI; elsewhere torch computes.
+It is built when nmt is installed where there is a C++ compiler, and used on processors with AVX512-VNNI (training: AVX512-BF16);
+elsewhere torch computes.
 Every function reads and writes arrays of its caller and gives up the interpreter's lock.
 """
 
@@ -157,6 +158,7 @@ SIGNATURES = {
     "nmt_best_pieces": (POINTER(LogitsArrays), c_void_p, c_void_p, c_void_p),
     "nmt_advance": (POINTER(LogitsArrays), POINTER(AdvanceArrays)),
 }
+OPTIONAL = ("nmt_recurrence_forward", "nmt_recurrence_backward")  # build.py may have to leave them out
 
 
 @cache
@@ -172,6 +174,8 @@ def library() -> ctypes.CDLL | str:
         if loaded.nmt_sources() != sources_mark():
             return "it was built from other sources; install nmt again"
         for name, types in SIGNATURES.items():
+            if name in OPTIONAL and not hasattr(loaded, name):
+                continue
             getattr(loaded, name).argtypes = types
             getattr(loaded, name).restype = None
     except (OSError, AttributeError) as error:

@@ -4,6 +4,7 @@
 // are the steps that have to follow one another, each the product with the last hidden states and, while it is still in registers, the
 // arithmetic of the cell. Rows do not know each other: each ends at its own length, and threads take some rows each.
 #include <algorithm>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -60,10 +61,10 @@ void backwards(const Recurrence& r, int64_t thread) {
     const HalfMatrix matrix{r.weights, gates, r.units};
     Places places(r.rows);
     std::vector<int64_t> last, others, all;  // rows whose last position this is, that go on after it
-    float* peepholes = r.peephole_gradients + thread * 3 * r.units;
     auto unstep = [&](int64_t panel, int64_t row, __m512(&sums)[4]) {
         const int64_t position = places.now[row];
         float* carried = r.carried + row * r.units;
+        float* peepholes = CELL == PEEPHOLE ? r.peephole_gradients + row * 3 * r.units : nullptr;
         UNROLL
         for (int k = 0; k < 4; ++k) {
             const int64_t unit = (panel * 4 + k) * LANES;
@@ -104,7 +105,12 @@ using Slice = void (*)(const Recurrence&, int64_t);
 
 void in_threads(const Recurrence& r, Slice work) {
     std::vector<std::thread> others;
-    for (int64_t thread = 1; thread < r.threads; ++thread) others.emplace_back(work, std::cref(r), thread);
+    int64_t started = 1;
+    try {
+        for (; started < r.threads; ++started) others.emplace_back(work, std::cref(r), started);
+    } catch (const std::system_error&) {  // the system gives no more threads: this one does their part
+    }
+    for (int64_t thread = started; thread < r.threads; ++thread) work(r, thread);
     work(r, 0);
     for (std::thread& other : others) other.join();
 }

@@ -27,7 +27,7 @@ struct Recurrence {
     const bf16* gradients;     // [positions][units], by `hidden`
     float* first_gradients;    // [rows][units], by first_hidden, less what `carried` holds
     float* carried;            // [rows][units], zeros -> gradients by first_states
-    float* peephole_gradients; // [threads][3][units], zeros
+    float* peephole_gradients; // [rows][3][units], zeros; only of a PEEPHOLE cell
 };
 
 inline __m512 load(const float* values) { return _mm512_loadu_ps(values); }
