@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 
-from nmt.model.compiled import why_not
+from nmt.model.compiled import PANEL, why_not
 
 SPEEDUP = 1.2  # bf16 has to be this much faster to be worth its rounding
 
@@ -13,8 +13,8 @@ SPEEDUP = 1.2  # bf16 has to be this much faster to be worth its rounding
 def choose_precision(wish: str, device: torch.device) -> str:
     """fp32 or bf16 for `wish` auto, fp32 or bf16.
 
-    A GPU trains in bf16. A CPU does if it has bf16 instructions and a short timed probe is faster with them: without them torch emulates
-    bf16 at a small fraction of the speed.
+    A GPU trains in bf16. A CPU does if it has bf16 instructions and either the compiled recurrence, which is made for them, or a short
+    timed probe that is faster with them; without such instructions torch emulates bf16 at a small fraction of the speed.
     """
     if wish != "auto":
         return wish
@@ -22,6 +22,8 @@ def choose_precision(wish: str, device: torch.device) -> str:
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
     if not torch.cpu._is_avx512_bf16_supported():
         return "fp32"
+    if why_not(PANEL) is None:
+        return "bf16"
     return "bf16" if _seconds(torch.float32) > SPEEDUP * _seconds(torch.bfloat16) else "fp32"
 
 
