@@ -141,7 +141,7 @@ class TrainingConfig:
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig:
     beam: int = 5  # hypotheses kept for each sentence; 1: greedy
-    length_alpha: float = 1.0  # the score is log_prob / length**alpha; 0: no normalisation; at most 10, beyond which powers overflow
+    length_alpha: float = 1.0  # the score is log_prob / length**alpha; 0: no normalisation; at most 10
     max_length_factor: float = 2.0  # target pieces allowed for each source piece; above 0, at most 1,000
     max_length_extra: int = 20  # target pieces allowed on top of that; at least 1
     batch_pieces: int = 2048  # padded source pieces translated at once; at least 1

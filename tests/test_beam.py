@@ -181,8 +181,9 @@ def test_an_empty_batch_has_no_hypotheses() -> None:
     [
         ({"beam": 0}, "number of hypotheses, got 0"),
         ({"n_best": 4}, "no longer than the beam of 3, got n_best = 4"),
-        ({"length_alpha": -0.5}, "exponent of the length, got -0.5"),
-        ({"length_alpha": 10.5}, "exponent of the length, got 10.5; give 0 to 10"),
+        ({"length_alpha": -0.5}, "exponent of the length, up to 5 here, got -0.5"),
+        ({"length_alpha": 10.5}, "exponent of the length, up to 5 here, got 10.5; give 1 or so"),
+        ({"length_alpha": 10, "max_lengths": [8000, 5]}, "up to 8000 here, got 10"),
         ({"max_lengths": [5, 0]}, "max_length 0, below 1"),
         ({"min_length": 6}, "max_length 5, below 6"),
         ({"forbidden": [EOS]}, "end of sentence is among the forbidden"),

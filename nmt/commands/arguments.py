@@ -35,7 +35,7 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
         "--beam", metavar="K", type=at_least(1), help="hypotheses kept for each sentence; 1 is greedy (default: the recipe's)"
     )
     parser.add_argument(
-        "--length-alpha", metavar="A", type=not_negative, help="score = log-probability / length^A; 0 to 10 (default: the recipe's)"
+        "--length-alpha", metavar="A", type=exponent, help="score = log-probability / length^A; 0 to 10 (default: the recipe's)"
     )
     parser.add_argument(
         "--no-shortlist",
@@ -53,6 +53,14 @@ def not_negative(text: str) -> float:
         raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"must be a number of at least 0, got {text}")
+    return value
+
+
+def exponent(text: str) -> float:
+    """An argparse type: a number from 0 to 10."""
+    value = not_negative(text)
+    if value > 10:
+        raise argparse.ArgumentTypeError(f"must be at most 10, got {text}")
     return value
 
 

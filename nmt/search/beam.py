@@ -15,6 +15,8 @@ from nmt.search.picks import Hypothesis, Picks, read_hypotheses
 from nmt.search.rules import Rules
 from nmt.search.step import S, SearchState, Step
 
+LARGEST = torch.finfo(torch.float32).max
+
 __all__ = ["Hypothesis", "SearchState", "Step", "beam_search"]
 
 
@@ -71,8 +73,10 @@ def _check(
         raise NmtError(f"the beam is a number of hypotheses, got {beam}; give 1 or more")
     if not 1 <= n_best <= beam:
         raise NmtError(f"an n-best list is no longer than the beam of {beam}, got n_best = {n_best}; give 1 to {beam}")
-    if not 0 <= length_alpha <= 10:  # 1,000 ** 10 is still a finite number in fp32
-        raise NmtError(f"length_alpha is an exponent of the length, got {length_alpha}; give 0 to 10")
+    if not 0 <= length_alpha <= 10 or max(max_lengths, default=1) ** length_alpha > LARGEST:
+        raise NmtError(
+            f"length_alpha is an exponent of the length, up to {max(max_lengths, default=1)} here, got {length_alpha}; give 1 or so"
+        )
     if min(max_lengths, default=1) < max(1, min_length):
         raise NmtError(f"a sentence has max_length {min(max_lengths)}, below {max(1, min_length)}; give every sentence room to end")
     if eos_forbidden:
