@@ -250,6 +250,14 @@ def test_a_damaged_parquet_file_is_refused() -> None:
         list(read_pairs("a.parquet", "nl", "en"))
 
 
+def test_a_slice_of_a_split_is_read_although_it_cannot_be_streamed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    Path("files").mkdir()
+    write("files/train.jsonl", [json.dumps(record) for record in flat()])
+    read = [pair[:2] for pair in read_pairs("hf://files#train[1:3]", "nl", "en")]
+    assert read == TEXTS[1:3]
+
+
 def test_a_data_set_without_the_split_is_refused() -> None:
     FORMATS["hf://splits#train"]()
     with pytest.raises(NmtError, match=r"^hf://splits#dev: no split 'dev'; known are train"):

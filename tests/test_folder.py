@@ -122,7 +122,7 @@ def test_a_stream_that_breaks_off_leaves_no_store_and_the_same_command_makes_the
     last = files / "train-1.jsonl"
     text = last.read_text()
     last.write_text(text[: len(text) // 2] + "{half a l")
-    with pytest.raises(NmtError, match=r"files: cannot be read to its end \(.*\); run the same command again"):
+    with pytest.raises(NmtError, match=r"files: cannot be read to its end \(.*\); check its files"):
         list(prepare(recipe, run))
     assert (run / "data.partial" / "pairs.arrow").stat().st_size > 1000
     assert not (run / "data").exists()

@@ -64,6 +64,8 @@ def read_hub(specification: str, source: str, target: str, split: str) -> Iterat
     """hf://NAME, hf://NAME:CONFIG or hf:///FOLDER, each with #SPLIT or without; read as a stream, of which the disk keeps no copy."""
     address, _, named_split = specification.removeprefix("hf://").partition("#")
     data = _load_hub(specification, address, named_split or split)
+    if data.column_names:  # a stream may not know its columns before it is read
+        data = data.select_columns(_columns(data.column_names, source, target, specification))
     tables = (table.select(_columns(table.column_names, source, target, specification)) for table in _tables(specification, data))
     for number, record in enumerate((record for table in tables for record in table.to_pylist()), 1):
         where = f"{specification}:{number}" if named_split else f"{specification}#{split}:{number}"
@@ -74,18 +76,20 @@ def _tables(specification: str, data: "Dataset | IterableDataset") -> "Iterator[
     try:
         yield from data.with_format("arrow").iter(ROWS)
     except Exception as error:  # the library and the network raise anything
-        raise NmtError(f"{specification}: cannot be read to its end ({_reason(error)}); run the same command again") from None
+        advice = "run the same command again" if isinstance(error, OSError) else "check its files"
+        raise NmtError(f"{specification}: cannot be read to its end ({_reason(error)}); {advice}") from None
 
 
 def _load_hub(specification: str, address: str, split: str) -> "Dataset | IterableDataset":
     import datasets
 
+    streaming = "[" not in split  # a slice such as train[:1000] cannot be streamed: it is downloaded
     try:
         if not Path(address).is_dir():
             name, _, config = address.partition(":")
-            return datasets.load_dataset(name, config or None, split=split, streaming=True)
+            return datasets.load_dataset(name, config or None, split=split, streaming=streaming)
         if not any((Path(address) / name).exists() for name in ("dataset_dict.json", "dataset_info.json")):
-            return datasets.load_dataset(address, split=split, streaming=True)
+            return datasets.load_dataset(address, split=split, streaming=streaming)
         saved = datasets.load_from_disk(address)
     except Exception as error:  # the library and the network raise anything
         raise NmtError(f"{specification}: cannot load the data set ({_reason(error)}); check its name, split and access") from None
