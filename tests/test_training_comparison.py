@@ -162,9 +162,9 @@ def test_the_run_asks_for_the_peers(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("operator", "part"),
     [
-        ("aten::mkldnn_rnn_layer_backward", "recurrence"),
-        ("aten::mm", "output layer and other matrix products"),
-        ("aten::_softmax", "output layer and other matrix products"),
+        ("aten::mkldnn_rnn_layer_backward", "steps of the recurrence"),
+        ("aten::mm", "matrix products"),
+        ("aten::_softmax", "matrix products"),
         ("aten::_softmax_backward_data", "attention"),
         ("aten::mul", "dropout and other products of elements"),
         ("aten::mul_", "clipping"),
@@ -178,5 +178,5 @@ def test_the_longest_name_decides_an_operators_part(operator: str, part: str) ->
 
 def test_shares_add_up_to_one_the_greatest_first() -> None:
     found = shares_of([("aten::mm", 3.0), ("aten::addmm", 1.0), ("aten::mkldnn_rnn_layer", 12.0)])
-    assert list(found.items())[:2] == [("recurrence", 0.75), ("output layer and other matrix products", 0.25)]
+    assert list(found.items())[:2] == [("steps of the recurrence", 0.75), ("matrix products", 0.25)]
     assert sum(found.values()) == 1

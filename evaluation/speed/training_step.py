@@ -33,9 +33,11 @@ from nmt.training.state import TrainingState
 WARM_UP = 5  # updates
 PROFILED = 20  # updates
 
-# What the names of a part's operators begin with. Nearly all of the softmax is the output layer's, whose gradient is made without autograd.
+# What the names of a part's operators begin with. The recurrence's products of all positions are among the matrix products where it is
+# compiled, and among its steps where torch makes it. Nearly all of the softmax is the output layer's, whose gradient is made without
+# autograd.
 PARTS = {
-    "recurrence": (
+    "steps of the recurrence": (
         "_Recurrence",
         "aten::mkldnn_rnn",
         "aten::lstm",
@@ -44,7 +46,7 @@ PARTS = {
         "autograd::engine::evaluate_function: MkldnnRnn",
     ),
     "attention": ("aten::bmm", "aten::baddbmm", "aten::masked_fill", "aten::_softmax_backward_data"),
-    "output layer and other matrix products": ("aten::mm", "aten::addmm", "aten::linear", "_OutputLoss", "aten::_softmax"),
+    "matrix products": ("aten::mm", "aten::addmm", "aten::linear", "_OutputLoss", "aten::_softmax"),
     "optimizer": ("aten::_fused_adamw_", "Optimizer."),
     "averaging": ("aten::_foreach_lerp_", "aten::lerp_"),
     "clipping": ("aten::_foreach_norm", "aten::linalg_vector_norm", "aten::_foreach_mul_", "aten::mul_"),
