@@ -68,6 +68,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", metavar="FILE", type=Path, required=True)
     parser.add_argument("--trained-at", metavar="COMMIT", default="", help="that trained the runs (default: the one that scores them)")
     arguments = parser.parse_args(argv)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
     try:
         found = results(arguments.out.stem, arguments.test, arguments.runs, arguments.trained_at)
     except NmtError as error:

@@ -81,7 +81,8 @@ def read_pieces(text: Path, vocabulary: Path) -> list[list[int]]:
         NmtError: a file that cannot be read.
     """
     try:
-        numbers = {line.split("\t")[0]: 4 + n for n, line in enumerate(vocabulary.read_text(encoding="utf-8").splitlines())}
+        names = [line.split("\t")[0] for line in vocabulary.read_text(encoding="utf-8").splitlines()]
+        numbers = {name: 4 + n for n, name in enumerate(names[: VOCABULARY - 4])}
         return [[numbers.get(piece, 1) for piece in line.split(" ")] for line in text.read_text(encoding="utf-8").splitlines()]
     except OSError as error:
         raise NmtError(f"{error.filename}: cannot read the peers' data ({error.strerror}); set the peers up again") from None

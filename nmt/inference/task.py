@@ -69,8 +69,9 @@ class TranslationTask:
         n_best = self.n_best or (1 if self.form != "nbest" else self.options.beam or translator.search.beam)
         details = self.alignments or self.word_scores
         texts, prefixes = [line.text for line in chunk.lines], [line.prefix for line in chunk.lines]
-        places = [f"{self.name}:{number}: " for number in range(chunk.first + 1, chunk.first + 1 + len(texts))]
-        encode_prefixes(prefixes, translator.subwords, places)  # names the line of one that cannot be forced
+        if any(prefixes):
+            places = [f"{self.name}:{number}: " for number in range(chunk.first + 1, chunk.first + 1 + len(texts))]
+            encode_prefixes(prefixes, translator.subwords, places)  # names the line of one that cannot be forced
         found = translator.nbest(texts, n_best, details=details, options=self.options, prefixes=prefixes, attention=self.attention)
         notes = [
             f"{self.name}:{number}: longer than any line in training; translated in {best[0].segments} segments"
