@@ -5,11 +5,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from nmt.native import RecurrenceArrays, address, functions, library
-
-CELLS = ("lstm", "peephole", "gru", "tanh")  # as they are numbered in trained_cells.h
-GROUP = 16  # units whose gates lie side by side
-PANEL = 64  # units of a panel of weights
+from nmt.native import CELLS, LANES, PANEL, RecurrenceArrays, address, functions, library
 
 
 def is_compiled(inputs: Tensor, hidden_size: int) -> bool:
@@ -22,8 +18,8 @@ def is_compiled(inputs: Tensor, hidden_size: int) -> bool:
     )
 
 
-def why_not(hidden_size: int) -> str | None:
-    """What keeps layers of so many units from the compiled recurrence on this machine; None: nothing does."""
+def why_not(hidden_size: int = PANEL) -> str | None:
+    """What keeps layers of so many units, by default of any, from the compiled recurrence on this machine; None: nothing does."""
     if hidden_size % PANEL:
         return f"the units of a layer are no multiple of {PANEL}"
     if not torch.cpu._is_avx512_bf16_supported():
@@ -56,7 +52,7 @@ def compiled_recurrence(
 class _Sizes(NamedTuple):
     """The numbers of RecurrenceArrays, in its order."""
 
-    cell: int  # its place in CELLS
+    cell: int  # its number in CELLS
     rows: int
     width: int
     units: int
@@ -84,11 +80,12 @@ class _Recurrence(torch.autograd.Function):
                 "first_hidden": hidden_BH.bfloat16().contiguous(),
                 "first_states": states_BH.float().contiguous(),
             }
-            sizes = _Sizes(CELLS.index(cell), B, T, H, reverse, max(1, min(torch.get_num_threads(), B)))
-            panels = _panels_of_gates(weight_GH, 3 * GROUP if cell == "gru" else PANEL)
+            sizes = _Sizes(CELLS[cell], B, T, H, reverse, max(1, min(torch.get_num_threads(), B)))
+            panels = _panels_of_gates(weight_GH, 3 * LANES if cell == "gru" else PANEL)
             _call("nmt_recurrence_forward", sizes, arrays, weights=panels, bias=_grouped(bias_hidden_G, H, torch.float32))
         ctx.save_for_backward(inputs_NI, weight_GI, weight_GH, *arrays.values())
-        ctx.sizes, ctx.names, ctx.dtypes, ctx.spent = sizes, tuple(arrays), [tensor.dtype for tensor in tensors[:3]], False
+        ctx.cell, ctx.sizes, ctx.names, ctx.spent = cell, sizes, tuple(arrays), False
+        ctx.dtypes = [tensor.dtype for tensor in tensors[:3]]
         return hidden_BTH
 
     @staticmethod
@@ -98,7 +95,7 @@ class _Recurrence(torch.autograd.Function):
         ctx.spent = True
         inputs_NI, weight_GI, weight_GH, *saved = ctx.saved_tensors
         arrays, sizes = dict(zip(ctx.names, saved, strict=True)), ctx.sizes
-        B, T, H, cell = sizes.rows, sizes.width, sizes.units, CELLS[sizes.cell]
+        B, T, H, cell = sizes.rows, sizes.width, sizes.units, ctx.cell
         made = {
             "gradients": gradients[0].bfloat16().contiguous(),
             "first_gradients": torch.empty(B, H),
@@ -136,14 +133,14 @@ def _sum(gradients_NG: Tensor) -> Tensor:
 def _grouped(weights: Tensor, units: int, dtype: torch.dtype = torch.bfloat16) -> Tensor:
     """Rows gate by gate -> the gates of 16 units together."""
     groups = len(weights) // units
-    split = weights.detach().view(groups, units // GROUP, GROUP, *weights.shape[1:]).transpose(0, 1)
+    split = weights.detach().view(groups, units // LANES, LANES, *weights.shape[1:]).transpose(0, 1)
     return split.to(dtype, memory_format=torch.contiguous_format).reshape(weights.shape)
 
 
 def _ungrouped(gradients: Tensor, units: int) -> Tensor:
     """The inverse, in fp32."""
     groups = len(gradients) // units
-    split = gradients.view(units // GROUP, groups, GROUP, *gradients.shape[1:]).transpose(0, 1)
+    split = gradients.view(units // LANES, groups, LANES, *gradients.shape[1:]).transpose(0, 1)
     return split.to(torch.float32, memory_format=torch.contiguous_format).reshape(gradients.shape)
 
 

@@ -14,6 +14,10 @@ from torch import Tensor
 
 from nmt.native.build import LIBRARY, sources_mark
 
+LANES = 16  # units whose gates lie side by side
+PANEL = 64  # columns that are computed together
+CELLS = {"lstm": 0, "peephole": 1, "gru": 2, "tanh": 3}  # their numbers in vector.h
+
 
 class MatrixArrays(Structure):
     """`Matrix` of matrix.h."""

@@ -8,8 +8,6 @@
 
 namespace nmt {
 
-enum Cell : int64_t { LSTM = 0, PEEPHOLE = 1, GRU = 2, TANH = 3 };
-
 // Mirrors CellArrays in nmt/native/__init__.py.
 struct CellWeights {
     Matrix gates;

@@ -7,8 +7,6 @@
 
 namespace nmt {
 
-enum TrainedCell : int64_t { LSTM = 0, PEEPHOLE = 1, GRU = 2, TANH = 3 };
-
 // Mirrors RecurrenceArrays in nmt/native/__init__.py. A position is one of the rows * width; G = gates of all units.
 struct Recurrence {
     int64_t cell, rows, width, units;

@@ -10,6 +10,9 @@ namespace nmt {
 
 constexpr int LANES = 16;
 
+// As CELLS in nmt/native/__init__.py numbers them.
+enum Cell : int64_t { LSTM = 0, PEEPHOLE = 1, GRU = 2, TANH = 3 };
+
 // Before a loop over registers: unrolled, or the compiler keeps them in memory.
 #define UNROLL _Pragma("GCC unroll 8")
 

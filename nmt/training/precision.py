@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 
-from nmt.model.compiled import PANEL, why_not
+from nmt.model.compiled import why_not
 
 SPEEDUP = 1.2  # bf16 has to be this much faster to be worth its rounding
 
@@ -22,7 +22,7 @@ def choose_precision(wish: str, device: torch.device) -> str:
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
     if not torch.cpu._is_avx512_bf16_supported():
         return "fp32"
-    if why_not(PANEL) is None:
+    if why_not() is None:
         return "bf16"
     return "bf16" if _seconds(torch.float32) > SPEEDUP * _seconds(torch.bfloat16) else "fp32"
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from nmt.config import ModelConfig
 from nmt.data.subwords import PAD
 from nmt.inference.compiled.choice import NATIVE
-from nmt.inference.compiled.packing import LANES, PANEL, PackedCell, PackedMatrix, piece_table
+from nmt.inference.compiled.packing import PackedCell, PackedMatrix, piece_table
 from nmt.inference.gates import merged_weights
 from nmt.inference.short_output import moments
 from nmt.inference.shortlist import Shortlist
@@ -21,6 +21,8 @@ from nmt.model.decoder import Decoder
 from nmt.model.encoder import BidirectionalLayer, Encoder
 from nmt.model.seq2seq import Seq2Seq
 from nmt.native import (
+    LANES,
+    PANEL,
     CellArrays,
     DecoderArrays,
     EncoderArrays,

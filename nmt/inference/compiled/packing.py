@@ -10,11 +10,7 @@ from torch.nn import functional
 from nmt.inference.gates import BLOCKS, merged_weights
 from nmt.inference.packing import Kernels, PackedLinear, quantise
 from nmt.model.cells import Recurrence
-from nmt.native import CellArrays, MatrixArrays, address
-
-PANEL = 64  # columns that are computed together
-LANES = 16  # units whose gates lie side by side
-CELLS = {"lstm": 0, "peephole": 1, "gru": 2, "tanh": 3}
+from nmt.native import CELLS, LANES, PANEL, CellArrays, MatrixArrays, address
 
 
 class PackedMatrix:
