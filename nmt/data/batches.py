@@ -13,8 +13,8 @@ from torch import Tensor
 from nmt.data.subwords import BOS, EOS, PAD
 
 Integers = npt.NDArray[np.integer]
-ROWS = 16  # larger batches have a multiple of it: matrix units work on tiles, oneDNN's LSTM took 2.6 times as long for 61 rows as for 64
-SOURCE_JITTER = 2.0  # pieces; by how much two source lengths may change places, so that batches differ between epochs
+ROWS = 8  # batches of four times as many and more have a multiple of it: matrix units work on tiles
+SOURCE_JITTER = 1.0  # pieces; so that pairs of equal lengths change places and batches differ between epochs; more is more padding
 
 
 class Batch(NamedTuple):
@@ -79,7 +79,7 @@ def batch_order(
     """The batches of one epoch, or of one block of it, as arrays of pair numbers; a pure function of its arguments.
 
     Each pair comes once. Rows times the longest row, EOS included, is at most `batch_pieces` on each side; only a pair that is longer
-    itself is alone in its batch. Pairs are sorted by target length, then by roughly the source length, rising and falling in turn, so that
+    itself is alone in its batch. Pairs are sorted by target length, then by source length, rising and falling in turn, so that
     the source is long on both sides where one target length ends and the next begins. Then the batches are shuffled.
     """
     random = np.random.default_rng((seed, epoch, block) if block else (seed, epoch))
@@ -105,7 +105,7 @@ def _cut(order: Integers, source_widths: Integers, target_widths: Integers, batc
         at_most = max(1, batch_pieces // int(widths[start]))
         padded_pieces = np.maximum.accumulate(widths[start : start + at_most]) * np.arange(1, min(at_most, len(order) - start) + 1)
         size = max(1, int(np.searchsorted(padded_pieces, batch_pieces, side="right")))
-        size -= size % ROWS if size > ROWS else 0
+        size -= size % ROWS if size >= 4 * ROWS else 0
         batches.append(order[start : start + size])
         start += size
     return batches
