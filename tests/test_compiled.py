@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from instructions import AVAILABLE, in_bf16, needs_instructions
 from torch import nn
 from training_runs import assert_same_run, stop_after, with_training
 
-from nmt import native
 from nmt.config import ModelConfig
 from nmt.data.batches import collate
 from nmt.model import compiled
@@ -19,15 +19,9 @@ from nmt.training.gradient import batch_loss
 from nmt.training.precision import described
 from nmt.training.run import train
 
-AVAILABLE = torch.cpu._is_avx512_bf16_supported() and not isinstance(native.library(), str)
-needs_instructions = pytest.mark.skipif(not AVAILABLE, reason="no AVX512-BF16 instructions or no compiled library")
 B, T, X, H = 13, 7, 48, 128  # 13 rows are two blocks of 6 and one row, or one block of 8 and five
 LENGTHS = torch.tensor([7, 1, 7, 3, 2, 6, 5, 4, 7, 1, 3, 2, 6])
 ROUNDING = 0.01  # of the norm: products of some hundred numbers that are rounded to 8 bits, several positions after one another
-
-
-def in_bf16():
-    return torch.autocast("cpu", torch.bfloat16)
 
 
 def random_layer(cell):

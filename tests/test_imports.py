@@ -23,7 +23,7 @@ ALLOWED = {
     "model": {"errors", "config", "data", "native"},
     "search": {"errors"},
     "scoring": {"errors"},
-    "training": {"errors", "config", "data", "hashing", "model", "search", "scoring", "inference", "writing"},
+    "training": {"errors", "config", "data", "hashing", "model", "search", "scoring", "inference", "writing", "native"},
     "inference": {"errors", "config", "hashing", "data", "model", "search", "native"},
     "report": {"errors", "config", "data", "search", "scoring", "inference"},
 }

@@ -34,7 +34,7 @@ WARM_UP = 5  # updates
 PROFILED = 20  # updates
 
 # What the names of a part's operators begin with. The recurrence's products of all positions are among the matrix products where it is
-# compiled, and among its steps where torch makes it. Nearly all of the softmax is the output layer's, whose gradient is made without
+# compiled, and among its steps where torch makes it. The softmax is nearly all of it the output layer's, whose gradient is made without
 # autograd.
 PARTS = {
     "steps of the recurrence": (
@@ -50,7 +50,7 @@ PARTS = {
     "optimizer": ("aten::_fused_adamw_", "Optimizer."),
     "averaging": ("aten::_foreach_lerp_", "aten::lerp_"),
     "clipping": ("aten::_foreach_norm", "aten::linalg_vector_norm", "aten::_foreach_mul_", "aten::mul_"),
-    "dropout and other products of elements": ("aten::random_", "aten::ge", "aten::mul"),
+    "dropout and other products of elements": ("_Dropout", "aten::random_", "aten::ge", "aten::mul"),
     "copies and conversions": ("aten::copy_", "aten::to", "aten::_to_copy", "aten::cat", "aten::clone", "aten::index_select"),
 }
 REST = "everything else"

@@ -68,7 +68,7 @@ class _Recurrence(torch.autograd.Function):
         with torch.autocast("cpu", enabled=False):
             inputs_NI = inputs_BTI.flatten(0, 1).bfloat16()
             weight_GI, weight_GH = _grouped(weight_input_GI, H), _grouped(weight_hidden_GH, H)
-            gates_NG = torch.addmm(_grouped(bias_input_G, H), inputs_NI, weight_GI.t())
+            gates_NG = inputs_NI @ weight_GI.t()
             hidden_BTH = torch.empty(B, T, H, dtype=torch.bfloat16)
             arrays = {
                 "lengths": lengths_B.contiguous(),
@@ -81,8 +81,8 @@ class _Recurrence(torch.autograd.Function):
                 "first_states": states_BH.float().contiguous(),
             }
             sizes = _Sizes(CELLS[cell], B, T, H, reverse, max(1, min(torch.get_num_threads(), B)))
-            panels = _panels_of_gates(weight_GH, 3 * LANES if cell == "gru" else PANEL)
-            _call("nmt_recurrence_forward", sizes, arrays, weights=panels, bias=_grouped(bias_hidden_G, H, torch.float32))
+            panels = _panels(weight_GH, 3 * LANES if cell == "gru" else PANEL, backwards=False)
+            _call("nmt_recurrence_forward", sizes, arrays, weights=panels, bias=_biases(cell, H, bias_input_G, bias_hidden_G))
         ctx.save_for_backward(inputs_NI, weight_GI, weight_GH, *arrays.values())
         ctx.cell, ctx.sizes, ctx.names, ctx.spent = cell, sizes, tuple(arrays), False
         ctx.dtypes = [tensor.dtype for tensor in tensors[:3]]
@@ -102,10 +102,11 @@ class _Recurrence(torch.autograd.Function):
             "carried": torch.zeros(B, H),
             "peephole_gradients": torch.zeros(B if cell == "peephole" else 0, 3 * H),
         }
-        _call("nmt_recurrence_backward", sizes, arrays | made, weights=_panels_of_units(weight_GH))
+        _call("nmt_recurrence_backward", sizes, arrays | made, weights=_panels(weight_GH, PANEL, backwards=True))
         gates_NG, recurrent_NG, carried_BH = arrays["gates"], arrays["recurrent"], made["carried"]
         before_BTH = _hidden_before(arrays["hidden"], arrays["first_hidden"], arrays["lengths"], sizes.reverse)
-        bias_G, bias_hidden_G = (_ungrouped(_sum(gradients_NG), H) for gradients_NG in (gates_NG, recurrent_NG))
+        bias_G = _ungrouped(_sum(gates_NG), H)
+        bias_hidden_G = _ungrouped(_sum(recurrent_NG), H) if cell == "gru" else bias_G.clone()
         first_BH = made["first_gradients"] + carried_BH if cell == "gru" else made["first_gradients"]  # its state is its hidden state
         return (
             *(None, None, None),
@@ -126,8 +127,10 @@ def _call(name: str, sizes: _Sizes, arrays: dict[str, Tensor | None], **others: 
 
 
 def _sum(gradients_NG: Tensor) -> Tensor:
-    """Over the positions; as a product, which adds in fp32 and is several times faster than a sum over columns."""
-    return (torch.ones(1, len(gradients_NG), dtype=gradients_NG.dtype) @ gradients_NG).squeeze(0)
+    """Over the positions, in fp32."""
+    sums_G = torch.empty(gradients_NG.shape[1])
+    functions().nmt_recurrence_sums(address(gradients_NG), *gradients_NG.shape, address(sums_G))
+    return sums_G
 
 
 def _grouped(weights: Tensor, units: int, dtype: torch.dtype = torch.bfloat16) -> Tensor:
@@ -144,15 +147,19 @@ def _ungrouped(gradients: Tensor, units: int) -> Tensor:
     return split.to(torch.float32, memory_format=torch.contiguous_format).reshape(gradients.shape)
 
 
-def _panels_of_gates(weight_GH: Tensor, panel: int) -> Tensor:
-    """[G / panel, H / 2, panel, 2]: pairs of units by panels of gates."""
-    pairs = weight_GH.view(torch.int32).view(-1, panel, weight_GH.shape[1] // 2)
-    return pairs.transpose(1, 2).contiguous()
+def _biases(cell: str, units: int, of_inputs_G: Tensor, of_hidden_G: Tensor) -> Tensor:
+    """What the cell adds to both products: their sum, but of a GRU's new gate, where the reset gate scales only one of them, both."""
+    if cell != "gru":
+        return _grouped(of_inputs_G + of_hidden_G, units, torch.float32)
+    both = of_inputs_G[: 2 * units] + of_hidden_G[: 2 * units]
+    return _grouped(torch.cat([both, of_hidden_G[2 * units :], of_inputs_G[2 * units :]]), units, torch.float32)
 
 
-def _panels_of_units(weight_GH: Tensor) -> Tensor:
-    """[H / 64, G / 2, 64, 2]: pairs of gates by panels of units."""
-    return weight_GH.view(len(weight_GH) // 2, 2, -1, PANEL).permute(2, 0, 3, 1).contiguous()
+def _panels(weight_GH: Tensor, panel: int, backwards: bool) -> Tensor:
+    """The recurrent weights as the kernel reads them: backwards in panels of units, else of gates."""
+    panels = torch.empty_like(weight_GH)
+    functions().nmt_recurrence_panels(address(weight_GH), *weight_GH.shape, panel, backwards, address(panels))
+    return panels
 
 
 def _hidden_before(hidden_BTH: Tensor, first_BH: Tensor, lengths_B: Tensor, reverse: int) -> Tensor:

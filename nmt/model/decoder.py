@@ -56,7 +56,7 @@ class Decoder(nn.Module):
         states_BTH = self.first(self.dropout(embedded_BTE), state.layers[0], lengths_B)
         context_BTH, weights_BTS = self.attention(states_BTH, memory)
         for layer, before in zip(self.upper, state.layers[1:], strict=True):
-            states_BTH = states_BTH + layer(self.dropout(torch.cat([states_BTH, context_BTH], dim=-1)), before, lengths_B)
+            states_BTH = states_BTH + layer(self.dropout(states_BTH, context_BTH), before, lengths_B)
         return self._read_out(states_BTH, context_BTH), weights_BTS
 
     def step(self, embedded_NE: Tensor, memory: Memory, state: DecoderState) -> tuple[Tensor, Tensor, DecoderState]:
@@ -71,13 +71,13 @@ class Decoder(nn.Module):
         context_NH = context_BKH.flatten(0, 1)
         for layer, before in zip(self.upper, state.layers[1:], strict=True):
             assert isinstance(layer, Recurrence)
-            layers.append(layer.step(self.dropout(torch.cat([states_NH, context_NH], dim=-1)), before))
+            layers.append(layer.step(self.dropout(states_NH, context_NH), before))
             states_NH = states_NH + layers[-1][0]
         fed_NH = None if self.feed is None else torch.tanh(self.feed(torch.cat([states_NH, context_NH], dim=-1)))
         return self._read_out(states_NH, context_NH), weights_BKS.flatten(0, 1), DecoderState(tuple(layers), fed_NH)
 
     def _read_out(self, states: Tensor, context: Tensor) -> Tensor:
-        vectors: Tensor = self.dropout(self.combine(self.dropout(torch.cat([states, context], dim=-1))))
+        vectors: Tensor = self.dropout(self.combine(self.dropout(states, context)))
         return vectors
 
     def _forward_serial(self, embedded_BTE: Tensor, memory: Memory, state: DecoderState) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Compiled code, called through ctypes: the 8-bit engine with its choices from logits, and the recurrence of bf16 training.
+"""Compiled code, called through ctypes: the 8-bit engine with its choices from logits, and what bf16 training needs.
 
 It is built when nmt is installed where there is a C++ compiler, and used on processors with AVX512-VNNI (training: AVX512-BF16);
 elsewhere torch computes.
@@ -8,6 +8,7 @@ Every function reads and writes arrays of its caller and gives up the interprete
 import ctypes
 from ctypes import POINTER, Structure, c_float, c_int64, c_void_p
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -125,6 +126,26 @@ class RecurrenceArrays(Structure):
     )
 
 
+class DropoutArrays(Structure):
+    """`Dropout` of dropout.cpp."""
+
+    _fields_ = (
+        *((name, c_int64) for name in ("rows", "width", "offset", "size", "threshold", "seed", "single", "backwards", "threads")),
+        ("part", c_void_p),
+        ("joined", c_void_p),
+    )
+
+
+class SoftmaxArrays(Structure):
+    """`Softmax` of softmax.cpp."""
+
+    _fields_ = (
+        *((name, c_int64) for name in ("rows", "size", "threads")),
+        *((name, c_void_p) for name in ("logits", "targets", "cross_entropy", "log_sums")),
+        ("smoothing", c_float),
+    )
+
+
 class LogitsArrays(Structure):
     """`Logits` of look.h."""
 
@@ -152,9 +173,16 @@ class AdvanceArrays(Structure):
     )
 
 
-SIGNATURES = {
+TRAINING: dict[str, tuple[Any, ...]] = {  # build.py may have to leave them out
     "nmt_recurrence_forward": (POINTER(RecurrenceArrays),),
     "nmt_recurrence_backward": (POINTER(RecurrenceArrays),),
+    "nmt_recurrence_panels": (c_void_p, c_int64, c_int64, c_int64, c_int64, c_void_p),
+    "nmt_recurrence_sums": (c_void_p, c_int64, c_int64, c_void_p),
+    "nmt_dropout": (POINTER(DropoutArrays),),
+    "nmt_softmax_gradient": (POINTER(SoftmaxArrays),),
+}
+SIGNATURES = {
+    **TRAINING,
     "nmt_linear": (POINTER(MatrixArrays), c_void_p, c_int64, c_void_p),
     "nmt_encode": (POINTER(EncoderArrays), c_int64, c_void_p, c_void_p, c_void_p, c_void_p),
     "nmt_step": (POINTER(DecoderArrays), POINTER(MatrixArrays), POINTER(MemoryArrays), POINTER(StepArrays)),
@@ -162,7 +190,6 @@ SIGNATURES = {
     "nmt_best_pieces": (POINTER(LogitsArrays), c_void_p, c_void_p, c_void_p),
     "nmt_advance": (POINTER(LogitsArrays), POINTER(AdvanceArrays)),
 }
-OPTIONAL = ("nmt_recurrence_forward", "nmt_recurrence_backward")  # build.py may have to leave them out
 
 
 @cache
@@ -178,7 +205,7 @@ def library() -> ctypes.CDLL | str:
         if loaded.nmt_sources() != sources_mark():
             return "it was built from other sources; install nmt again"
         for name, types in SIGNATURES.items():
-            if name in OPTIONAL and not hasattr(loaded, name):
+            if name in TRAINING and not hasattr(loaded, name):
                 continue
             getattr(loaded, name).argtypes = types
             getattr(loaded, name).restype = None

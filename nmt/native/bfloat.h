@@ -7,6 +7,8 @@ namespace nmt {
 
 using bf16 = uint16_t;
 
+inline float bf16_value(bf16 number) { return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(static_cast<int>(number) << 16))); }
+
 // Weights in panels of REGISTERS * 16 columns, pairs of inputs by pairs: [columns / panel][inputs / 2][panel][2].
 struct HalfMatrix {
     const bf16* weights;
@@ -37,20 +39,25 @@ inline void add_bf16_products(__m512& sums, __m512 inputs, __m512 weights) {
     asm("vdpbf16ps %2, %1, %0" : "+v"(sums) : "v"(inputs), "v"(weights));
 }
 
-inline __m512 load_bf16(const bf16* values) {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(values))), 16));
-}
+inline __m512 widened(__m256i values) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(values), 16)); }
 
 // Rounded to the nearest, ties to even.
-inline void store_bf16(bf16* values, __m512 numbers) {
+inline __m256i narrowed(__m512 numbers) {
     __m256i rounded;
     asm("vcvtneps2bf16 %1, %0" : "=v"(rounded) : "v"(numbers));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(values), rounded);
+    return rounded;
 }
 
-// use(panel, row, products) for ROWS rows of `rows`, each the inputs[row], and one panel.
-template <int ROWS, int REGISTERS, typename Use>
-inline void multiply_bf16_block(const HalfMatrix& matrix, int64_t panel, const bf16* const* inputs, const int64_t* rows, Use&& use) {
+inline __m512 load_bf16(const bf16* values) { return widened(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(values))); }
+inline void store_bf16(bf16* values, __m512 numbers) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(values), narrowed(numbers)); }
+
+// Some of sixteen: the others read as 0, and are not written.
+inline __m512 load_bf16(const bf16* values, __mmask16 lanes) { return widened(_mm256_maskz_loadu_epi16(lanes, values)); }
+inline void store_bf16(bf16* values, __m512 numbers, __mmask16 lanes) { _mm256_mask_storeu_epi16(values, lanes, narrowed(numbers)); }
+
+// use(panel, row, products) for ROWS rows of `rows`, each the inputs[row], and one panel; before the products are made, fetch(panel, row).
+template <int ROWS, int REGISTERS, typename Fetch, typename Use>
+inline void multiply_bf16_block(const HalfMatrix& matrix, int64_t panel, const bf16* const* inputs, const int64_t* rows, Fetch&& fetch, Use&& use) {
     constexpr int64_t PANEL = REGISTERS * LANES;
     __m512 sums[ROWS][REGISTERS];
     UNROLL
@@ -60,7 +67,7 @@ inline void multiply_bf16_block(const HalfMatrix& matrix, int64_t panel, const b
     const bf16* weights = matrix.weights + panel * matrix.inputs * PANEL;
     const bf16* row[ROWS];
     UNROLL
-    for (int r = 0; r < ROWS; ++r) row[r] = inputs[rows[r]];
+    for (int r = 0; r < ROWS; ++r) row[r] = inputs[rows[r]], fetch(panel, rows[r]);
     for (int64_t i = 0; i < matrix.inputs; i += 2, weights += 2 * PANEL) {
         __m512 column[REGISTERS];
         UNROLL
@@ -77,23 +84,23 @@ inline void multiply_bf16_block(const HalfMatrix& matrix, int64_t panel, const b
 }
 
 // The same for the `count` rows that are left, at most MOST of them.
-template <int MOST, int REGISTERS, typename Use>
-inline void multiply_bf16_rest(const HalfMatrix& matrix, int64_t panel, const bf16* const* inputs, const int64_t* rows, int64_t count, Use&& use) {
+template <int MOST, int REGISTERS, typename Fetch, typename Use>
+inline void multiply_bf16_rest(const HalfMatrix& matrix, int64_t panel, const bf16* const* inputs, const int64_t* rows, int64_t count, Fetch&& fetch, Use&& use) {
     if constexpr (MOST > 0) {
-        if (count == MOST) return multiply_bf16_block<MOST, REGISTERS>(matrix, panel, inputs, rows, use);
-        multiply_bf16_rest<MOST - 1, REGISTERS>(matrix, panel, inputs, rows, count, use);
+        if (count == MOST) return multiply_bf16_block<MOST, REGISTERS>(matrix, panel, inputs, rows, fetch, use);
+        multiply_bf16_rest<MOST - 1, REGISTERS>(matrix, panel, inputs, rows, count, fetch, use);
     }
 }
 
 // The same for all `count` rows and all panels, one after the other: a panel stays in the core's own cache while all rows pass by.
-template <int REGISTERS, typename Use>
-inline void multiply_bf16(const HalfMatrix& matrix, const bf16* const* inputs, const int64_t* rows, int64_t count, Use&& use) {
+template <int REGISTERS, typename Fetch, typename Use>
+inline void multiply_bf16(const HalfMatrix& matrix, const bf16* const* inputs, const int64_t* rows, int64_t count, Fetch&& fetch, Use&& use) {
     constexpr int MOST = 24 / REGISTERS;  // 24 registers of sums leave 8 for weights and inputs
     for (int64_t panel = 0; panel < matrix.columns / (REGISTERS * LANES); ++panel) {
         const int64_t* row = rows;
         int64_t left = count;
-        for (; left >= MOST; left -= MOST, row += MOST) multiply_bf16_block<MOST, REGISTERS>(matrix, panel, inputs, row, use);
-        multiply_bf16_rest<MOST - 1, REGISTERS>(matrix, panel, inputs, row, left, use);
+        for (; left >= MOST; left -= MOST, row += MOST) multiply_bf16_block<MOST, REGISTERS>(matrix, panel, inputs, row, fetch, use);
+        multiply_bf16_rest<MOST - 1, REGISTERS>(matrix, panel, inputs, row, left, fetch, use);
     }
 }
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 LIBRARY = FOLDER / "kernels.so"
-BF16 = "recurrence.cpp"  # for training; left out where the assembler, of before 2019, does not know its instructions
+BF16 = ("dropout.cpp", "recurrence.cpp", "softmax.cpp")  # for training; left out where the assembler, of before 2019, does not know them
 INSTRUCTIONS = ("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512vnni")
 # Without contraction: whether a product and a sum become one rounding must not depend on how many rows a loop was compiled for.
 FLAGS = ("-std=c++17", "-O3", "-ffp-contract=off", "-shared", "-fPIC", *(f"-m{name}" for name in INSTRUCTIONS))
@@ -36,7 +36,7 @@ def build(output: Path = LIBRARY) -> str | None:
     partial = output.with_suffix(".partial")
     command = [*compiler, *FLAGS, f"-DNMT_SOURCES={sources_mark()}u", "-o", str(partial)]
     sources = sorted(FOLDER.glob("*.cpp"))
-    for chosen in (sources, [source for source in sources if source.name != BF16]):
+    for chosen in (sources, [source for source in sources if source.name not in BF16]):
         result = subprocess.run([*command, *map(str, chosen)], capture_output=True, text=True, errors="replace")
         if not result.returncode:
             os.replace(partial, output)

@@ -14,7 +14,7 @@ struct Recurrence {
     int64_t threads;
     const int64_t* lengths;    // [rows], 1 to width
     const bf16* weights;       // hidden -> gates, forwards in panels of gates, backwards its transpose in panels of units
-    const float* bias;         // [G]: of that product
+    const float* bias;         // [G], of both products; of a GRU [units / 16][4][16]: reset, update, and new of the hidden state, of the inputs
     const float* peepholes;    // [3][units]: in, forget, out; only of a PEEPHOLE cell
     bf16* gates;               // [positions][G]: inputs' part of the gates -> gates -> gradients by the inputs' part
     bf16* recurrent;           // [positions][G]: for a GRU the product with the hidden state -> gradients by it; else the same as gates
@@ -62,13 +62,13 @@ inline void step_lstm(const Recurrence& r, int64_t unit, int64_t position, const
 inline void step_gru(const Recurrence& r, int64_t unit, int64_t position, const float* before, const __m512 (&sums)[3]) {
     const int64_t first = (position * r.units + unit) * 3;
     bf16* gates = r.gates + first;
-    const float* bias = r.bias + unit * 3;
+    const float* bias = r.bias + unit * 4;
     __m512 product[3];
     UNROLL
     for (int k = 0; k < 3; ++k) product[k] = add(sums[k], load(bias + k * LANES));
     const __m512 reset = short_sigmoid16(add(product[0], load_bf16(gates)));
     const __m512 update = short_sigmoid16(add(product[1], load_bf16(gates + LANES)));
-    const __m512 fresh = short_tanh16(_mm512_fmadd_ps(reset, product[2], load_bf16(gates + 2 * LANES)));
+    const __m512 fresh = short_tanh16(_mm512_fmadd_ps(reset, product[2], add(load_bf16(gates + 2 * LANES), load(bias + 3 * LANES))));
     const __m512 state = _mm512_fmadd_ps(update, _mm512_sub_ps(load(before + unit), fresh), fresh);
     store_bf16(gates, reset), store_bf16(gates + LANES, update), store_bf16(gates + 2 * LANES, fresh);
     store_bf16(r.recurrent + first + 2 * LANES, product[2]);

@@ -5,6 +5,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from nmt.model.compiled import why_not
+from nmt.native import SoftmaxArrays, address, functions
+
 CHUNK_ROWS = 1024  # the logits of 1,024 rows and 8,000 pieces are 16 MB in bf16; measured fastest of 512 to 2048 on a CPU core
 
 
@@ -23,22 +26,21 @@ class _OutputLoss(torch.autograd.Function):
         dtype = compute_dtype(rows_NE)
         with torch.autocast(rows_NE.device.type, enabled=False):
             rows, weight = rows_NE.to(dtype), weight_VE.to(dtype)
-            grad_rows, grad_weight = torch.empty_like(rows), torch.zeros_like(weight, dtype=torch.float32)
+            grad_rows, grad_weight = torch.empty_like(rows), None
             size = weight.shape[0]
+            logits = rows.new_empty(min(CHUNK_ROWS, len(rows)), size)  # of each chunk in turn
             sums = torch.zeros(2, device=rows.device)  # cross-entropy, log of the softmax's denominators
             chunks = zip(rows.split(CHUNK_ROWS), targets_N.split(CHUNK_ROWS), grad_rows.split(CHUNK_ROWS), strict=True)
             for chunk, targets, grad_chunk in chunks:
-                logits = chunk @ weight.t()
-                gradient = torch.softmax(logits, dim=1)
-                places = torch.arange(len(chunk), device=chunk.device) * size + targets  # of the references among all elements
-                log_chosen = gradient.view(-1)[places].float().clamp_min(1e-38).log()
-                sums += torch.stack([-log_chosen.sum(), (logits.view(-1)[places].float() - log_chosen).sum()])
-                # d loss / d logits = softmax - (1 - smoothing) [target] - smoothing / V; the last, constant term is added below
-                gradient.view(-1)[places] += smoothing - 1
+                torch.mm(chunk, weight.t(), out=logits[: len(chunk)])
+                gradient, cross_entropy, log_sums = softmax_gradient(logits[: len(chunk)], targets, smoothing)
+                sums += torch.stack([cross_entropy.sum(), log_sums.sum()])
                 torch.mm(gradient, weight, out=grad_chunk)
-                grad_weight += gradient.t() @ chunk
+                product = gradient.t() @ chunk
+                grad_weight = product.float() if grad_weight is None else grad_weight.add_(product)
+            assert grad_weight is not None
             constant = smoothing / size
-            weight_sum_E, rows_sum_E = weight.sum(0, dtype=torch.float32), rows.sum(0, dtype=torch.float32)
+            weight_sum_E, rows_sum_E = weight_VE.float().sum(0), rows.sum(0, dtype=torch.float32)
             grad_rows -= constant * weight_sum_E
             grad_weight -= constant * rows_sum_E
             smoothed = (1 - smoothing) * sums[0] + smoothing * sums[1] - constant * torch.dot(rows_sum_E, weight_sum_E)
@@ -53,6 +55,25 @@ class _OutputLoss(torch.autograd.Function):
         grad_rows, grad_weight = ctx.saved_tensors
         scale = gradients[0]
         return (grad_rows * scale).to(ctx.dtypes[0]), (grad_weight * scale).to(ctx.dtypes[1]), None, None
+
+
+def softmax_gradient(logits_NV: Tensor, targets_N: Tensor, smoothing: float) -> tuple[Tensor, Tensor, Tensor]:
+    """(gradient by the logits but for its constant part, cross-entropies [N], logarithms of the softmax's denominators [N]).
+
+    The gradient is softmax - (1 - smoothing) [target] - smoothing / V; the last term, the constant, is left out. May write over the logits.
+    """
+    rows, size = logits_NV.shape
+    if logits_NV.dtype == torch.bfloat16 and logits_NV.device.type == "cpu" and why_not() is None:
+        cross_entropy_N, log_sums_N = torch.empty(2, rows).unbind()
+        arrays = (address(tensor) for tensor in (logits_NV, targets_N, cross_entropy_N, log_sums_N))
+        functions().nmt_softmax_gradient(SoftmaxArrays(rows, size, max(1, min(torch.get_num_threads(), rows)), *arrays, smoothing))
+        return logits_NV, cross_entropy_N, log_sums_N
+    gradient_NV = torch.softmax(logits_NV, dim=1)
+    places_N = torch.arange(rows, device=logits_NV.device) * size + targets_N  # of the references among all elements
+    log_chosen_N = gradient_NV.view(-1)[places_N].float().clamp_min(1e-38).log()
+    log_sums_N = logits_NV.view(-1)[places_N].float() - log_chosen_N
+    gradient_NV.view(-1)[places_N] += smoothing - 1
+    return gradient_NV, -log_chosen_N, log_sums_N
 
 
 def compute_dtype(rows: Tensor) -> torch.dtype:

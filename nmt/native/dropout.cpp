@@ -1,0 +1,80 @@
+// Dropout in bfloat16: the parts of a vector side by side, each element kept or not, in one pass and without a mask in memory.
+//
+// Whether an element is kept is a byte of SplitMix64 (Steele et al. 2014), found from the seed and the element's place alone: backwards it
+// is found again, and neither threads nor parts change it.
+#include "bfloat.h"
+#include "threads.h"
+
+namespace nmt {
+namespace {
+
+constexpr int64_t BYTES = 64;  // of eight numbers
+
+// Mirrors DropoutArrays in nmt/native/__init__.py.
+struct Dropout {
+    int64_t rows, width;    // of `joined`
+    int64_t offset, size;   // where this part begins there, and how wide it is: multiples of 64, or the last part's size
+    int64_t threshold;      // bytes below it are dropped
+    int64_t seed;
+    int64_t single;         // whether the part is in fp32, else in bfloat16
+    int64_t backwards;      // from joined to part
+    int64_t threads;
+    void* part;             // [rows][size]
+    bf16* joined;           // [rows][width]
+};
+
+// Which of 64 elements stay; `block` is the number of the 64 among all.
+inline __mmask64 kept(const Dropout& d, int64_t block) {
+    const __m512i places = _mm512_add_epi64(_mm512_set1_epi64(block * 8), _mm512_set_epi64(8, 7, 6, 5, 4, 3, 2, 1));
+    __m512i x = _mm512_add_epi64(_mm512_set1_epi64(d.seed), _mm512_mullo_epi64(places, _mm512_set1_epi64(0x9E3779B97F4A7C15)));
+    x = _mm512_mullo_epi64(_mm512_xor_si512(x, _mm512_srli_epi64(x, 30)), _mm512_set1_epi64(0xBF58476D1CE4E5B9));
+    x = _mm512_mullo_epi64(_mm512_xor_si512(x, _mm512_srli_epi64(x, 27)), _mm512_set1_epi64(0x94D049BB133111EB));
+    x = _mm512_xor_si512(x, _mm512_srli_epi64(x, 31));
+    return _mm512_cmpge_epu8_mask(x, _mm512_set1_epi8(static_cast<char>(d.threshold)));
+}
+
+inline __m512 load(const float* values, __mmask16 lanes) { return _mm512_maskz_loadu_ps(lanes, values); }
+inline __m512 load(const bf16* values, __mmask16 lanes) { return load_bf16(values, lanes); }
+inline void store(float* values, __m512 numbers, __mmask16 lanes) { _mm512_mask_storeu_ps(values, lanes, numbers); }
+inline void store(bf16* values, __m512 numbers, __mmask16 lanes) { store_bf16(values, numbers, lanes); }
+
+template <typename From, typename To>
+inline void copy_kept(const Dropout& d, int64_t row, const From* from, To* to) {
+    const __m512 scale = _mm512_set1_ps(256.0f / static_cast<float>(256 - d.threshold));
+    const int64_t first = row * ((d.width + BYTES - 1) / BYTES) + d.offset / BYTES;
+    for (int64_t start = 0; start < d.size; start += BYTES) {
+        const __mmask64 mask = kept(d, first + start / BYTES);
+        UNROLL
+        for (int64_t k = 0; k < BYTES; k += LANES) {
+            const int64_t left = d.size - start - k;
+            if (left <= 0) break;
+            const __mmask16 there = left < LANES ? (1u << left) - 1 : 0xFFFF;
+            const __m512 numbers = load(from + start + k, there);
+            store(to + start + k, _mm512_maskz_mul_ps(static_cast<__mmask16>(mask >> k), numbers, scale), there);
+        }
+    }
+}
+
+template <typename Part>
+void rows(const Dropout& d, int64_t thread) {
+    for (int64_t row = thread * d.rows / d.threads; row < (thread + 1) * d.rows / d.threads; ++row) {
+        Part* part = static_cast<Part*>(d.part) + row * d.size;
+        bf16* joined = d.joined + row * d.width + d.offset;
+        if (d.backwards) copy_kept(d, row, joined, part);
+        else copy_kept(d, row, part, joined);
+    }
+}
+
+}  // namespace
+}  // namespace nmt
+
+using namespace nmt;
+
+extern "C" {
+
+// joined = part m / (1 - p) with P(m = 0) = p = threshold / 256, or part = joined m / (1 - p) with the same m.
+void nmt_dropout(const Dropout* d) {
+    in_threads(d->threads, [d](int64_t thread) { d->single ? rows<float>(*d, thread) : rows<bf16>(*d, thread); });
+}
+
+}  // extern "C"
