@@ -98,7 +98,7 @@ def change_state(folder, changes, hash_too=True):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", '{"format": 2}', '{"format": 2, "sha256": {}}', '{"format": "2", "sha256": 5}', '{"sha256": {}}', "\udcff"],
+    ["", "{", "[]", "null", '{"format": 3}', '{"format": 3, "sha256": {}}', '{"format": "3", "sha256": 5}', '{"sha256": {}}', "\udcff"],
 )
 def test_a_state_that_nobody_wrote_is_damage(tmp_path, text):
     folder = parts().save(tmp_path)
@@ -128,13 +128,13 @@ def test_a_checkpoint_of_another_version_is_refused_even_with_one_before(tmp_pat
     state = json.loads((folder / "state.json").read_text())["state"]
     fewer = {key: value for key, value in state.items() if key != "stale"}
     for changes, reason in (
-        ({"format": 99}, "format 99, this one writes 2"),
+        ({"format": 99}, "format 99, this one writes 3"),
         ({"state": {**state, "mood": 1}}, "other values in its state"),
         ({"state": fewer}, "other values in its state"),
         ({"state": []}, "other values in its state"),
         ({"state": {**state, "window": {}}}, "other values in its state"),
     ):
-        change_state(folder, {"format": 2, "state": state, **changes})
+        change_state(folder, {"format": 3, "state": state, **changes})
         with pytest.raises(NmtError, match=rf"update-000001: a checkpoint of another version of nmt \({reason}\); use that version, or"):
             newest(tmp_path)
 

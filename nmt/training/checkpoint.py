@@ -23,7 +23,7 @@ from nmt.training.average import WeightAverage
 from nmt.training.state import TrainingState, Window
 from nmt.writing import move, sync, writing
 
-FORMAT = 2
+FORMAT = 3  # raised whenever a run would go on otherwise than it began: other state, other batches, other random numbers
 FILES = ("model.safetensors", "averaged.safetensors", "optimizer.safetensors")
 STATE = "state.json"
 UNFINISHED = ".writing"  # ends the names of what may be half written
