@@ -18,6 +18,7 @@ DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16")
 SCHEDULES = ("cosine", "inverse-sqrt", "constant", "plateau")
 SELECTIONS = ("bleu", "chrf", "loss")
+MAX_LENGTH_ALPHA = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +142,7 @@ class TrainingConfig:
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig:
     beam: int = 5  # hypotheses kept for each sentence; 1: greedy
-    length_alpha: float = 1.0  # the score is log_prob / length**alpha; 0: no normalisation; at most 10
+    length_alpha: float = 1.0  # the score is log_prob / length**alpha; 0: no normalisation; at most MAX_LENGTH_ALPHA
     max_length_factor: float = 2.0  # target pieces allowed for each source piece; above 0, at most 1,000
     max_length_extra: int = 20  # target pieces allowed on top of that; at least 1
     batch_pieces: int = 2048  # padded source pieces translated at once; at least 1
@@ -149,7 +150,7 @@ class SearchConfig:
     def __post_init__(self) -> None:
         for key in ("beam", "max_length_extra", "batch_pieces"):
             _check_number(f"search.{key}", getattr(self, key), 1)
-        _check_number("search.length_alpha", self.length_alpha, 0, 10)
+        _check_number("search.length_alpha", self.length_alpha, 0, MAX_LENGTH_ALPHA)
         _check_number("search.max_length_factor", self.max_length_factor, 0, 1000, above=True)
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from nmt.config import DEVICES
+from nmt.config import DEVICES, MAX_LENGTH_ALPHA
 from nmt.inference.shards import Shard
 
 PRECISIONS = ("auto", "fp32", "bf16", "int8")
@@ -57,10 +57,10 @@ def not_negative(text: str) -> float:
 
 
 def exponent(text: str) -> float:
-    """An argparse type: a number from 0 to 10."""
+    """An argparse type: a number from 0 to MAX_LENGTH_ALPHA."""
     value = not_negative(text)
-    if value > 10:
-        raise argparse.ArgumentTypeError(f"must be at most 10, got {text}")
+    if value > MAX_LENGTH_ALPHA:
+        raise argparse.ArgumentTypeError(f"must be at most {MAX_LENGTH_ALPHA}, got {text}")
     return value
 
 

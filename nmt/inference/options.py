@@ -3,7 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import Self
 
+from nmt.config import MAX_LENGTH_ALPHA
 from nmt.errors import NmtError
+
+MAX_PIECES = 100_000  # that a length may be set to: the search keeps a number for each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,19 +23,19 @@ class SearchOptions:
     beam: int | None = None  # hypotheses kept for each sentence, 1 or more; 1: greedy; None: the recipe's
     length_alpha: float | None = None  # the score is log_prob / length**alpha, 0 to 10; None: the recipe's
     no_repeat_ngram: int = 0  # a translation has no sequence of so many pieces twice; 0: it may
-    min_length: int = 0  # of a translation, 0 or more; raises the longest length that the recipe allows
+    min_length: int = 0  # of a translation, 0 to 100,000; raises the longest length that the recipe allows
     max_length: int | None = None  # of a translation, 1 or more and at least min_length; None: the recipe's for each source length
     coverage: float = 0.0  # beta of Wu et al. (2016, eq. 14), 0 or more: what the beam has found is ranked by score + beta * penalty
 
     def __post_init__(self) -> None:
         if self.beam is not None and self.beam < 1:
             raise NmtError(f"beam is a number of hypotheses, got {self.beam}; give 1 or more")
-        if self.length_alpha is not None and not 0 <= self.length_alpha <= 10:
-            raise NmtError(f"length_alpha is an exponent of the length, got {self.length_alpha}; give 0 to 10")
+        if self.length_alpha is not None and not 0 <= self.length_alpha <= MAX_LENGTH_ALPHA:
+            raise NmtError(f"length_alpha is an exponent of the length, got {self.length_alpha}; give 0 to {MAX_LENGTH_ALPHA}")
         if self.no_repeat_ngram < 0:
             raise NmtError(f"no_repeat_ngram is a number of pieces, got {self.no_repeat_ngram}; give 1 or more, or 0 for no such rule")
-        if self.min_length < 0:
-            raise NmtError(f"min_length is a number of target pieces, got {self.min_length}; give 0 or more")
+        if not 0 <= self.min_length <= MAX_PIECES:
+            raise NmtError(f"min_length is a number of target pieces, got {self.min_length}; give 0 to {MAX_PIECES:,}")
         if self.max_length is not None and self.max_length < max(1, self.min_length):
             raise NmtError(f"max_length must be at least {max(1, self.min_length)}, got {self.max_length}; raise it or lower min_length")
         if not 0 <= self.coverage < float("inf"):
