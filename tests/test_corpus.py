@@ -1,79 +1,23 @@
 """Readers: every format gives the same pairs, every line keeps its place, nothing is shifted or dropped without a word."""
 
 import gzip
-import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import datasets
-import pyarrow
-import pyarrow.parquet
 import pytest
+from corpus_files import FORMATS, TEXTS, empty_folder, write, write_prefix
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nmt
-from nmt.data import records
 from nmt.data.corpus import Pair, fingerprint, read_lines, read_pairs, read_parallel
 from nmt.data.lines import decode_lines
 from nmt.errors import NmtError
 
-TEXTS = [("een hond", "a dog"), ("twee\u2028katten", "two\x85cats"), ("", "blank"), ('"aanhaling', "😀 {}"), ("vijf", "five")]
 LINES = st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n\r")), min_size=1, max_size=8)
-
-
-@pytest.fixture(autouse=True)
-def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-
-
-def write(name: str, lines: list[str]) -> None:
-    content = "".join(f"{line}\n" for line in lines).encode()
-    Path(name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
-
-
-def write_prefix(prefix: str, ending: str = "") -> None:
-    write(f"{prefix}.nl{ending}", [source for source, _ in TEXTS])
-    write(f"{prefix}.en{ending}", [target for _, target in TEXTS])
-
-
-def parquet(rows: list[dict[str, object]]) -> None:
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), "a.parquet", row_group_size=2)
-
-
-def write_files(rows: list[dict[str, object]]) -> None:
-    """A data set of two files, as a Hub data set has them."""
-    Path("files").mkdir()
-    for number, part in enumerate((rows[:2], rows[2:])):
-        write(f"files/train-{number}.jsonl", [json.dumps(row, ensure_ascii=False) for row in part])
-
-
-def nested() -> list[dict[str, object]]:
-    return [{"id": number, "translation": {"nl": source, "en": target}} for number, (source, target) in enumerate(TEXTS)]
-
-
-def flat() -> list[dict[str, object]]:
-    return [{"en": target, "nl": source, "score": 0.5} for source, target in TEXTS]
-
-
-FORMATS: dict[str, Callable[[], object]] = {
-    "plain": lambda: write_prefix("plain"),
-    "packed": lambda: write_prefix("packed", ".gz"),
-    "a.tsv": lambda: write("a.tsv", [f"{source}\t{target}" for source, target in TEXTS]),
-    "named.tsv.gz": lambda: write("named.tsv.gz", ["id\ten\tnl", *(f"1\t{target}\t{source}" for source, target in TEXTS)]),
-    "a.jsonl": lambda: write("a.jsonl", [json.dumps(row) for row in nested()]),
-    "flat.jsonl.gz": lambda: write("flat.jsonl.gz", [*(json.dumps(row, ensure_ascii=False) for row in flat()), ""]),
-    "a.parquet": lambda: parquet(nested()),
-    "./a.parquet": lambda: parquet(flat()),
-    "hf://saved": lambda: datasets.Dataset.from_list(nested()).save_to_disk("saved"),
-    "hf://splits#train": lambda: datasets.DatasetDict({"train": datasets.Dataset.from_list(flat())}).save_to_disk("splits"),
-    "hf://files": lambda: write_files(nested()),
-    "hf://files#train": lambda: write_files(flat()),
-}
+in_empty_folder = pytest.fixture(autouse=True)(empty_folder)
 
 
 @pytest.mark.parametrize("specification", FORMATS)
@@ -231,14 +175,6 @@ def test_a_malformed_record_is_refused(line: str, expected: str) -> None:
         list(read_pairs("a.jsonl", "nl", "en"))
 
 
-def test_a_data_set_without_the_languages_is_refused() -> None:
-    datasets.Dataset.from_dict({"nl": ["een"], "eng": ["one"]}).save_to_disk("saved")
-    parquet([{"nl": "een", "eng": "one"}])
-    for name in ("hf://saved", "a.parquet"):
-        with pytest.raises(NmtError, match=rf"^{name}: no column 'translation' and no columns 'nl' and 'en'; found 'nl', 'eng'"):
-            list(read_pairs(name, "nl", "en"))
-
-
 def test_null_is_a_blank_side() -> None:
     write("a.jsonl", ['{"nl": "een", "en": null}'])
     assert list(read_pairs("a.jsonl", "nl", "en")) == [Pair("een", "", "a.jsonl:1")]
@@ -248,59 +184,6 @@ def test_a_damaged_parquet_file_is_refused() -> None:
     write("a.parquet", ["not parquet"])
     with pytest.raises(NmtError, match=r"^a.parquet: not a parquet file of text \(.*\); is it damaged\?"):
         list(read_pairs("a.parquet", "nl", "en"))
-
-
-def test_a_slice_of_a_split_is_read_although_it_cannot_be_streamed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    Path("files").mkdir()
-    write("files/train.jsonl", [json.dumps(record) for record in flat()])
-    read = [pair[:2] for pair in read_pairs("hf://files#train[1:3]", "nl", "en")]
-    assert read == TEXTS[1:3]
-
-
-def test_a_data_set_without_the_split_is_refused() -> None:
-    FORMATS["hf://splits#train"]()
-    with pytest.raises(NmtError, match=r"^hf://splits#dev: no split 'dev'; known are train"):
-        list(read_pairs("hf://splits#dev", "nl", "en"))
-
-
-def test_a_data_set_that_cannot_be_loaded_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*arguments: object, split: str, streaming: bool) -> None:
-        assert (arguments, split, streaming) == (("owner/name", "de-en"), "dev", True)
-        raise ConnectionError("no route\nto host")
-
-    monkeypatch.setattr(datasets, "load_dataset", fail)
-    with pytest.raises(NmtError, match=r"^hf://owner/name:de-en: cannot load the data set \(no route\); check its name, split and access"):
-        list(read_pairs("hf://owner/name:de-en", "nl", "en", split="dev"))
-
-
-def test_a_data_set_that_is_streamed_leaves_no_copy() -> None:
-    FORMATS["hf://files"]()
-    assert len(list(read_pairs("hf://files", "nl", "en"))) == 5
-    assert {path.suffix for path in Path("cache").rglob("*")} <= {".lock"}
-
-
-def test_a_data_set_in_the_cache_is_read_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    FORMATS["hf://files"]()
-    datasets.load_dataset("files")
-    Path("cache/files").rename("cache/owner___files")  # as if it had been the Hub's owner/files
-    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    assert [(pair.source, pair.target) for pair in read_pairs("hf://owner/files", "nl", "en")] == TEXTS
-
-
-@pytest.mark.parametrize(("message", "reason"), [("connection lost\nat row 3", "connection lost"), ("", "ConnectionError")])
-def test_a_stream_that_breaks_off_is_refused_after_what_it_gave(monkeypatch: pytest.MonkeyPatch, message: str, reason: str) -> None:
-    def rows() -> Iterator[dict[str, object]]:
-        yield from flat()[:3]
-        raise ConnectionError(message)
-
-    monkeypatch.setattr(records, "ROWS", 1)
-    monkeypatch.setattr(datasets, "load_dataset", lambda *arguments, **rest: datasets.IterableDataset.from_generator(rows))
-    given = read_pairs("hf://owner/name", "nl", "en")
-    assert [next(given)[:2] for _ in range(3)] == TEXTS[:3]
-    with pytest.raises(NmtError, match=rf"^hf://owner/name: cannot be read to its end \({reason}\); run the same command again"):
-        next(given)
 
 
 def test_parallel_text_for_evaluation_keeps_every_line() -> None:
@@ -325,48 +208,3 @@ def test_a_fingerprint_is_that_of_the_text() -> None:
     write("a.en", ["other"])
     assert fingerprint("a", "nl", "en") != first
     assert fingerprint("hf://x", "nl", "en") != fingerprint("hf://y", "nl", "en")
-
-
-def card(**changes: str) -> None:
-    Path("corpus").mkdir(exist_ok=True)
-    keys = {"name": '"c"', "languages": '["nl", "en"]', "licence": '"x"', "origin": '"y"', "splits": '{train = ["a", "b"], dev = "a"}'}
-    Path("corpus/corpus.toml").write_text("".join(f"{key} = {value}\n" for key, value in (keys | changes).items() if value))
-
-
-def test_a_corpus_folder_names_the_files_of_its_splits() -> None:
-    card()
-    write_prefix("corpus/a")
-    write_prefix("corpus/b", ".gz")
-    assert [pair.target for pair in read_pairs("corpus", "nl", "en")] == [target for _, target in TEXTS] * 2
-    assert (
-        list(read_pairs("corpus", "nl", "en", split="dev"))
-        == list(read_pairs("corpus#dev", "nl", "en"))
-        == list(read_pairs("corpus/a", "nl", "en"))
-    )
-    assert fingerprint("corpus", "nl", "en") != fingerprint("corpus#dev", "nl", "en")
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({"name": "{"}, "corpus.toml: not TOML"),
-        ({"obtian": '"x"'}, "corpus.toml: unknown key 'obtian'; known are name, languages, licence, origin, obtain, splits"),
-        ({"name": ""}, "corpus.toml: name must be a str, got None"),
-        ({"languages": "[]"}, r"corpus.toml: languages must be a string or a list of strings, got \[\]"),
-        ({"splits": "{train = 3}"}, "corpus.toml: splits.train must be a string or a list of strings, got 3"),
-        ({"languages": '["fy", "en"]'}, "corpus.toml: no language 'nl'; c has fy, en"),
-        ({"splits": '{test = "a"}'}, "corpus.toml: no split 'train'; known are test"),
-        ({"obtain": '"ask them"'}, "a: this part of c is not here; ask them"),
-        ({}, "a: found neither corpus/a.nl nor corpus/a.nl.gz"),
-    ],
-)
-def test_a_wrong_card_is_refused(changes: dict[str, str], expected: str) -> None:
-    card(**changes)
-    with pytest.raises(NmtError, match=rf"^corpus/{expected}"):
-        list(read_pairs("corpus", "nl", "en"))
-
-
-def test_a_folder_without_a_card_is_refused() -> None:
-    Path("corpus").mkdir()
-    with pytest.raises(NmtError, match=r"^corpus: a folder without corpus.toml; give the prefix of its files, such as corpus/train"):
-        list(read_pairs("corpus", "nl", "en"))
