@@ -146,6 +146,17 @@ class SoftmaxArrays(Structure):
     )
 
 
+class RDropArrays(Structure):
+    """`RDrop` of r_drop.cpp."""
+
+    _fields_ = (
+        *((name, c_int64) for name in ("rows", "size", "threads")),
+        *((name, c_void_p) for name in ("first", "second", "targets", "loss", "cross_entropy")),
+        ("smoothing", c_float),
+        ("alpha", c_float),
+    )
+
+
 class LogitsArrays(Structure):
     """`Logits` of look.h."""
 
@@ -180,6 +191,7 @@ TRAINING: dict[str, tuple[Any, ...]] = {  # build.py may have to leave them out
     "nmt_recurrence_sums": (c_void_p, c_int64, c_int64, c_void_p),
     "nmt_dropout": (POINTER(DropoutArrays),),
     "nmt_softmax_gradient": (POINTER(SoftmaxArrays),),
+    "nmt_r_drop_gradient": (POINTER(RDropArrays),),
 }
 SIGNATURES = {
     **TRAINING,

@@ -51,6 +51,8 @@ inline __m256i narrowed(__m512 numbers) {
 inline __m512 load_bf16(const bf16* values) { return widened(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(values))); }
 inline void store_bf16(bf16* values, __m512 numbers) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(values), narrowed(numbers)); }
 
+inline bf16 bf16_of(float number) { return static_cast<bf16>(_mm256_extract_epi16(narrowed(_mm512_set1_ps(number)), 0)); }
+
 // Some of sixteen: the others read as 0, and are not written.
 inline __m512 load_bf16(const bf16* values, __mmask16 lanes) { return widened(_mm256_maskz_loadu_epi16(lanes, values)); }
 inline void store_bf16(bf16* values, __m512 numbers, __mmask16 lanes) { _mm256_mask_storeu_epi16(values, lanes, narrowed(numbers)); }

@@ -14,7 +14,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 LIBRARY = FOLDER / "kernels.so"
-BF16 = ("dropout.cpp", "recurrence.cpp", "softmax.cpp")  # for training; left out where the assembler, of before 2019, does not know them
+BF16 = ("dropout.cpp", "r_drop.cpp", "recurrence.cpp", "softmax.cpp")  # for training; left out where the assembler is of before 2019
 INSTRUCTIONS = ("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512vnni")
 # Without contraction: whether a product and a sum become one rounding must not depend on how many rows a loop was compiled for.
 FLAGS = ("-std=c++17", "-O3", "-ffp-contract=off", "-shared", "-fPIC", *(f"-m{name}" for name in INSTRUCTIONS))

@@ -63,7 +63,7 @@ def softmax_gradient(logits_NV: Tensor, targets_N: Tensor, smoothing: float) -> 
     The gradient is softmax - (1 - smoothing) [target] - smoothing / V; the last term, the constant, is left out. May write over the logits.
     """
     rows, size = logits_NV.shape
-    if logits_NV.dtype == torch.bfloat16 and logits_NV.device.type == "cpu" and why_not() is None:
+    if softmax_is_compiled(logits_NV):
         cross_entropy_N, log_sums_N = torch.empty(2, rows).unbind()
         arrays = (address(tensor) for tensor in (logits_NV, targets_N, cross_entropy_N, log_sums_N))
         functions().nmt_softmax_gradient(SoftmaxArrays(rows, size, max(1, min(torch.get_num_threads(), rows)), *arrays, smoothing))
@@ -74,6 +74,11 @@ def softmax_gradient(logits_NV: Tensor, targets_N: Tensor, smoothing: float) -> 
     log_sums_N = logits_NV.view(-1)[places_N].float() - log_chosen_N
     gradient_NV.view(-1)[places_N] += smoothing - 1
     return gradient_NV, -log_chosen_N, log_sums_N
+
+
+def softmax_is_compiled(logits: Tensor) -> bool:
+    """Whether compiled code makes the softmax of such logits."""
+    return logits.dtype == torch.bfloat16 and logits.device.type == "cpu" and why_not() is None
 
 
 def compute_dtype(rows: Tensor) -> torch.dtype:

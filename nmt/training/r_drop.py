@@ -5,9 +5,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nmt.training.objective import Loss, compute_dtype
+from nmt.native import RDropArrays, address, functions
+from nmt.training.objective import Loss, compute_dtype, softmax_is_compiled
 
 CHUNK_ROWS = 128  # some twenty fp32 arrays of this many rows are alive at once; measured fastest of 64 to 512 on a CPU core
+COMPILED_ROWS = 512  # the two arrays of compiled code are of 8 MB each for 8,000 pieces
 
 
 class _RDropLoss(torch.autograd.Function):
@@ -24,13 +26,14 @@ class _RDropLoss(torch.autograd.Function):
             gradients = [torch.empty_like(rows) for rows in halves]
             grad_weight = torch.zeros_like(weight, dtype=torch.float32)
             sums = torch.zeros(2, device=weight.device)  # loss, cross-entropy
-            for start in range(0, len(targets_N), CHUNK_ROWS):
-                chunk = slice(start, start + CHUNK_ROWS)
-                logits = [(rows[chunk] @ weight.t()).float() for rows in halves]
-                parts, grad_logits = _chunk_loss(logits[0], logits[1], targets_N[chunk], smoothing, alpha)
+            compiled = softmax_is_compiled(weight)
+            chunk_loss, rows_at_once = (_compiled_chunk_loss, COMPILED_ROWS) if compiled else (_chunk_loss, CHUNK_ROWS)
+            for start in range(0, len(targets_N), rows_at_once):
+                chunk = slice(start, start + rows_at_once)
+                first, second = (rows[chunk] @ weight.t() for rows in halves)
+                parts, grad_logits = chunk_loss(first, second, targets_N[chunk], smoothing, alpha)
                 sums += parts
                 for rows, gradient, grad in zip(halves, gradients, grad_logits, strict=True):
-                    grad = grad.to(dtype)
                     torch.mm(grad, weight, out=gradient[chunk])
                     grad_weight += grad.t() @ rows[chunk]
         ctx.save_for_backward(*gradients, grad_weight)
@@ -54,7 +57,7 @@ def _chunk_loss(
     With p = softmax(first), q = softmax(second) and d = log p - log q, the gradient of KL(p || q) by the first logits is
     p (d - KL(p || q)), that of KL(q || p) is p - q.
     """
-    log_p, log_q = torch.log_softmax(first_CV, dim=1), torch.log_softmax(second_CV, dim=1)
+    log_p, log_q = torch.log_softmax(first_CV.float(), dim=1), torch.log_softmax(second_CV.float(), dim=1)
     p, q, difference = log_p.exp(), log_q.exp(), log_p - log_q
     kl_pq, kl_qp = (p * difference).sum(1, keepdim=True), -(q * difference).sum(1, keepdim=True)
     places = targets_C[:, None]
@@ -64,7 +67,18 @@ def _chunk_loss(
     wanted = torch.full_like(p, smoothing / p.shape[1]).scatter_add_(1, places, torch.full_like(places, 1 - smoothing, dtype=p.dtype))
     grad_first = 0.5 * (p - wanted) + alpha / 4 * (p * (difference - kl_pq) + p - q)
     grad_second = 0.5 * (q - wanted) + alpha / 4 * (q * (-difference - kl_qp) + q - p)
-    return torch.stack([loss, chosen]), (grad_first, grad_second)
+    return torch.stack([loss, chosen]), (grad_first.to(first_CV.dtype), grad_second.to(first_CV.dtype))
+
+
+def _compiled_chunk_loss(
+    first_CV: Tensor, second_CV: Tensor, targets_C: Tensor, smoothing: float, alpha: float
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """The same of bf16 logits, the gradients in their place: nmt/native/r_drop.cpp."""
+    rows, size = first_CV.shape
+    parts_2C = torch.empty(2, rows)
+    arrays = map(address, (first_CV, second_CV, targets_C, *parts_2C))
+    functions().nmt_r_drop_gradient(RDropArrays(rows, size, max(1, min(torch.get_num_threads(), rows)), *arrays, smoothing, alpha))
+    return parts_2C.sum(1), (first_CV, second_CV)
 
 
 def r_drop_loss(rows_NE: Tensor, weight_VE: Tensor, targets_N: Tensor, smoothing: float, alpha: float) -> Loss:
