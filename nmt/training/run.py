@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from nmt.config import Recipe
-from nmt.data.corpus import read_parallel
 from nmt.inference.translator import choose_device
 from nmt.model.seq2seq import Seq2Seq
 from nmt.training.ahead import fed_ahead
@@ -19,6 +18,7 @@ from nmt.training.average import make_average
 from nmt.training.checkpoint import Checkpoint, checkpoint_name, newest, point, prune
 from nmt.training.clipping import layer_norms
 from nmt.training.clock import Clock
+from nmt.training.dev_set import keep_dev, read_dev
 from nmt.training.divergence import is_diverged, last_good, refuse_divergence, remove_after
 from nmt.training.events import Ended, Event, Note, Report, Started, Validated
 from nmt.training.feed import PlacedBatches, updates_in_epoch
@@ -50,8 +50,8 @@ def train(recipe: Recipe, run: Path, stop: Callable[[], bool] = lambda: False, f
     Raises:
         NmtError: whatever is wrong with recipe, data, folder or disk.
     """
-    device, data = choose_device(recipe.training.device), recipe.data
-    dev = read_parallel(data.dev, data.source, data.target, "dev")  # before the long steps: a wrong name is told at once
+    device = choose_device(recipe.training.device)
+    dev = read_dev(recipe.data, run)  # before the long steps: a wrong name is told at once
     with ExitStack() as stack:
         processes = stack.enter_context(joined(device))
         materials = None
@@ -62,6 +62,7 @@ def train(recipe: Recipe, run: Path, stop: Callable[[], bool] = lambda: False, f
                     materials = made
                 else:
                     yield Note(made)
+            keep_dev(recipe.data, run, dev)
         processes.share(None, device)  # the others wait for the folder
         if materials is None:
             materials = open_materials(run)
