@@ -13,7 +13,7 @@ constexpr int64_t BYTES = 64;  // of eight numbers
 // Mirrors DropoutArrays in nmt/native/__init__.py.
 struct Dropout {
     int64_t rows, width;    // of `joined`
-    int64_t offset, size;   // where this part begins there, and how wide it is: multiples of 64, or the last part's size
+    int64_t offset, size;   // where this part begins there, and how wide it is: multiples of 64, as the width is
     int64_t threshold;      // bytes below it are dropped
     int64_t seed;
     int64_t single;         // whether the part is in fp32, else in bfloat16
@@ -33,25 +33,19 @@ inline __mmask64 kept(const Dropout& d, int64_t block) {
     return _mm512_cmpge_epu8_mask(x, _mm512_set1_epi8(static_cast<char>(d.threshold)));
 }
 
-inline __m512 load(const float* values, __mmask16 lanes) { return _mm512_maskz_loadu_ps(lanes, values); }
-inline __m512 load(const bf16* values, __mmask16 lanes) { return load_bf16(values, lanes); }
-inline void store(float* values, __m512 numbers, __mmask16 lanes) { _mm512_mask_storeu_ps(values, lanes, numbers); }
-inline void store(bf16* values, __m512 numbers, __mmask16 lanes) { store_bf16(values, numbers, lanes); }
+inline __m512 load(const float* values) { return _mm512_loadu_ps(values); }
+inline __m512 load(const bf16* values) { return load_bf16(values); }
+inline void store(float* values, __m512 numbers) { _mm512_storeu_ps(values, numbers); }
+inline void store(bf16* values, __m512 numbers) { store_bf16(values, numbers); }
 
 template <typename From, typename To>
 inline void copy_kept(const Dropout& d, int64_t row, const From* from, To* to) {
     const __m512 scale = _mm512_set1_ps(256.0f / static_cast<float>(256 - d.threshold));
-    const int64_t first = row * ((d.width + BYTES - 1) / BYTES) + d.offset / BYTES;
     for (int64_t start = 0; start < d.size; start += BYTES) {
-        const __mmask64 mask = kept(d, first + start / BYTES);
+        const __mmask64 mask = kept(d, (row * d.width + d.offset + start) / BYTES);
         UNROLL
-        for (int64_t k = 0; k < BYTES; k += LANES) {
-            const int64_t left = d.size - start - k;
-            if (left <= 0) break;
-            const __mmask16 there = left < LANES ? (1u << left) - 1 : 0xFFFF;
-            const __m512 numbers = load(from + start + k, there);
-            store(to + start + k, _mm512_maskz_mul_ps(static_cast<__mmask16>(mask >> k), numbers, scale), there);
-        }
+        for (int64_t k = 0; k < BYTES; k += LANES)
+            store(to + start + k, _mm512_maskz_mul_ps(static_cast<__mmask16>(mask >> k), load(from + start + k), scale));
     }
 }
 
