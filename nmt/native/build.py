@@ -9,7 +9,9 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
@@ -17,7 +19,7 @@ LIBRARY = FOLDER / "kernels.so"
 BF16 = ("dropout.cpp", "r_drop.cpp", "recurrence.cpp", "softmax.cpp")  # for training; left out where the assembler is of before 2019
 INSTRUCTIONS = ("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512vnni")
 # Without contraction: whether a product and a sum become one rounding must not depend on how many rows a loop was compiled for.
-FLAGS = ("-std=c++17", "-O3", "-ffp-contract=off", "-shared", "-fPIC", *(f"-m{name}" for name in INSTRUCTIONS))
+FLAGS = ("-std=c++17", "-O3", "-ffp-contract=off", "-fPIC", *(f"-m{name}" for name in INSTRUCTIONS))
 
 
 def sources_mark() -> int:
@@ -33,16 +35,27 @@ def build(output: Path = LIBRARY) -> str | None:
     compiler = shlex.split(os.environ.get("CXX", "c++"))
     if shutil.which(compiler[0]) is None:
         return f"no C++ compiler {compiler[0]!r}; install one, or name it in CXX"
-    partial = output.with_suffix(".partial")
-    command = [*compiler, *FLAGS, f"-DNMT_SOURCES={sources_mark()}u", "-o", str(partial)]
-    sources = sorted(FOLDER.glob("*.cpp"))
-    for chosen in (sources, [source for source in sources if source.name not in BF16]):
-        result = subprocess.run([*command, *map(str, chosen)], capture_output=True, text=True, errors="replace")
-        if not result.returncode:
+    command = [*compiler, *FLAGS, f"-DNMT_SOURCES={sources_mark()}u"]
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
+        objects = {source: f"{folder}/{source.stem}.o" for source in sorted(FOLDER.glob("*.cpp"))}
+        compiled = pool.map(lambda item: _run([*command, "-c", str(item[0]), "-o", item[1]]), objects.items())
+        failed = {source: why_not for source, why_not in zip(objects, compiled, strict=True) if why_not}
+        if any(source.name not in BF16 for source in failed):
+            return next(iter(failed.values()))
+        whole = [name for source, name in objects.items() if not failed or source.name not in BF16]
+        partial = output.with_suffix(".partial")
+        why_not = _run([*command, "-shared", *whole, "-o", str(partial)])
+        if why_not is None:
             os.replace(partial, output)
-            return None
-    partial.unlink(missing_ok=True)
-    return f"{compiler[0]} failed: {result.stderr.strip()[:1000]}"
+        else:
+            partial.unlink(missing_ok=True)
+        return why_not
+
+
+def _run(command: list[str]) -> str | None:
+    """What a compiler says where it fails."""
+    result = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    return f"{command[0]} failed: {result.stderr.strip()[:1000]}" if result.returncode else None
 
 
 if __name__ == "__main__":
