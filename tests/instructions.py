@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from nmt import native
+from nmt.model.compiled import why_not
 
-AVAILABLE = torch.cpu._is_avx512_bf16_supported() and not isinstance(native.library(), str)
+AVAILABLE = why_not() is None
 needs_instructions = pytest.mark.skipif(not AVAILABLE, reason="no AVX512-BF16 instructions or no compiled library")
 
 

@@ -96,7 +96,12 @@ def test_source_batches_come_longest_first_and_fit(lengths: list[int], budget: i
     for batch in batches:
         assert len(batch) == 1 or len(batch) * (array[batch].max() + 1) <= budget
     for batch in batches[:-1]:
-        assert (len(batch) + 1) * (array[batch].max() + 1) > budget
+        is_full = (len(batch) + 1) * (array[batch].max() + 1) > budget
+        assert is_full or (len(batch) >= 4 * ROWS and len(batch) % ROWS == 0)
+
+
+def test_batches_of_many_rows_leave_some_out_for_whole_tiles() -> None:
+    assert [len(batch) for batch in source_batches(np.zeros(80, int), 39)] == [32, 32, 16]  # 39 rows would fit
 
 
 def test_a_pair_longer_than_the_budget_is_alone() -> None:

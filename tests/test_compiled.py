@@ -14,7 +14,7 @@ from nmt.model import compiled
 from nmt.model.cells import STEPS, Recurrence
 from nmt.model.seq2seq import Seq2Seq
 from nmt.training import precision
-from nmt.training.events import Started
+from nmt.training.events import Note, Started
 from nmt.training.gradient import batch_loss
 from nmt.training.precision import described
 from nmt.training.run import train
@@ -168,6 +168,17 @@ def test_a_run_says_whether_its_recurrence_is_compiled(monkeypatch):
     assert "no AVX512-BF16" in described("bf16", cpu, 512)
     monkeypatch.setattr(precision, "why_not", lambda hidden_size: None)
     assert described("bf16", cpu, 512) == "cpu in bf16, the recurrence compiled"
+
+
+@needs_instructions
+def test_a_run_that_goes_on_without_the_library_says_so(tmp_path, tiny_recipe, monkeypatch):
+    recipe = with_training(tiny_recipe, precision="bf16")
+    list(train(recipe, tmp_path / "run", stop_after(4)))
+    monkeypatch.setattr(compiled, "library", lambda: "it was not built")
+    notes = [event.text for event in train(recipe, tmp_path / "run", stop_after(4)) if isinstance(event, Note)]
+    assert "begun with compiled code, going on without it: the result is not that of an undisturbed run to the bit" in notes
+    notes = [event.text for event in train(recipe, tmp_path / "run") if isinstance(event, Note)]
+    assert not any("compiled" in note for note in notes)
 
 
 @needs_instructions

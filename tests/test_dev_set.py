@@ -41,6 +41,15 @@ def test_the_copy_is_read_in_place_of_the_data_set(tmp_path, monkeypatch):
     assert read == [("hf://owner/name#validation", "nl", "en", "dev")]
 
 
+def test_a_copy_that_is_there_is_not_written_again(tmp_path):
+    keep_dev(data(), tmp_path, DEV)
+    written = (tmp_path / COPY).stat()
+    keep_dev(data(), tmp_path, DEV)
+    assert (tmp_path / COPY).stat() == written
+    keep_dev(data(), tmp_path, (["a"], ["b"]))
+    assert read_dev(data(), tmp_path) == (["a"], ["b"])
+
+
 def test_an_empty_dev_set_is_kept_too(tmp_path, monkeypatch):
     read = reads(monkeypatch)
     keep_dev(data(), tmp_path, ([], []))
@@ -61,7 +70,9 @@ def test_text_files_are_not_copied(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("damage", [lambda text: text[:-20], lambda text: text.rpartition("\n")[0], lambda text: "", lambda text: "3"])
+@pytest.mark.parametrize(
+    "damage", [lambda text: text[:-20], lambda text: text.replace("one", "two"), lambda text: "", lambda text: "3\n[]"]
+)
 def test_a_damaged_copy_is_refused(tmp_path, damage):
     keep_dev(data(), tmp_path, DEV)
     path = tmp_path / COPY

@@ -105,3 +105,10 @@ def test_parts_lie_side_by_side():
     found = layer(x, y)
     torch.manual_seed(1)
     assert torch.equal(found, layer(torch.cat([x, y], dim=1)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_under_autocast_other_numbers_are_not_taken_for_those_of_compiled_code(dtype):
+    with in_bf16():
+        outputs = Dropout(0.5)(torch.ones(8, 64, dtype=dtype))
+    assert set(outputs.unique().tolist()) == {0.0, 2.0}

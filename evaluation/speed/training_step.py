@@ -34,8 +34,8 @@ WARM_UP = 5  # updates
 PROFILED = 20  # updates
 
 # What the names of a part's operators begin with. The recurrence's products of all positions are among the matrix products where it is
-# compiled, and among its steps where torch makes it. The softmax is nearly all of it the output layer's, whose gradient is made without
-# autograd.
+# compiled, and among its steps where torch makes it. The output layer's loss with its softmax counts as products: its gradient is made
+# without autograd, and where the softmax is compiled it is no operator of its own.
 PARTS = {
     "steps of the recurrence": (
         "_Recurrence",

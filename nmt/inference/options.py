@@ -6,7 +6,7 @@ from typing import Self
 from nmt.config import MAX_LENGTH_ALPHA
 from nmt.errors import NmtError
 
-MAX_PIECES = 100_000  # that a length may be set to: the search keeps a number for each
+MAX_PIECES = 100_000  # that min_length may be: the search keeps a number for each
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,23 +4,25 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from nmt.native import CELLS, LANES, PANEL, RecurrenceArrays, address, functions, library
 
 
-def is_compiled(inputs: Tensor, hidden_size: int) -> bool:
-    """Whether the compiled recurrence does for these inputs, under autocast, what torch would."""
+def is_compiled(inputs: Tensor, width: int) -> bool:
+    """Whether compiled code does for these inputs, under autocast, what torch would; `width` is that of what it makes."""
     return (
         inputs.device.type == "cpu"
+        and inputs.dtype in (torch.float32, torch.bfloat16)
         and torch.is_autocast_enabled("cpu")
         and torch.get_autocast_dtype("cpu") == torch.bfloat16
-        and why_not(hidden_size) is None
+        and why_not(width) is None
     )
 
 
-def why_not(hidden_size: int = PANEL) -> str | None:
-    """What keeps layers of so many units, by default of any, from the compiled recurrence on this machine; None: nothing does."""
-    if hidden_size % PANEL:
+def why_not(width: int = PANEL) -> str | None:
+    """What keeps layers of so many units, by default of any, from compiled training on this machine; None: nothing does."""
+    if width % PANEL:
         return f"the units of a layer are no multiple of {PANEL}"
     if not torch.cpu._is_avx512_bf16_supported():
         return "this processor has no AVX512-BF16 instructions"
@@ -89,6 +91,7 @@ class _Recurrence(torch.autograd.Function):
         return hidden_BTH
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         if ctx.spent:
             raise RuntimeError("the compiled recurrence has overwritten its gates with their gradients; run the network forward again")

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from nmt.model.compiled import is_compiled
 from nmt.native import DropoutArrays, address, functions
@@ -51,6 +52,7 @@ class _Dropout(torch.autograd.Function):
         return joined
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         joined = gradients[0].contiguous()
         parts = [joined.new_empty(*joined.shape[:-1], width, dtype=dtype) for width, dtype in zip(ctx.widths, ctx.dtypes, strict=True)]

@@ -17,6 +17,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 LIBRARY = FOLDER / "kernels.so"
 BF16 = ("dropout.cpp", "r_drop.cpp", "recurrence.cpp", "softmax.cpp")  # for training; left out where the assembler is of before 2019
+COMPILERS = 4  # at the same time, of some 300 MB each
 INSTRUCTIONS = ("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512vnni")
 # Without contraction: whether a product and a sum become one rounding must not depend on how many rows a loop was compiled for.
 FLAGS = ("-std=c++17", "-O3", "-ffp-contract=off", "-fPIC", *(f"-m{name}" for name in INSTRUCTIONS))
@@ -36,7 +37,7 @@ def build(output: Path = LIBRARY) -> str | None:
     if shutil.which(compiler[0]) is None:
         return f"no C++ compiler {compiler[0]!r}; install one, or name it in CXX"
     command = [*compiler, *FLAGS, f"-DNMT_SOURCES={sources_mark()}u"]
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(COMPILERS) as pool:
         objects = {source: f"{folder}/{source.stem}.o" for source in sorted(FOLDER.glob("*.cpp"))}
         compiled = pool.map(lambda item: _run([*command, "-c", str(item[0]), "-o", item[1]]), objects.items())
         failed = {source: why_not for source, why_not in zip(objects, compiled, strict=True) if why_not}

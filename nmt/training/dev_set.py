@@ -1,6 +1,7 @@
 """The dev set of a run. A Hub data set's is kept in the run folder: no network is needed to go on, and nobody changes it meanwhile."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 from nmt.config import DataConfig
@@ -20,30 +21,29 @@ def read_dev(data: DataConfig, run: Path) -> Parallel:
         NmtError: the corpus cannot be read, or the copy is damaged.
     """
     path = run / COPY
-    if not data.dev.startswith(HUB) or not path.exists():
-        return read_parallel(data.dev, data.source, data.target, "dev")
-    try:
-        head, *pairs = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")]
-        if head == {**_head(data), "pairs": len(pairs)}:
+    if data.dev.startswith(HUB) and path.exists():
+        head, _, body = path.read_text(encoding="utf-8", errors="replace").partition("\n")
+        if head == _head(data, body):
+            pairs = [json.loads(line) for line in body.split("\n")] if body else []
             return [source for source, _ in pairs], [target for _, target in pairs]
-        is_whole = isinstance(head, dict) and head.get("pairs") == len(pairs)
-    except (ValueError, TypeError):
-        is_whole = False
-    if not is_whole:
-        raise NmtError(f"{path}: damaged; delete it, then the dev set is read from {data.dev} again")
-    return read_parallel(data.dev, data.source, data.target, "dev")  # the folder was begun with another one
+        if sha256(body.encode()).hexdigest() not in head:
+            raise NmtError(f"{path}: damaged; delete it, then the dev set is read from {data.dev} again")
+    return read_parallel(data.dev, data.source, data.target, "dev")  # there is no copy, or it is another data set's
 
 
 def keep_dev(data: DataConfig, run: Path, dev: Parallel) -> None:
-    """Copies the dev set of a Hub data set into the run folder.
+    """Copies the dev set of a Hub data set into the run folder, if it is not there.
 
     Raises:
         NmtError: it cannot be written.
     """
-    if data.dev.startswith(HUB):
-        lines = [{**_head(data), "pairs": len(dev[0])}, *zip(*dev, strict=True)]
-        write_atomically(run / COPY, "\n".join(json.dumps(line, ensure_ascii=False) for line in lines))
+    if not data.dev.startswith(HUB):
+        return
+    path, body = run / COPY, "\n".join(json.dumps(pair, ensure_ascii=False) for pair in zip(*dev, strict=True))
+    text = f"{_head(data, body)}\n{body}"
+    if not path.exists() or path.read_bytes() != text.encode():
+        write_atomically(path, text)
 
 
-def _head(data: DataConfig) -> dict[str, str]:
-    return {"dev": data.dev, "source": data.source, "target": data.target}
+def _head(data: DataConfig, body: str) -> str:
+    return json.dumps({"dev": data.dev, "source": data.source, "target": data.target, "sha256": sha256(body.encode()).hexdigest()})

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from nmt.model.compiled import why_not
 from nmt.native import SoftmaxArrays, address, functions
@@ -51,6 +52,7 @@ class _OutputLoss(torch.autograd.Function):
         return smoothed, cross_entropy
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         grad_rows, grad_weight = ctx.saved_tensors
         scale = gradients[0]
@@ -61,6 +63,7 @@ def softmax_gradient(logits_NV: Tensor, targets_N: Tensor, smoothing: float) -> 
     """(gradient by the logits but for its constant part, cross-entropies [N], logarithms of the softmax's denominators [N]).
 
     The gradient is softmax - (1 - smoothing) [target] - smoothing / V; the last term, the constant, is left out. May write over the logits.
+    Targets are int64, one after the other in memory, and below V: compiled code believes them.
     """
     rows, size = logits_NV.shape
     if softmax_is_compiled(logits_NV):

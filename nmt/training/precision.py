@@ -27,6 +27,11 @@ def choose_precision(wish: str, device: torch.device) -> str:
     return "bf16" if _seconds(torch.float32) > SPEEDUP * _seconds(torch.bfloat16) else "fp32"
 
 
+def is_compiled(precision: str, device: torch.device) -> bool:
+    """Whether compiled code takes part in training; other code draws other random numbers and rounds elsewhere."""
+    return device.type == "cpu" and precision == "bf16" and why_not() is None
+
+
 def autocast(device: torch.device, precision: str) -> Callable[[], torch.autocast]:
     """Makes the context in which the network runs."""
     return lambda: torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

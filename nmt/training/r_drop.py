@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from nmt.native import RDropArrays, address, functions
 from nmt.training.objective import Loss, compute_dtype, softmax_is_compiled
@@ -43,6 +44,7 @@ class _RDropLoss(torch.autograd.Function):
         return sums[0].clone(), cross_entropy
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         first, second, grad_weight = ctx.saved_tensors
         scale, (rows_dtype, weight_dtype) = gradients[0], ctx.dtypes

@@ -25,7 +25,7 @@ from nmt.training.feed import PlacedBatches, updates_in_epoch
 from nmt.training.folder import Materials, Metrics, locked, open_materials, prepare
 from nmt.training.initial import start_from
 from nmt.training.loop import Learner, Update, make_optimizer, train_updates
-from nmt.training.precision import autocast, choose_precision, described
+from nmt.training.precision import autocast, choose_precision, described, is_compiled
 from nmt.training.processes import Processes, joined
 from nmt.training.schedule import learning_rate
 from nmt.training.skips import refuse_endless_skips, skip_line
@@ -168,6 +168,7 @@ class _Run:
         name = self.processes.share(name, self.device)
         if name is None:
             self.state.precision = self.processes.share(choose_precision(self.config.precision, self.device), self.device)
+            self.state.compiled = is_compiled(self.state.precision, self.device)
             if self.config.start_from:
                 start_from(self.model, self.average, self.recipe)
                 yield Note(f"starting from the weights of {self.config.start_from}")
@@ -179,6 +180,11 @@ class _Run:
             if checkpoint.exists() and self.processes.is_first:  # a kill may have come between writing a checkpoint and pointing to it
                 point(self.run, link, checkpoint)
         yield Note(f"continuing after update {self.state.update:,}")
+        compiled = is_compiled(self.state.precision, self.device)
+        if compiled != self.state.compiled:
+            before, now = ("with", "without") if self.state.compiled else ("without", "with")
+            yield Note(f"begun {before} compiled code, going on {now} it: the result is not that of an undisturbed run to the bit")
+            self.state.compiled = compiled
 
     def _roll_back(self) -> Iterator[Note]:
         """Back to the last checkpoint before a divergence, with half the learning rate; once in a run."""

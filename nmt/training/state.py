@@ -50,6 +50,7 @@ class TrainingState:
     best_update: int = 0
     stale: int = 0  # validations since the best one
     precision: str = "fp32"  # chosen once for the whole run
+    compiled: bool = False  # whether compiled code took part
     rate_factor: float = 1.0  # on the schedule's learning rate: halved at a plateau and after a divergence
     loss_mean: float | None = None  # running mean of the cross-entropy, nats a target piece
     loss_lowest: float | None = None  # that this mean has been at
