@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nmt.native import CELLS, LANES, PANEL, RecurrenceArrays, address, functions, library
+from nmt.native import CELLS, LANES, PANEL, RecurrenceArrays, address, functions, library, threads_for
 
 
 def is_compiled(inputs: Tensor, width: int) -> bool:
@@ -82,7 +82,7 @@ class _Recurrence(torch.autograd.Function):
                 "first_hidden": hidden_BH.bfloat16().contiguous(),
                 "first_states": states_BH.float().contiguous(),
             }
-            sizes = _Sizes(CELLS[cell], B, T, H, reverse, max(1, min(torch.get_num_threads(), B)))
+            sizes = _Sizes(CELLS[cell], B, T, H, reverse, threads_for(B))
             panels = _panels(weight_GH, 3 * LANES if cell == "gru" else PANEL, backwards=False)
             _call("nmt_recurrence_forward", sizes, arrays, weights=panels, bias=_biases(cell, H, bias_input_G, bias_hidden_G))
         ctx.save_for_backward(inputs_NI, weight_GI, weight_GH, *arrays.values())

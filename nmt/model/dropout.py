@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from nmt.model.compiled import is_compiled
-from nmt.native import DropoutArrays, address, functions
+from nmt.native import DropoutArrays, address, functions, threads_for
 
 
 class Dropout(nn.Module):
@@ -63,7 +63,7 @@ class _Dropout(torch.autograd.Function):
 def _call(ctx: Any, joined: Tensor, parts: list[Tensor], backwards: bool) -> None:
     width = joined.shape[-1]
     rows = joined.numel() // width
-    threads = max(1, min(torch.get_num_threads(), rows // 256))  # each worth starting
+    threads = threads_for(rows // 256)  # each worth starting
     for part, offset in zip(parts, accumulate(ctx.widths, initial=0), strict=False):
         sizes = rows, width, offset, part.shape[-1], ctx.threshold, ctx.seed, part.dtype == torch.float32, backwards, threads
         functions().nmt_dropout(DropoutArrays(*sizes, address(part), address(joined)))

@@ -233,6 +233,11 @@ def functions() -> ctypes.CDLL:
     return found
 
 
+def threads_for(parts: int) -> int:
+    """Threads for work that can be cut into so many parts: torch's number where that is less."""
+    return max(1, min(torch.get_num_threads(), parts))
+
+
 def address(tensor: Tensor | None) -> int | None:
     """Where a tensor's numbers begin; it has to be contiguous and to outlive the call."""
     return None if tensor is None else tensor.data_ptr()

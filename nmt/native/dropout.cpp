@@ -50,8 +50,8 @@ inline void copy_kept(const Dropout& d, int64_t row, const From* from, To* to) {
 }
 
 template <typename Part>
-void rows(const Dropout& d, int64_t thread) {
-    for (int64_t row = thread * d.rows / d.threads; row < (thread + 1) * d.rows / d.threads; ++row) {
+void rows(const Dropout& d, int64_t first, int64_t end) {
+    for (int64_t row = first; row < end; ++row) {
         Part* part = static_cast<Part*>(d.part) + row * d.size;
         bf16* joined = d.joined + row * d.width + d.offset;
         if (d.backwards) copy_kept(d, row, joined, part);
@@ -68,7 +68,7 @@ extern "C" {
 
 // joined = part m / (1 - p) with P(m = 0) = p = threshold / 256, or part = joined m / (1 - p) with the same m.
 void nmt_dropout(const Dropout* d) {
-    in_threads(d->threads, [d](int64_t thread) { d->single ? rows<float>(*d, thread) : rows<bf16>(*d, thread); });
+    in_stretches(d->threads, d->rows, [d](int64_t first, int64_t end) { d->single ? rows<float>(*d, first, end) : rows<bf16>(*d, first, end); });
 }
 
 }  // extern "C"

@@ -71,10 +71,9 @@ using namespace nmt;
 extern "C" {
 
 void nmt_r_drop_gradient(const RDrop* r) {
-    in_threads(r->threads, [r](int64_t thread) {
+    in_stretches(r->threads, r->rows, [r](int64_t first, int64_t end) {
         std::vector<float> powers(2 * (r->size + LANES));
-        for (int64_t number = thread * r->rows / r->threads; number < (thread + 1) * r->rows / r->threads; ++number)
-            row(*r, number, powers.data(), powers.data() + r->size + LANES);
+        for (int64_t number = first; number < end; ++number) row(*r, number, powers.data(), powers.data() + r->size + LANES);
     });
 }
 

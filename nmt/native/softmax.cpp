@@ -37,9 +37,9 @@ using namespace nmt;
 extern "C" {
 
 void nmt_softmax_gradient(const Softmax* s) {
-    in_threads(s->threads, [s](int64_t thread) {
+    in_stretches(s->threads, s->rows, [s](int64_t first, int64_t end) {
         std::vector<float> powers(s->size + LANES);
-        for (int64_t number = thread * s->rows / s->threads; number < (thread + 1) * s->rows / s->threads; ++number) row(*s, number, powers.data());
+        for (int64_t number = first; number < end; ++number) row(*s, number, powers.data());
     });
 }
 

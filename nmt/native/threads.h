@@ -22,4 +22,10 @@ void in_threads(int64_t threads, Work&& work) {
     for (std::thread& other : others) other.join();
 }
 
+// Calls work(first, end) for stretches of rows that together are all of them, each in a thread of its own.
+template <typename Work>
+void in_stretches(int64_t threads, int64_t rows, Work&& work) {
+    in_threads(threads, [&](int64_t thread) { work(thread * rows / threads, (thread + 1) * rows / threads); });
+}
+
 }  // namespace nmt

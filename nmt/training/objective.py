@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nmt.model.compiled import why_not
-from nmt.native import SoftmaxArrays, address, functions
+from nmt.native import SoftmaxArrays, address, functions, threads_for
 
 CHUNK_ROWS = 1024  # the logits of 1,024 rows and 8,000 pieces are 16 MB in bf16; measured fastest of 512 to 2048 on a CPU core
 
@@ -69,7 +69,7 @@ def softmax_gradient(logits_NV: Tensor, targets_N: Tensor, smoothing: float) -> 
     if softmax_is_compiled(logits_NV):
         cross_entropy_N, log_sums_N = torch.empty(2, rows).unbind()
         arrays = (address(tensor) for tensor in (logits_NV, targets_N, cross_entropy_N, log_sums_N))
-        functions().nmt_softmax_gradient(SoftmaxArrays(rows, size, max(1, min(torch.get_num_threads(), rows)), *arrays, smoothing))
+        functions().nmt_softmax_gradient(SoftmaxArrays(rows, size, threads_for(rows), *arrays, smoothing))
         return logits_NV, cross_entropy_N, log_sums_N
     gradient_NV = torch.softmax(logits_NV, dim=1)
     places_N = torch.arange(rows, device=logits_NV.device) * size + targets_N  # of the references among all elements

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nmt.native import RDropArrays, address, functions
+from nmt.native import RDropArrays, address, functions, threads_for
 from nmt.training.objective import Loss, compute_dtype, softmax_is_compiled
 
 CHUNK_ROWS = 128  # some twenty fp32 arrays of this many rows are alive at once; measured fastest of 64 to 512 on a CPU core
@@ -79,7 +79,7 @@ def _compiled_chunk_loss(
     rows, size = first_CV.shape
     parts_2C = torch.empty(2, rows)
     arrays = map(address, (first_CV, second_CV, targets_C, *parts_2C))
-    functions().nmt_r_drop_gradient(RDropArrays(rows, size, max(1, min(torch.get_num_threads(), rows)), *arrays, smoothing, alpha))
+    functions().nmt_r_drop_gradient(RDropArrays(rows, size, threads_for(rows), *arrays, smoothing, alpha))
     return parts_2C.sum(1), (first_CV, second_CV)
 
 
