@@ -58,7 +58,7 @@ def reference_linear(weight_OI, inputs_NI):
 
 
 @needs_library
-@pytest.mark.parametrize("rows", range(1, 15))
+@pytest.mark.parametrize("rows", [*range(1, 15), 16, 17, 35])
 def test_a_product_is_the_exact_product_of_rounded_numbers(rows):
     torch.manual_seed(rows)
     weight_OI, bias_O, inputs_NI = torch.randn(96, 128), torch.randn(96), torch.randn(rows, 128)
@@ -68,10 +68,20 @@ def test_a_product_is_the_exact_product_of_rounded_numbers(rows):
 
 
 @needs_library
+def test_many_rows_in_tiles_are_what_each_is_by_itself():
+    torch.manual_seed(1)
+    matrix, inputs_NI = PackedMatrix.of(torch.randn(192, 320), torch.randn(192)), torch.randn(50, 320)
+    alone = torch.cat([linear(matrix, inputs_NI[n : n + 1]) for n in range(50)])  # one row never takes a tile
+    for rows in (2, 3, 15, 16, 18, 19, 50):
+        assert torch.equal(linear(matrix, inputs_NI[:rows]), alone[:rows])
+
+
+@needs_library
 def test_the_largest_sums_do_not_overflow():
     ones_OI = torch.ones(64, 4096)
+    torch.testing.assert_close(linear(PackedMatrix.of(ones_OI), torch.ones(20, 4096)), torch.full((20, 64), 4096.0))
+    torch.testing.assert_close(linear(PackedMatrix.of(-ones_OI), torch.ones(20, 4096)), torch.full((20, 64), -4096.0))
     torch.testing.assert_close(linear(PackedMatrix.of(ones_OI), torch.ones(2, 4096)), torch.full((2, 64), 4096.0))
-    torch.testing.assert_close(linear(PackedMatrix.of(-ones_OI), torch.ones(2, 4096)), torch.full((2, 64), -4096.0))
 
 
 @needs_library

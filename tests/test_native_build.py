@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from nmt import native
+from nmt.inference.compiled.engine import linear
+from nmt.inference.compiled.packing import PackedMatrix
 from nmt.model.compiled import why_not
 from nmt.native import build
 
@@ -52,6 +54,22 @@ def test_an_old_assembler_builds_everything_but_what_training_needs(tmp_path, mo
     assert not any(hasattr(library, name) for name in native.TRAINING)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
     assert "use a newer one" in why_not(64)
+
+
+@needs_library
+def test_a_compiler_that_knows_no_tiles_builds_an_engine_that_computes_the_same(tmp_path, monkeypatch, look_anew):
+    torch.manual_seed(1)
+    matrix, inputs_NI = PackedMatrix.of(torch.randn(64, 128)), torch.randn(20, 128)
+    expected_NO = linear(matrix, inputs_NI)
+    old = tmp_path / "old-compiler"
+    old.write_text('#!/bin/sh\nfor argument; do case $argument in -mamx*) exit 1;; esac; done\nexec c++ "$@"\n')
+    old.chmod(0o755)
+    monkeypatch.setenv("CXX", str(old))
+    monkeypatch.setattr(native, "LIBRARY", tmp_path / "kernels.so")
+    assert build.build(tmp_path / "kernels.so") is None
+    native.library.cache_clear()
+    assert native.library().nmt_step
+    assert torch.equal(linear(matrix, inputs_NI), expected_NO)
 
 
 def test_other_processors_are_not_built_for(tmp_path, monkeypatch):

@@ -20,6 +20,7 @@ BF16 = ("dropout.cpp", "r_drop.cpp", "recurrence.cpp", "softmax.cpp")  # for tra
 COMPILERS = 4  # at the same time, of some 300 MB each
 INSTRUCTIONS = ("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512vnni")
 # Without contraction: whether a product and a sum become one rounding must not depend on how many rows a loop was compiled for.
+TILES = ("-mamx-tile", "-mamx-int8")  # for tiles.cpp, which does without where the compiler is of before 2021
 FLAGS = ("-std=c++17", "-O3", "-ffp-contract=off", "-fPIC", *(f"-m{name}" for name in INSTRUCTIONS))
 
 
@@ -37,9 +38,14 @@ def build(output: Path = LIBRARY) -> str | None:
     if shutil.which(compiler[0]) is None:
         return f"no C++ compiler {compiler[0]!r}; install one, or name it in CXX"
     command = [*compiler, *FLAGS, f"-DNMT_SOURCES={sources_mark()}u"]
+
+    def compile_one(source: Path, to: str) -> str | None:
+        plain = [*command, "-c", str(source), "-o", to]
+        return (_run([*plain, *TILES]) and _run(plain)) if source.name == "tiles.cpp" else _run(plain)
+
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(COMPILERS) as pool:
         objects = {source: f"{folder}/{source.stem}.o" for source in sorted(FOLDER.glob("*.cpp"))}
-        compiled = pool.map(lambda item: _run([*command, "-c", str(item[0]), "-o", item[1]]), objects.items())
+        compiled = pool.map(compile_one, *zip(*objects.items(), strict=True))
         failed = {source: why_not for source, why_not in zip(objects, compiled, strict=True) if why_not}
         if any(source.name not in BF16 for source in failed):
             return next(iter(failed.values()))

@@ -115,6 +115,8 @@ void write_logits(const Matrix& output, const Memory& memory, const Step& step, 
     };
     const __m512 never = _mm512_set1_ps(-INFINITY);
     std::vector<int64_t> rows;
+    std::vector<uint8_t> copies;
+    const Tiles tiles(step.rows > FEW_ROWS);
     for (int64_t panel = 0; panel < panels; ++panel) {
         rows.clear();
         for (int64_t row = 0; row < step.rows; ++row) {
@@ -124,7 +126,7 @@ void write_logits(const Matrix& output, const Memory& memory, const Step& step, 
                 for (int c = 0; c < REGISTERS; ++c) _mm512_storeu_ps(step.logits + row * output.columns + panel * PANEL + c * LANES, never);
             }
         }
-        multiply_rows(output, panel, inputs, rows.data(), rows.size(), [&](int64_t, int64_t row, const __m512(&products)[REGISTERS]) {
+        multiply_rows(output, panel, inputs, rows.data(), rows.size(), tiles, copies, [&](int64_t, int64_t row, const __m512(&products)[REGISTERS]) {
             float* logits = step.logits + row * output.columns + panel * PANEL;
             const uint64_t bits = allowed(panel, row);
             UNROLL

@@ -1,10 +1,12 @@
-// Products of 8-bit weights and 8-bit vectors, summed in 32 bits: exact, whatever the order and whoever shares the batch. AVX512-VNNI.
+// Products of 8-bit weights and 8-bit vectors, summed in 32 bits: exact, whatever the order and whoever shares the batch. AVX512-VNNI, and
+// AMX tiles where there are enough rows for one.
 #pragma once
 
 #include <algorithm>
 #include <numeric>
 #include <vector>
 
+#include "tiles.h"
 #include "vector.h"
 
 namespace nmt {
@@ -12,6 +14,7 @@ namespace nmt {
 constexpr int PANEL = 64;      // columns of a panel: four registers of sums
 constexpr int REGISTERS = PANEL / LANES;
 constexpr int MAX_ROWS = 6;    // of a block: 6 x 4 sums, 4 weights and 1 input fill the 32 registers
+constexpr int FEW_ROWS = 2;    // so many and fewer are multiplied sooner in registers than in a tile
 
 // Weights in panels of 64 columns, quadruples of inputs by quadruples; mirrors MatrixArrays in nmt/native/__init__.py.
 struct Matrix {
@@ -31,7 +34,8 @@ struct Inputs {
 
     void resize(int64_t rows, int64_t size) {
         width = size;
-        if (static_cast<int64_t>(bytes.size()) < rows * size) bytes.resize(rows * size);
+        const int64_t room = (rows + TILE_ROWS) * size;  // a tile may begin at any row and reads sixteen
+        if (static_cast<int64_t>(bytes.size()) < room) bytes.resize(room);
         if (static_cast<int64_t>(scales.size()) < rows) scales.resize(rows);
     }
     // All rows of `size` floats, each quantised by itself.
@@ -46,6 +50,11 @@ struct Inputs {
 // Adds sixteen sums of four products, unsigned by signed. In assembly because GCC 12 copies the sums about when it is left to it.
 inline void add_products(__m512i& sums, __m512i inputs, __m512i weights) {
     asm("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(inputs), "v"(weights));
+}
+
+// What a register's sums stand for.
+inline __m512 unscaled(__m512i sums, const Matrix& matrix, int64_t panel, int c, float scale) {
+    return _mm512_mul_ps(_mm512_cvtepi32_ps(sums), _mm512_mul_ps(_mm512_loadu_ps(matrix.scales + panel * PANEL + c * LANES), _mm512_set1_ps(scale)));
 }
 
 // The products of ROWS rows and one panel, as floats without bias: result[row][register].
@@ -72,13 +81,9 @@ inline void multiply_panel(const Matrix& matrix, int64_t panel, const Inputs& in
         }
     }
     UNROLL
-    for (int c = 0; c < REGISTERS; ++c) {
-        const int64_t column = panel * PANEL + c * LANES;
-        const __m512 scale = _mm512_loadu_ps(matrix.scales + column);
+    for (int c = 0; c < REGISTERS; ++c)
         UNROLL
-        for (int r = 0; r < ROWS; ++r)
-            result[r][c] = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[r][c]), _mm512_mul_ps(scale, _mm512_set1_ps(inputs.scales[rows[r]])));
-    }
+        for (int r = 0; r < ROWS; ++r) result[r][c] = unscaled(sums[r][c], matrix, panel, c, inputs.scales[rows[r]]);
 }
 
 template <int ROWS, typename Use>
@@ -89,9 +94,41 @@ inline void multiply_block(const Matrix& matrix, int64_t panel, const Inputs& in
     for (int r = 0; r < ROWS; ++r) use(panel, rows[r], products[r]);
 }
 
-// Calls use(panel, row, products) for these rows of one panel, a block of them at a time.
+// Where sixteen rows lie one after the other, of which these are the first: where they are, or copied together.
+inline const uint8_t* side_by_side(const Inputs& inputs, const int64_t* rows, int64_t count, std::vector<uint8_t>& copies) {
+    if (rows[count - 1] - rows[0] == count - 1) return inputs.row(rows[0]);
+    copies.resize(TILE_ROWS * inputs.width);
+    for (int64_t r = 0; r < count; ++r) std::copy_n(inputs.row(rows[r]), inputs.width, copies.data() + r * inputs.width);
+    return copies.data();
+}
+
+// At most sixteen rows in a tile.
 template <typename Use>
-inline void multiply_rows(const Matrix& matrix, int64_t panel, const Inputs& inputs, const int64_t* rows, int64_t count, Use&& use) {
+inline void multiply_in_tile(const Matrix& matrix, int64_t panel, const Inputs& inputs, const int64_t* rows, int64_t count,
+                             std::vector<uint8_t>& copies, Use&& use) {
+    alignas(64) int32_t sums[TILE_ROWS][PANEL];
+    multiply_tile(matrix.weights + panel * matrix.inputs * PANEL, matrix.inputs, side_by_side(inputs, rows, count, copies), inputs.width, sums[0]);
+    __m512i starts[REGISTERS];
+    UNROLL
+    for (int c = 0; c < REGISTERS; ++c) starts[c] = _mm512_loadu_si512(matrix.starts + panel * PANEL + c * LANES);
+    for (int64_t r = 0; r < count; ++r) {
+        __m512 products[REGISTERS];
+        UNROLL
+        for (int c = 0; c < REGISTERS; ++c)
+            products[c] = unscaled(_mm512_add_epi32(_mm512_load_si512(sums[r] + c * LANES), starts[c]), matrix, panel, c, inputs.scales[rows[r]]);
+        use(panel, rows[r], products);
+    }
+}
+
+// Calls use(panel, row, products) for these rows of one panel, a block of them at a time. `rows` ascend.
+template <typename Use>
+inline void multiply_rows(const Matrix& matrix, int64_t panel, const Inputs& inputs, const int64_t* rows, int64_t count, const Tiles& tiles,
+                          std::vector<uint8_t>& copies, Use&& use) {
+    while (tiles.usable() && count > FEW_ROWS) {
+        const int64_t block = std::min<int64_t>(count, TILE_ROWS);
+        multiply_in_tile(matrix, panel, inputs, rows, block, copies, use);
+        count -= block, rows += block;
+    }
     for (; count >= MAX_ROWS; count -= MAX_ROWS, rows += MAX_ROWS) multiply_block<MAX_ROWS>(matrix, panel, inputs, rows, use);
     switch (count) {
         case 1: multiply_block<1>(matrix, panel, inputs, rows, use); break;
@@ -107,7 +144,9 @@ template <typename Use>
 inline void multiply(const Matrix& matrix, const Inputs& inputs, int64_t count, Use&& use) {
     std::vector<int64_t> rows(count);
     std::iota(rows.begin(), rows.end(), 0);
-    for (int64_t panel = 0; panel < matrix.columns / PANEL; ++panel) multiply_rows(matrix, panel, inputs, rows.data(), count, use);
+    const Tiles tiles(count > FEW_ROWS);
+    std::vector<uint8_t> copies;
+    for (int64_t panel = 0; panel < matrix.columns / PANEL; ++panel) multiply_rows(matrix, panel, inputs, rows.data(), count, tiles, copies, use);
 }
 
 // outputs [rows][columns] = inputs W' + b.
