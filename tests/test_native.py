@@ -9,8 +9,9 @@ from nmt.config import ModelConfig
 from nmt.data.batches import padded
 from nmt.data.subwords import BOS, EOS, PAD, UNK
 from nmt.inference import shortlist as shortlist_module
+from nmt.inference.compiled.candidates import SHARED, NativeShortlist
 from nmt.inference.compiled.choice import NATIVE
-from nmt.inference.compiled.engine import NativeEngine, grouped, linear, put_column, select_columns, why_not
+from nmt.inference.compiled.engine import NativeEngine, linear, put_column, select_columns, why_not
 from nmt.inference.compiled.packing import PackedMatrix
 from nmt.inference.engine import Engine, in_pieces
 from nmt.inference.packing import Kernels
@@ -115,17 +116,32 @@ def shortlist(monkeypatch):
     return Shortlist(torch.randint(4, V, (V, 9)), torch.arange(V).flip(0))
 
 
+def logits_of_pieces(logits_NC, candidates_NC):
+    """[N, V]: what each row says of each piece; -inf for those that are no candidates."""
+    found_NV = torch.full((len(logits_NC), V), -torch.inf)
+    for found_V, logits_C, candidates_C in zip(found_NV, logits_NC, candidates_NC, strict=True):
+        found_V[candidates_C[logits_C > -torch.inf]] = logits_C[logits_C > -torch.inf]
+    return found_NV
+
+
 @needs_library
 def test_with_a_shortlist_the_logits_are_nearly_those_of_torchs_engine(shortlist):
     model = network()
-    expected, found = (steps_of(engine) for engine in (Engine(model, Kernels(precision="fp32"), shortlist), NativeEngine(model, shortlist)))
-    spread = float(expected[0][expected[0] > -torch.inf].std())
-    for expected_NC, found_NC in zip(expected, found, strict=True):
-        assert torch.equal(expected_NC == -torch.inf, found_NC == -torch.inf)
-        allowed_NC = expected_NC > -torch.inf
-        assert 0 < float((expected_NC - found_NC)[allowed_NC].std()) < 0.05 * spread
-        torch.testing.assert_close(expected_NC[:, PAD], found_NC[:, PAD], atol=0.05, rtol=0.01)  # what is left out
-        assert not allowed_NC.all()
+    ours, torchs = NativeEngine(model, shortlist), Engine(model, Kernels(precision="fp32"), shortlist)
+    with torch.inference_mode():
+        state, expected_state = (engine.encode(*padded(SOURCES, suffix=(EOS,))) for engine in (ours, torchs))
+        own_BC, all_BC = state.candidates, expected_state.candidates.expand(len(SOURCES), -1)
+        assert own_BC.shape[1] < all_BC.shape[1]
+        for column in (BOS, 3, 7, 12):  # pieces that differ from sentence to sentence, from the fifth on
+            columns_N = torch.stack([(all_C == own_C[column]).nonzero()[0, 0] for own_C, all_C in zip(own_BC, all_BC, strict=True)])
+            found_NC, state = ours.step(torch.full((len(SOURCES),), column), state)
+            expected_NC, expected_state = torchs.step(columns_N, expected_state)
+            found_NV, expected_NV = logits_of_pieces(found_NC, own_BC), logits_of_pieces(expected_NC, all_BC)
+            assert torch.equal(expected_NV == -torch.inf, found_NV == -torch.inf)
+            own_NV = expected_NV > -torch.inf
+            own_NV[:, PAD] = False
+            assert 0 < float((expected_NV - found_NV)[own_NV].std()) < 0.05 * float(expected_NV[own_NV].std())
+            torch.testing.assert_close(expected_NV[:, PAD], found_NV[:, PAD], atol=0.05, rtol=0.01)  # what is left out
 
 
 @needs_library
@@ -157,7 +173,7 @@ def hypotheses(engine, batch, beam):
         state = engine.encode(*padded(batch, suffix=(EOS,)))
         settings = {"beam": beam, "length_alpha": 1.0, "bos": BOS, "eos": EOS, "forbidden": (PAD, UNK, BOS), "chooser": engine.chooser}
         found = beam_search(engine.step, state, max_lengths=[len(source) + 10 for source in batch], **settings)
-    return [best[0] for best in in_pieces(found, state.candidates_C)]
+    return [best[0] for best in in_pieces(found, state.candidates)]
 
 
 def random_sources():
@@ -195,20 +211,34 @@ def test_the_order_of_columns_changes_no_normaliser():
 
 
 @needs_library
-def test_grouped_candidates_are_the_same_for_each_sentence():
-    allowed_BC = torch.rand(30, 128) < 0.05
-    allowed_BC[:, :4] = True  # PAD, UNK, BOS, EOS
-    allowed_BC[:, -1] = False
-    candidates_C = torch.arange(100, 228)
-    found_C, found_BC = grouped(candidates_C, allowed_BC)
-    assert found_C[:4].tolist() == [100, 101, 102, 103]
-    assert sorted(found_C.tolist()) == candidates_C.tolist()
-    for before, after in zip(allowed_BC, found_BC, strict=True):
-        assert sorted(found_C[after].tolist()) == candidates_C[before].tolist()
-    users_C = found_BC.sum(0)
-    owners = found_BC.int().argmax(0)[(users_C > 0) & (users_C <= 3)]  # of pieces of few sentences: the first one that may use each
-    assert (owners.diff() >= 0).all()
-    assert (users_C[-int((users_C == 0).sum()) :] == 0).all()
+@pytest.mark.parametrize("sentences", [1, 3, 37])
+def test_the_candidates_are_those_of_the_shortlist(sentences, shortlist):
+    spelling = Shortlist(shortlist.best_VX, shortlist.frequent_V, source_bytes=[20, 30], target_bytes=[50, 60, 199])
+    source_BS = padded(random_sources()[:sentences], suffix=(EOS,))[0]
+    found, (expected_C, allowed_BC) = NativeShortlist(spelling).candidates(source_BS), spelling.candidates(source_BS)
+    outputs = found.outputs_O.tolist()
+    used = [piece for number, piece in enumerate(outputs) if number < 4 or piece != PAD]
+    assert used[:4] == [PAD, UNK, BOS, EOS]
+    assert sorted(used) == expected_C[: len(used)].tolist()
+    assert len(outputs) % 64 == 0
+    assert len(outputs) - len(used) < 64
+    bits_BO = np.unpackbits(found.allowed.numpy().view(np.uint8), axis=1, bitorder="little").astype(bool)
+    for own_C, bits_O, count, allowed_C in zip(found.own_BC.tolist(), bits_BO, found.counts_B.tolist(), allowed_BC, strict=True):
+        assert own_C[:count] == [outputs[number] for number in bits_O.nonzero()[0]]
+        assert sorted(own_C[:count]) == expected_C[allowed_C].tolist()
+        assert set(own_C[count:]) <= {PAD}
+
+
+@needs_library
+def test_candidates_of_few_sentences_lie_side_by_side(shortlist):
+    found = NativeShortlist(shortlist).candidates(padded(random_sources(), suffix=(EOS,))[0])
+    bits_BO = np.unpackbits(found.allowed.numpy().view(np.uint8), axis=1, bitorder="little").astype(bool)
+    users_O = bits_BO.sum(0)
+    shared = int((users_O > SHARED * len(bits_BO)).sum())
+    assert (users_O[:shared] > SHARED * len(bits_BO)).all()
+    rest_BO = bits_BO[:, shared:][:, users_O[shared:] > 0]
+    assert rest_BO.shape[1] > 1
+    assert (np.diff(rest_BO.argmax(0)) >= 0).all()  # the first sentence that may use each
 
 
 @needs_library

@@ -102,4 +102,7 @@ def test_a_shortlist_of_all_pieces_finds_the_same(kernels):
 def test_columns_become_pieces():
     hypothesis = [[Hypothesis((4, 5), -1.0, -0.5)]]
     assert in_pieces(hypothesis, None) is hypothesis
-    assert in_pieces(hypothesis, torch.tensor([PAD, UNK, BOS, EOS, 17, 40])) == [[Hypothesis((17, 40), -1.0, -0.5)]]
+    candidates_C = torch.tensor([PAD, UNK, BOS, EOS, 17, 40])
+    assert in_pieces(hypothesis, candidates_C) == [[Hypothesis((17, 40), -1.0, -0.5)]]
+    of_each_BC = torch.stack([candidates_C, torch.tensor([PAD, UNK, BOS, EOS, 8, 9])])
+    assert in_pieces(hypothesis * 2, of_each_BC) == [[Hypothesis((17, 40), -1.0, -0.5)], [Hypothesis((8, 9), -1.0, -0.5)]]

@@ -22,7 +22,7 @@ class EngineState(NamedTuple):
     memory: PackedMemory
     decoder: PackedDecoderState
     heads: int
-    candidates_C: Tensor | None  # the pieces that the columns of the logits stand for; None: all
+    candidates: Tensor | None  # [C], the pieces that the columns of the logits stand for; None: all
     output: PackedLinear | ShortOutput
 
     def select(self, rows_N: Tensor, sentences_B: Tensor | None) -> Self:
@@ -38,7 +38,7 @@ class Engine:
     """Seq2Seq.encode and Seq2Seq.step, faster. Its methods change nothing and may be called from several threads.
 
     With a shortlist the logits have one column for each candidate of the batch, in rising order of the pieces, so that PAD, UNK, BOS and
-    EOS keep their numbers; `state.candidates_C` turns what a search found back into pieces. The candidates of other sentences are -inf:
+    EOS keep their numbers; `state.candidates` turns what a search found back into pieces. The candidates of other sentences are -inf:
     what is found for a sentence does not depend on its neighbours in the batch.
     """
 
@@ -70,15 +70,19 @@ class Engine:
 
     def step(self, pieces_N: Tensor, state: EngineState) -> tuple[Tensor, EngineState]:
         """One target position: the logits of the next piece and the next state."""
-        if state.candidates_C is not None:
-            pieces_N = state.candidates_C.index_select(0, pieces_N)
+        if state.candidates is not None:
+            pieces_N = state.candidates.index_select(0, pieces_N)
         vectors_NE, decoder = self.decoder.step(pieces_N, state.memory, state.decoder)
         return state.output(vectors_NE), state._replace(decoder=decoder)
 
 
-def in_pieces(found: list[list[Hypothesis]], candidates_C: Tensor | None) -> list[list[Hypothesis]]:
-    """What a search over the columns of a shortlist found, in pieces."""
-    if candidates_C is None:
+def in_pieces(found: list[list[Hypothesis]], candidates: Tensor | None) -> list[list[Hypothesis]]:
+    """What a search over the columns of a shortlist found, in pieces. `candidates`: of all sentences [C], or of each [B, C]."""
+    if candidates is None:
         return found
-    names = candidates_C.tolist()
-    return [[each._replace(pieces=tuple(names[column] for column in each.pieces)) for each in hypotheses] for hypotheses in found]
+    names = candidates.numpy()
+    own = names if candidates.dim() == 2 else [names] * len(found)
+    return [
+        [each._replace(pieces=tuple(pieces[list(each.pieces)].tolist())) for each in hypotheses]
+        for pieces, hypotheses in zip(own, found, strict=True)
+    ]

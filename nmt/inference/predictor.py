@@ -53,7 +53,7 @@ class Predictor:
             if self.engine is not None:
                 step: Step[Any] = self.engine.step
                 state = self.engine.encode(source_BS, lengths_B, shortlisted=not settings.prefixes)
-                return in_pieces(search(step, state, settings, chooser=self.engine.chooser), state.candidates_C)
+                return in_pieces(search(step, state, settings, chooser=self.engine.chooser), state.candidates)
             with self.autocast():
                 return search(self.model.step, self.model.encode(source_BS, lengths_B), settings)
 

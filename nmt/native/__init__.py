@@ -38,6 +38,7 @@ class CellArrays(Structure):
 
     _fields_ = (
         ("gates", MatrixArrays),
+        ("bias", c_void_p),
         ("peepholes", c_void_p),
         ("cell", c_int64),
         ("units", c_int64),
@@ -77,6 +78,7 @@ class MemoryArrays(Structure):
         ("values", c_void_p),
         ("offsets", c_void_p),
         ("candidates", c_void_p),
+        ("width", c_int64),
         ("allowed", c_void_p),
         ("others", c_void_p),
         ("half_variance", c_float),
@@ -157,6 +159,26 @@ class RDropArrays(Structure):
     )
 
 
+class ShortlistArrays(Structure):
+    """`Shortlist` of candidates.cpp."""
+
+    _fields_ = (
+        *((name, c_int64) for name in ("pieces", "best_count")),
+        *((name, c_void_p) for name in ("best", "is_byte", "always", "bytes")),
+        ("shared", c_float),
+    )
+
+
+class CandidatesArrays(Structure):
+    """`Candidates` of candidates.cpp."""
+
+    _fields_ = (
+        *((name, c_int64) for name in ("sentences", "length")),
+        *((name, c_void_p) for name in ("source", "outputs", "counts", "allowed", "own")),
+        *((name, c_int64) for name in ("columns", "width", "padding")),
+    )
+
+
 class LogitsArrays(Structure):
     """`Logits` of look.h."""
 
@@ -198,6 +220,7 @@ SIGNATURES = {
     "nmt_linear": (POINTER(MatrixArrays), c_void_p, c_int64, c_void_p),
     "nmt_encode": (POINTER(EncoderArrays), c_int64, c_void_p, c_void_p, c_void_p, c_void_p),
     "nmt_step": (POINTER(DecoderArrays), POINTER(MatrixArrays), POINTER(MemoryArrays), POINTER(StepArrays)),
+    "nmt_candidates": (POINTER(ShortlistArrays), POINTER(CandidatesArrays)),
     "nmt_select_columns": (POINTER(MatrixArrays), c_void_p, c_int64, c_void_p, c_void_p, c_void_p, c_void_p),
     "nmt_best_pieces": (POINTER(LogitsArrays), c_void_p, c_void_p, c_void_p),
     "nmt_advance": (POINTER(LogitsArrays), POINTER(AdvanceArrays)),

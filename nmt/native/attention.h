@@ -1,4 +1,4 @@
-// Multiplicative attention of the rows of one sentence, the memory in half precision. F16C and AVX-512.
+// Multiplicative attention of the rows of one sentence, the memory in half precision. AVX-512.
 #pragma once
 
 #include <vector>
@@ -8,10 +8,6 @@
 namespace nmt {
 
 constexpr int MAX_QUERIES = 4;  // rows that read the memory together
-
-inline __m512 load_half(const uint16_t* values) {
-    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(values)));
-}
 
 // The memory of one sentence; keys hold the scale of the energies.
 struct SentenceMemory {

@@ -11,6 +11,7 @@ namespace nmt {
 // Mirrors CellArrays in nmt/native/__init__.py.
 struct CellWeights {
     Matrix gates;
+    const uint16_t* bias;    // [columns], half precision
     const float* peepholes;  // [3][units]: in, forget, out; only of a PEEPHOLE cell
     int64_t cell;
     int64_t units;
@@ -18,12 +19,12 @@ struct CellWeights {
 
 // Where each row of a step reads and writes: vectors of `units` floats.
 struct Rows {
-    std::vector<const float*> table;  // [4 * units] or [units], in the matrix's order: what is added to the product; bias included
+    std::vector<const uint16_t*> added;  // [4 * units] or [units], half precision, in the matrix's order: to the product; bias included
     std::vector<const float*> hidden_before, cell_before;
     std::vector<float*> hidden, cell;
 
     void resize(int64_t rows) {
-        table.resize(rows), hidden_before.resize(rows), cell_before.resize(rows), hidden.resize(rows), cell.resize(rows);
+        added.resize(rows), hidden_before.resize(rows), cell_before.resize(rows), hidden.resize(rows), cell.resize(rows);
     }
 };
 
@@ -51,9 +52,11 @@ inline void step_gru(int64_t unit, const __m512 (&gates)[REGISTERS], const Rows&
 // One step of `count` rows whose recurrent (and other) inputs are given in bytes.
 inline void step_cell(const CellWeights& weights, const Inputs& inputs, int64_t count, const Rows& rows) {
     multiply(weights.gates, inputs, count, [&](int64_t panel, int64_t row, __m512(&gates)[REGISTERS]) {
-        const float* added = rows.table[row] + panel * PANEL;
+        const uint16_t* added = rows.added[row] + panel * PANEL;
+        _mm_prefetch(added + PANEL, _MM_HINT_T0);  // for the next panel: rows lie too far apart for the processor to see it coming
+        _mm_prefetch(added + PANEL + PANEL / 2, _MM_HINT_T0);
         UNROLL
-        for (int c = 0; c < REGISTERS; ++c) gates[c] = _mm512_add_ps(gates[c], _mm512_loadu_ps(added + c * LANES));
+        for (int c = 0; c < REGISTERS; ++c) gates[c] = _mm512_add_ps(gates[c], load_half(added + c * LANES));
         if (weights.cell == GRU) {
             step_gru(panel * LANES, gates, rows, row);
         } else if (weights.cell == TANH) {

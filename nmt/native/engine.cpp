@@ -9,7 +9,7 @@ struct Encoder {
     int64_t layers;
     int64_t hidden;              // both directions together
     const CellWeights* cells;    // [layers][2]: forwards, backwards
-    const float* const* tables;  // [2]: of the first layer, the part of the gates that a piece makes; bias included
+    const uint16_t* const* tables;  // [2]: of the first layer, the part of the gates that a piece makes, half precision; bias included
     const Matrix* inputs;        // [layers - 1][2]: of the other layers
 };
 
@@ -18,7 +18,7 @@ struct Decoder {
     int64_t layers;
     int64_t hidden;
     int64_t heads;
-    const float* table;        // of the first layer, the part of the gates that a piece makes; bias included
+    const uint16_t* table;     // of the first layer, the part of the gates that a piece makes, half precision; bias included
     const CellWeights* cells;  // [layers]
     const Matrix* combine;     // [state; context] -> the vector before the output layer
 };
@@ -28,9 +28,10 @@ struct Memory {
     const uint16_t* keys;     // [positions][hidden], half precision
     const uint16_t* values;   // [positions][hidden]
     const int64_t* offsets;   // [sentences + 1]: the positions of each sentence
-    const int64_t* candidates;  // [columns]: the pieces that the columns of the logits stand for; null: all pieces
-    const uint64_t* allowed;    // [sentences][columns / 64] bits: the columns that a sentence may use; null: all
-    const float* others;        // [sentences]: the logarithm of how many pieces a sentence may not use; null: there are none
+    const int64_t* candidates;  // [sentences][width]: the pieces that the columns of a sentence's logits stand for; null: all pieces
+    int64_t width;              // of the logits, a multiple of 64: as much as any sentence needs
+    const uint64_t* allowed;    // [sentences][columns / 64] bits: the columns of the output layer that are a sentence's candidates; null: all
+    const float* others;        // [sentences]: the logarithm of how many pieces are no candidates of a sentence; null: there are none
     float half_variance;        // of the rows of the output layer
 };
 
@@ -44,12 +45,14 @@ struct Step {
     const int64_t* sentence;   // [sentences]: which sentence of the memory
     const float* before;       // [layers][parts][rows_before][hidden]
     float* after;              // [layers][parts][rows][hidden]
-    float* logits;             // [rows][columns]
+    float* logits;             // [rows][width]
 };
 
 namespace {
 
-int64_t piece(const Memory& memory, int64_t column) { return memory.candidates ? memory.candidates[column] : column; }
+int64_t piece(const Memory& memory, int64_t sentence, int64_t column) {
+    return memory.candidates ? memory.candidates[sentence * memory.width + column] : column;
+}
 
 bool has_cell(const CellWeights& weights) { return weights.cell == LSTM || weights.cell == PEEPHOLE; }
 
@@ -59,7 +62,7 @@ void add(float* values, const float* others, int64_t size) {
 }
 
 // One direction of one layer. Sentences come longest first, so that the ones still being read are always the first: padding does not exist.
-void read_direction(const CellWeights& weights, int64_t sentences, const int64_t* order, const int64_t* offsets, const float* table,
+void read_direction(const CellWeights& weights, int64_t sentences, const int64_t* order, const int64_t* offsets, const uint16_t* table,
                     const int64_t* entries, bool backwards, float* states, int64_t stride) {
     const int64_t units = weights.units;
     std::vector<float> cells(sentences * units, 0.0f), zeros(units, 0.0f);
@@ -77,7 +80,7 @@ void read_direction(const CellWeights& weights, int64_t sentences, const int64_t
             const float* hidden = time ? states + before[row] * stride : zeros.data();
             before[row] = position;
             inputs.scales[row] = quantise<1>({{hidden, static_cast<int>(units)}}, inputs.row(row));
-            rows.table[row] = table + (entries ? entries[position] : position) * weights.gates.columns;
+            rows.added[row] = table + (entries ? entries[position] : position) * weights.gates.columns;
             rows.hidden_before[row] = hidden;
             rows.hidden[row] = states + position * stride;
             rows.cell_before[row] = rows.cell[row] = cells.data() + row * units;
@@ -87,7 +90,7 @@ void read_direction(const CellWeights& weights, int64_t sentences, const int64_t
 }
 
 // The gates of a layer that reads another one's states, for all positions at once.
-void project(const Matrix& matrix, const float* states, int64_t positions, int64_t size, std::vector<float>& gates) {
+void project(const Matrix& matrix, const float* states, int64_t positions, int64_t size, std::vector<uint16_t>& gates) {
     Inputs inputs;
     inputs.fill(states, positions, size);
     gates.resize(positions * matrix.columns);
@@ -107,47 +110,44 @@ void attend(const Decoder& decoder, const Memory& memory, const Step& step, cons
     }
 }
 
-// The logits of a step. Columns that a sentence may not use become -inf; a panel of which it may use none is not computed for it.
+// The logits of a step: each row gets those of its sentence's candidates, one after the other, then -inf. A panel of the output layer is
+// computed for the rows that have candidates in it.
 void write_logits(const Matrix& output, const Memory& memory, const Step& step, const Inputs& inputs) {
     const int64_t beam = step.rows / step.sentences, panels = output.columns / PANEL;
     auto allowed = [&](int64_t panel, int64_t row) {
         return memory.allowed ? memory.allowed[step.sentence[row / beam] * panels + panel] : ~uint64_t{0};
     };
-    const __m512 never = _mm512_set1_ps(-INFINITY);
+    std::vector<float*> next(step.rows);  // where each row's next logits go
+    for (int64_t row = 0; row < step.rows; ++row) next[row] = step.logits + row * memory.width;
     std::vector<int64_t> rows;
     std::vector<uint8_t> copies;
     const Tiles tiles(step.rows > FEW_ROWS);
     for (int64_t panel = 0; panel < panels; ++panel) {
         rows.clear();
-        for (int64_t row = 0; row < step.rows; ++row) {
-            if (allowed(panel, row)) {
-                rows.push_back(row);
-            } else {
-                for (int c = 0; c < REGISTERS; ++c) _mm512_storeu_ps(step.logits + row * output.columns + panel * PANEL + c * LANES, never);
-            }
-        }
+        for (int64_t row = 0; row < step.rows; ++row)
+            if (allowed(panel, row)) rows.push_back(row);
         multiply_rows(output, panel, inputs, rows.data(), rows.size(), tiles, copies, [&](int64_t, int64_t row, const __m512(&products)[REGISTERS]) {
-            float* logits = step.logits + row * output.columns + panel * PANEL;
             const uint64_t bits = allowed(panel, row);
             UNROLL
             for (int c = 0; c < REGISTERS; ++c) {
-                const __m512 logit = _mm512_add_ps(products[c], _mm512_loadu_ps(output.bias + panel * PANEL + c * LANES));
-                _mm512_storeu_ps(logits + c * LANES, _mm512_mask_mov_ps(never, static_cast<__mmask16>(bits >> (16 * c)), logit));
+                const __m512 logits = _mm512_add_ps(products[c], _mm512_loadu_ps(output.bias + panel * PANEL + c * LANES));
+                next[row] = store_some(next[row], logits, static_cast<uint16_t>(bits >> (LANES * c)));
             }
         });
     }
+    for (int64_t row = 0; row < step.rows; ++row) std::fill(next[row], step.logits + (row + 1) * memory.width, -INFINITY);
 }
 
-// The first column, PAD's, stands for the pieces that a sentence may not use: what nmt/inference/short_output.py adds to their mean.
-void count_others(const Memory& memory, const Step& step, const float* vectors, int64_t width, int64_t columns) {
+// The first column, PAD's, stands for the pieces that are no candidates: what nmt/inference/short_output.py adds to their mean.
+void count_others(const Memory& memory, const Step& step, const float* vectors, int64_t size) {
     const int64_t beam = step.rows / step.sentences;
     for (int64_t row = 0; row < step.rows; ++row) {
         __m512 squares = _mm512_setzero_ps();
-        for (int64_t i = 0; i < width; i += LANES) {
-            const __m512 values = _mm512_loadu_ps(vectors + row * width + i);
+        for (int64_t i = 0; i < size; i += LANES) {
+            const __m512 values = _mm512_loadu_ps(vectors + row * size + i);
             squares = _mm512_fmadd_ps(values, values, squares);
         }
-        step.logits[row * columns] += memory.others[step.sentence[row / beam]] + memory.half_variance * _mm512_reduce_add_ps(squares);
+        step.logits[row * memory.width] += memory.others[step.sentence[row / beam]] + memory.half_variance * _mm512_reduce_add_ps(squares);
     }
 }
 
@@ -168,7 +168,8 @@ void nmt_linear(const Matrix* matrix, const float* inputs, int64_t rows, float* 
 // states [positions][hidden] of the pieces of several sentences, one after the other without padding; `order` names them longest first.
 void nmt_encode(const Encoder* encoder, int64_t sentences, const int64_t* order, const int64_t* offsets, const int64_t* pieces, float* states) {
     const int64_t H = encoder->hidden, half = H / 2, positions = offsets[sentences];
-    std::vector<float> gates, below;
+    std::vector<uint16_t> gates;
+    std::vector<float> below;
     for (int64_t layer = 0; layer < encoder->layers; ++layer) {
         if (layer) below.assign(states, states + positions * H);
         for (int64_t direction = 0; direction < 2; ++direction) {
@@ -182,7 +183,7 @@ void nmt_encode(const Encoder* encoder, int64_t sentences, const int64_t* order,
 
 // One target position of all rows.
 void nmt_step(const Decoder* decoder, const Matrix* output, const Memory* memory, const Step* step) {
-    const int64_t H = decoder->hidden, N = step->rows;
+    const int64_t H = decoder->hidden, N = step->rows, beam = N / step->sentences;
     const int size = static_cast<int>(H);
     const int64_t parts = has_cell(decoder->cells[0]) ? 2 : 1;
     std::vector<float> sums(N * H), contexts(N * H), vectors(N * decoder->combine->columns);  // sums: of the layers' states so far
@@ -200,7 +201,7 @@ void nmt_step(const Decoder* decoder, const Matrix* output, const Memory* memory
             rows.cell_before[n] = hidden + step->rows_before * H;
             rows.hidden[n] = step->after + (layer * parts * N + n) * H;
             rows.cell[n] = rows.hidden[n] + N * H;
-            rows.table[n] = layer ? weights.gates.bias : decoder->table + piece(*memory, step->pieces[n]) * weights.gates.columns;
+            rows.added[n] = layer ? weights.bias : decoder->table + piece(*memory, step->sentence[n / beam], step->pieces[n]) * weights.gates.columns;
             inputs.scales[n] = layer ? quantise<3>({{sums.data() + n * H, size}, {contexts.data() + n * H, size}, {hidden, size}}, inputs.row(n))
                                      : quantise<1>({{hidden, size}}, inputs.row(n));
         }
@@ -218,7 +219,7 @@ void nmt_step(const Decoder* decoder, const Matrix* output, const Memory* memory
     linear(*decoder->combine, inputs, N, vectors.data());
     inputs.fill(vectors.data(), N, output->inputs);
     write_logits(*output, *memory, *step, inputs);
-    if (memory->others) count_others(*memory, *step, vectors.data(), inputs.width, output->columns);
+    if (memory->others) count_others(*memory, *step, vectors.data(), inputs.width);
 }
 
 // Some columns of a matrix, in this order: what a shortlist leaves of the output layer.

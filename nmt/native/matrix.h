@@ -149,13 +149,14 @@ inline void multiply(const Matrix& matrix, const Inputs& inputs, int64_t count, 
     for (int64_t panel = 0; panel < matrix.columns / PANEL; ++panel) multiply_rows(matrix, panel, inputs, rows.data(), count, tiles, copies, use);
 }
 
-// outputs [rows][columns] = inputs W' + b.
-inline void linear(const Matrix& matrix, const Inputs& inputs, int64_t rows, float* outputs) {
+// outputs [rows][columns] = inputs W' + b, in single or half precision.
+template <typename Number>
+inline void linear(const Matrix& matrix, const Inputs& inputs, int64_t rows, Number* outputs) {
     multiply(matrix, inputs, rows, [&](int64_t panel, int64_t row, const __m512(&products)[REGISTERS]) {
-        float* output = outputs + row * matrix.columns + panel * PANEL;
+        Number* output = outputs + row * matrix.columns + panel * PANEL;
         UNROLL
         for (int c = 0; c < REGISTERS; ++c)
-            _mm512_storeu_ps(output + c * LANES, _mm512_add_ps(products[c], _mm512_loadu_ps(matrix.bias + panel * PANEL + c * LANES)));
+            store(output + c * LANES, _mm512_add_ps(products[c], _mm512_loadu_ps(matrix.bias + panel * PANEL + c * LANES)));
     });
 }
 

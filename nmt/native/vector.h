@@ -16,6 +16,21 @@ enum Cell : int64_t { LSTM = 0, PEEPHOLE = 1, GRU = 2, TANH = 3 };
 // Before a loop over registers: unrolled, or the compiler keeps them in memory.
 #define UNROLL _Pragma("GCC unroll 8")
 
+// Numbers in half precision.
+inline __m512 load_half(const uint16_t* values) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(values))); }
+
+inline void store(float* to, __m512 values) { _mm512_storeu_ps(to, values); }
+inline void store(uint16_t* to, __m512 values) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtps_ph(values, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
+// The values whose bits are set, side by side; returns where they end.
+inline float* store_some(float* to, __m512 values, uint16_t bits) {
+    const int count = __builtin_popcount(bits);
+    _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << count) - 1), _mm512_maskz_compress_ps(bits, values));
+    return to + count;
+}
+
 // exp(x): 2^n times a polynomial of degree 5 in the remainder (relative error below 3e-7). NaN stays NaN; -inf gives 1e-38.
 inline __m512 exp16(__m512 x) {
     x = _mm512_max_ps(_mm512_set1_ps(-87.0f), x);  // of an operand that is NaN, max gives the second one

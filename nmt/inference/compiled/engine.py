@@ -4,12 +4,12 @@ import ctypes
 import math
 from typing import NamedTuple, Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from nmt.config import ModelConfig
 from nmt.data.subwords import PAD
+from nmt.inference.compiled.candidates import NativeShortlist
 from nmt.inference.compiled.choice import NATIVE
 from nmt.inference.compiled.packing import PackedCell, PackedMatrix, piece_table
 from nmt.inference.gates import merged_weights
@@ -34,8 +34,6 @@ from nmt.native import (
     library,
 )
 
-SHARED = 0.1  # of the sentences of a batch: a piece that more of them may use is among those that are computed for all
-
 
 def why_not(config: ModelConfig) -> str | None:
     """What keeps a network from the compiled engine; None: nothing does."""
@@ -57,13 +55,16 @@ class NativeMemory:
         keys: Tensor,  # [positions, H], half precision
         values: Tensor,  # [positions, H], half precision
         offsets: Tensor,  # [B + 1]
-        candidates_C: Tensor | None,  # the pieces that the columns of the logits stand for; None: all
-        allowed: Tensor | None,  # [B, C / 8], 8 bits each: the candidates of each sentence; None: all
+        candidates_BC: Tensor | None,  # the pieces that the columns of a sentence's logits stand for; None: all
+        columns: int,  # of the logits
+        allowed: Tensor | None,  # [B, outputs / 64], 64 bits each: which outputs are the candidates of each sentence; None: all
         others_B: Tensor | None,  # log of how many pieces are no candidates of each sentence; None: there are none
         half_variance: float,  # of the rows of the output layer
     ) -> None:
-        self.tensors = keys, values, offsets, candidates_C, allowed, others_B  # kept alive: the arrays point to them
-        self.arrays = MemoryArrays(*(address(tensor) for tensor in self.tensors), half_variance)
+        self.columns = columns
+        self.tensors = keys, values, offsets, candidates_BC, allowed, others_B  # kept alive: the arrays point to them
+        first, last = self.tensors[:4], self.tensors[4:]
+        self.arrays = MemoryArrays(*map(address, first), columns, *map(address, last), half_variance)
 
 
 class NativeState(NamedTuple):
@@ -73,7 +74,7 @@ class NativeState(NamedTuple):
     vectors_LNH: Tensor  # the layers' states: hidden (and cell) of layer 1, of layer 2, ...
     parents_N: Tensor | None  # the rows of `vectors_LNH` that go on; None: all
     sentences_B: Tensor  # the sentences of the memory that go on
-    candidates_C: Tensor | None  # the pieces that the columns of the logits stand for; None: all
+    candidates: Tensor | None  # [B, C], the pieces that the columns of a sentence's logits stand for, of all sentences; None: all pieces
     output: PackedMatrix  # the part of the output layer that they need
 
     def select(self, rows_N: Tensor, sentences_B: Tensor | None) -> Self:
@@ -95,26 +96,26 @@ class NativeEngine:
             self.output, self.moments = PackedMatrix.of(weight_VE), moments(weight_VE)
             self.mean = PackedMatrix.of(self.moments.mean_E[None])
             self.shortlist, self.size = shortlist, len(weight_VE)
+            self.candidates = None if shortlist is None else NativeShortlist(shortlist)
 
     def encode(self, source_BS: Tensor, lengths_B: Tensor, shortlisted: bool = True) -> NativeState:
         """Reads the source; the result has one row a sentence. Not `shortlisted`: the logits have a column for each piece."""
         states, final_BH, offsets = self.encoder.read(source_BS, lengths_B)
-        candidates_C, allowed, others_B, output = None, None, None, self.output
-        if self.shortlist is not None and shortlisted:
-            candidates_C, allowed_BC = grouped(*self.shortlist.candidates(source_BS))
-            allowed = torch.from_numpy(np.packbits(allowed_BC.numpy(), axis=1, bitorder="little"))
-            others_B = (self.size - allowed_BC.sum(1)).log()
-            output = select_columns(self.output, candidates_C)
+        candidates_BC, allowed, others_B, output = None, None, None, self.output
+        if self.candidates is not None and shortlisted:
+            outputs_O, counts_B, allowed, candidates_BC = self.candidates.candidates(source_BS)
+            others_B, output = (self.size - counts_B).log(), select_columns(self.output, outputs_O)
             put_column(output, PAD, self.mean)
         keys, half_variance = linear(self.decoder.key, states).half(), self.moments.variance / 2
-        memory = NativeMemory(keys, states.half(), offsets, candidates_C, allowed, others_B, half_variance)
-        return NativeState(memory, self.decoder.initial_state(final_BH), None, torch.arange(len(lengths_B)), candidates_C, output)
+        columns = output.columns if candidates_BC is None else candidates_BC.shape[1]
+        memory = NativeMemory(keys, states.half(), offsets, candidates_BC, columns, allowed, others_B, half_variance)
+        return NativeState(memory, self.decoder.initial_state(final_BH), None, torch.arange(len(lengths_B)), candidates_BC, output)
 
     def step(self, pieces_N: Tensor, state: NativeState) -> tuple[Tensor, NativeState]:
         """One target position: the logits of the next piece (in whole blocks of 64 columns) and the next state."""
         L, rows_before, H = state.vectors_LNH.shape
         N, pieces_N = pieces_N.shape[0], pieces_N.contiguous()
-        after_LNH, logits_NV = torch.empty(L, N, H), torch.empty(N, state.output.columns)
+        after_LNH, logits_NV = torch.empty(L, N, H), torch.empty(N, state.memory.columns)
         arrays = (pieces_N, state.parents_N, state.sentences_B, state.vectors_LNH, after_LNH, logits_NV)
         step = StepArrays(N, rows_before, state.sentences_B.shape[0], *map(address, arrays))
         functions().nmt_step(self.decoder.arrays, state.output.arrays, state.memory.arrays, step)
@@ -180,19 +181,6 @@ def linear(matrix: PackedMatrix, inputs_NI: Tensor) -> Tensor:
     outputs_NO = torch.empty(len(inputs_NI), matrix.columns)
     functions().nmt_linear(matrix.arrays, address(inputs_NI), len(inputs_NI), address(outputs_NO))
     return outputs_NO
-
-
-def grouped(candidates_C: Tensor, allowed_BC: Tensor) -> tuple[Tensor, Tensor]:
-    """The candidates with those of many sentences first, then those of each sentence side by side: most panels are for few sentences.
-
-    PAD, UNK, BOS and EOS, which every sentence may use, keep their places.
-    """
-    allowed = allowed_BC.numpy()
-    counts = allowed.sum(0)
-    owners = np.where(counts > SHARED * len(allowed), -1, allowed.argmax(0))
-    owners[counts == 0] = len(allowed)
-    order = np.argsort(owners, kind="stable")
-    return candidates_C[order], torch.from_numpy(allowed.take(order, 1))
 
 
 def select_columns(matrix: PackedMatrix, columns_C: Tensor) -> PackedMatrix:

@@ -40,8 +40,9 @@ class PackedCell:
         """`weight_GI` and `bias_G` have the rows of `merged_weights`."""
         order_G = gate_order(layer)
         self.matrix = PackedMatrix.of(weight_GI[order_G], bias_G[order_G])
+        self.bias_G = bias_G[order_G].half()
         self.peepholes_3H = None if layer.peepholes_3H is None else layer.peepholes_3H.detach().clone()
-        self.arrays = CellArrays(self.matrix.arrays, address(self.peepholes_3H), CELLS[layer.cell], layer.hidden_size)
+        self.arrays = CellArrays(self.matrix.arrays, address(self.bias_G), address(self.peepholes_3H), CELLS[layer.cell], layer.hidden_size)
 
 
 def gate_order(layer: Recurrence) -> Tensor:
@@ -51,7 +52,7 @@ def gate_order(layer: Recurrence) -> Tensor:
 
 
 def piece_table(layer: Recurrence, embedding_VE: Tensor) -> Tensor:
-    """[V, G]: what each piece adds to the gates of a layer that reads embeddings, bias included."""
+    """[V, G], half precision: what each piece adds to the gates of a layer that reads embeddings, bias included."""
     W_GX, _, bias_G = merged_weights(layer)
     order_G = gate_order(layer)
-    return PackedLinear(W_GX[order_G], bias_G[order_G], Kernels(precision="fp32"))(embedding_VE)  # oneDNN: twice as fast as addmm
+    return PackedLinear(W_GX[order_G], bias_G[order_G], Kernels(precision="fp32"))(embedding_VE).half()  # oneDNN: twice as fast as addmm

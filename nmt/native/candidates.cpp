@@ -1,0 +1,99 @@
+// The candidates of a batch, as nmt/inference/shortlist.py has them for one sentence, and their places in the output layer.
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+namespace {
+
+// Mirrors ShortlistArrays in nmt/native/__init__.py. Sets of pieces are bits, in words of 64.
+struct Shortlist {
+    int64_t pieces;            // of the target
+    int64_t best_count;        // of each source piece
+    const int32_t* best;       // [source pieces][best_count]
+    const uint8_t* is_byte;    // [source pieces]
+    const uint64_t* always;    // candidates of every sentence
+    const uint64_t* bytes;     // further ones of a sentence in which there is a byte
+    float shared;              // of the sentences: a candidate of more of them is grouped with those of all
+};
+
+// Mirrors CandidatesArrays. There is room for as much as there can be; rows follow one another without gaps.
+struct Candidates {
+    int64_t sentences, length;
+    const int64_t* source;  // [sentences][length]
+    int64_t* outputs;       // [columns]: all candidates: those of many sentences, then by their first sentence, then `padding` up to whole words
+    int64_t* counts;        // [sentences]: how many candidates each has
+    uint64_t* allowed;      // [sentences][columns / 64]: which outputs these are
+    int64_t* own;           // [sentences][width]: which pieces they are, in the order of the outputs, then `padding`
+    int64_t columns, width, padding;
+};
+
+constexpr int64_t WORD = 64;
+
+int64_t words(int64_t size) { return (size + WORD - 1) / WORD; }
+
+// Calls use(number) for each bit that is set.
+template <typename Use>
+void for_each(const uint64_t* bits, int64_t count, Use&& use) {
+    for (int64_t w = 0; w < count; ++w)
+        for (uint64_t rest = bits[w]; rest; rest &= rest - 1) use(w * WORD + __builtin_ctzll(rest));
+}
+
+// The candidates of one sentence.
+void mark(const Shortlist& shortlist, const int64_t* source, int64_t length, uint64_t* bits) {
+    std::copy_n(shortlist.always, words(shortlist.pieces), bits);
+    bool spelt = false;
+    for (int64_t s = 0; s < length; ++s) {
+        const int32_t* best = shortlist.best + source[s] * shortlist.best_count;
+        for (int64_t x = 0; x < shortlist.best_count; ++x) bits[best[x] / WORD] |= uint64_t{1} << best[x] % WORD;
+        spelt |= shortlist.is_byte[source[s]];
+    }
+    for (int64_t w = 0; spelt && w < words(shortlist.pieces); ++w) bits[w] |= shortlist.bytes[w];
+}
+
+// Writes the outputs; returns where among them each piece is.
+std::vector<int64_t> order(const Shortlist& shortlist, Candidates& c, const std::vector<uint64_t>& bits) {
+    std::vector<int64_t> users(shortlist.pieces), owner(shortlist.pieces), place(shortlist.pieces);
+    const int64_t size = words(shortlist.pieces);
+    for (int64_t b = 0; b < c.sentences; ++b)
+        for_each(bits.data() + b * size, size, [&](int64_t piece) {
+            if (!users[piece]++) owner[piece] = b;
+        });
+    std::vector<std::vector<int64_t>> groups(c.sentences + 1);
+    for (int64_t piece = 0; piece < shortlist.pieces; ++piece)
+        if (users[piece]) groups[users[piece] > shortlist.shared * c.sentences ? 0 : owner[piece] + 1].push_back(piece);
+    int64_t count = 0;
+    for (const auto& group : groups)
+        for (const int64_t piece : group) place[piece] = count, c.outputs[count++] = piece;
+    c.columns = words(count) * WORD;
+    std::fill(c.outputs + count, c.outputs + c.columns, c.padding);
+    return place;
+}
+
+}  // namespace
+
+extern "C" {
+
+// Writes the outputs, counts, allowed and own candidates of a batch, and how many columns and candidates of a sentence there are.
+void nmt_candidates(const Shortlist* shortlist, Candidates* candidates) {
+    Candidates& c = *candidates;
+    const int64_t size = words(shortlist->pieces);
+    std::vector<uint64_t> bits(c.sentences * size);
+    for (int64_t b = 0; b < c.sentences; ++b) mark(*shortlist, c.source + b * c.length, c.length, bits.data() + b * size);
+    const std::vector<int64_t> place = order(*shortlist, c, bits);
+    const int64_t panels = c.columns / WORD;
+    std::fill_n(c.allowed, c.sentences * panels, 0);
+    std::fill_n(c.counts, c.sentences, 0);
+    for (int64_t b = 0; b < c.sentences; ++b)
+        for_each(bits.data() + b * size, size, [&](int64_t piece) {
+            c.allowed[b * panels + place[piece] / WORD] |= uint64_t{1} << place[piece] % WORD;
+            ++c.counts[b];
+        });
+    c.width = words(*std::max_element(c.counts, c.counts + c.sentences)) * WORD;
+    for (int64_t b = 0; b < c.sentences; ++b) {
+        int64_t* own = c.own + b * c.width;
+        for_each(c.allowed + b * panels, panels, [&](int64_t output) { *own++ = c.outputs[output]; });
+        std::fill(own, c.own + (b + 1) * c.width, c.padding);
+    }
+}
+
+}  // extern "C"
