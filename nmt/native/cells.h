@@ -30,6 +30,7 @@ struct Rows {
 
 inline void step_lstm(const CellWeights& weights, int64_t unit, const __m512 (&gates)[REGISTERS], const Rows& rows, int64_t row) {
     const __m512 before = _mm512_loadu_ps(rows.cell_before[row] + unit);
+    _mm_prefetch(rows.cell_before[row] + unit + LANES, _MM_HINT_T0);
     __m512 in = gates[0], forget = gates[1], out = gates[2];
     if (weights.cell == PEEPHOLE) {
         in = _mm512_fmadd_ps(_mm512_loadu_ps(weights.peepholes + unit), before, in);

@@ -50,13 +50,13 @@ inline void step_lstm(const Recurrence& r, int64_t unit, int64_t position, const
         x[0] = _mm512_fmadd_ps(load(r.peepholes + unit), cell_before, x[0]);
         x[1] = _mm512_fmadd_ps(load(r.peepholes + r.units + unit), cell_before, x[1]);
     }
-    const __m512 in = short_sigmoid16(x[0]), forget = short_sigmoid16(x[1]), candidate = short_tanh16(x[2]);
+    const __m512 in = sigmoid16(x[0]), forget = sigmoid16(x[1]), candidate = tanh16(x[2]);
     const __m512 cell = _mm512_fmadd_ps(forget, cell_before, mul(in, candidate));
     if (CELL == PEEPHOLE) x[3] = _mm512_fmadd_ps(load(r.peepholes + 2 * r.units + unit), cell, x[3]);
-    const __m512 out = short_sigmoid16(x[3]);
+    const __m512 out = sigmoid16(x[3]);
     store_bf16(gates, in), store_bf16(gates + LANES, forget), store_bf16(gates + 2 * LANES, candidate), store_bf16(gates + 3 * LANES, out);
     _mm512_storeu_ps(r.states + position * r.units + unit, cell);
-    store_bf16(r.hidden + position * r.units + unit, mul(out, short_tanh16(cell)));
+    store_bf16(r.hidden + position * r.units + unit, mul(out, tanh16(cell)));
 }
 
 inline void step_gru(const Recurrence& r, int64_t unit, int64_t position, const float* before, const __m512 (&sums)[3]) {
@@ -66,9 +66,9 @@ inline void step_gru(const Recurrence& r, int64_t unit, int64_t position, const 
     __m512 product[3];
     UNROLL
     for (int k = 0; k < 3; ++k) product[k] = add(sums[k], load(bias + k * LANES));
-    const __m512 reset = short_sigmoid16(add(product[0], load_bf16(gates)));
-    const __m512 update = short_sigmoid16(add(product[1], load_bf16(gates + LANES)));
-    const __m512 fresh = short_tanh16(_mm512_fmadd_ps(reset, product[2], add(load_bf16(gates + 2 * LANES), load(bias + 3 * LANES))));
+    const __m512 reset = sigmoid16(add(product[0], load_bf16(gates)));
+    const __m512 update = sigmoid16(add(product[1], load_bf16(gates + LANES)));
+    const __m512 fresh = tanh16(_mm512_fmadd_ps(reset, product[2], add(load_bf16(gates + 2 * LANES), load(bias + 3 * LANES))));
     const __m512 state = _mm512_fmadd_ps(update, _mm512_sub_ps(load(before + unit), fresh), fresh);
     store_bf16(gates, reset), store_bf16(gates + LANES, update), store_bf16(gates + 2 * LANES, fresh);
     store_bf16(r.recurrent + first + 2 * LANES, product[2]);
@@ -80,7 +80,7 @@ inline void step_tanh(const Recurrence& r, int64_t unit, int64_t position, const
     UNROLL
     for (int k = 0; k < 4; ++k, unit += LANES) {
         bf16* gates = r.gates + position * r.units + unit;
-        const __m512 state = short_tanh16(add(add(sums[k], load(r.bias + unit)), load_bf16(gates)));
+        const __m512 state = tanh16(add(add(sums[k], load(r.bias + unit)), load_bf16(gates)));
         store_bf16(gates, state);
         store_bf16(r.hidden + position * r.units + unit, state);
     }
@@ -92,7 +92,7 @@ inline void unstep_lstm(const Recurrence& r, int64_t unit, int64_t position, con
     bf16* gates = r.gates + (position * r.units + unit) * 4;
     const __m512 in = load_bf16(gates), forget = load_bf16(gates + LANES), candidate = load_bf16(gates + 2 * LANES);
     const __m512 out = load_bf16(gates + 3 * LANES), cell = load(r.states + position * r.units + unit), cell_before = load(before + unit);
-    const __m512 squashed = short_tanh16(cell), by_squashed = mul(gradient, out);
+    const __m512 squashed = tanh16(cell), by_squashed = mul(gradient, out);
     const __m512 by_out = times_rest(mul(by_squashed, squashed), out);
     __m512 by_cell = add(load(carried + unit), _mm512_fnmadd_ps(mul(by_squashed, squashed), squashed, by_squashed));
     if (CELL == PEEPHOLE) by_cell = _mm512_fmadd_ps(by_out, load(r.peepholes + 2 * r.units + unit), by_cell);

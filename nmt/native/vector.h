@@ -47,17 +47,20 @@ inline __m512 exp16(__m512 x) {
     return _mm512_scalef_ps(power, whole);
 }
 
-// 1 / x by the hardware's estimate of 14 bits and one step of Newton's method.
-inline __m512 inverse16(__m512 x) {
-    const __m512 guess = _mm512_rcp14_ps(x);
-    return _mm512_mul_ps(guess, _mm512_fnmadd_ps(x, guess, _mm512_set1_ps(2.0f)));
-}
-
+// The sigmoid, to a relative error of 1e-4 (most of it the hardware's inverse of 14 bits), and with it tanh to an absolute one of 1e-4: less
+// than inputs in bfloat16 or 8 bits leave open. 2^x between -1/2 and 1/2 is a polynomial fitted to an error of 3e-6. Infinities may give NaN.
 inline __m512 sigmoid16(__m512 x) {
-    return inverse16(_mm512_add_ps(_mm512_set1_ps(1.0f), exp16(_mm512_sub_ps(_mm512_setzero_ps(), x))));
+    const __m512 scaled = _mm512_mul_ps(x, _mm512_set1_ps(-1.44269504089f));
+    const __m512 whole = _mm512_roundscale_ps(scaled, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    const __m512 rest = _mm512_sub_ps(scaled, whole);
+    __m512 power = _mm512_set1_ps(9.58285e-3f);
+    power = _mm512_fmadd_ps(power, rest, _mm512_set1_ps(5.590643e-2f));
+    power = _mm512_fmadd_ps(power, rest, _mm512_set1_ps(2.4024099e-1f));
+    power = _mm512_fmadd_ps(power, rest, _mm512_set1_ps(6.9312419e-1f));
+    power = _mm512_fmadd_ps(power, rest, _mm512_set1_ps(1.0f));
+    return _mm512_rcp14_ps(_mm512_add_ps(_mm512_set1_ps(1.0f), _mm512_scalef_ps(power, whole)));
 }
 
-// tanh(x) = 2 sigmoid(2x) - 1.
 inline __m512 tanh16(__m512 x) {
     return _mm512_fmsub_ps(_mm512_set1_ps(2.0f), sigmoid16(_mm512_add_ps(x, x)), _mm512_set1_ps(1.0f));
 }
