@@ -88,11 +88,18 @@ class Subwords:
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """Text of each line; special ids write nothing, bytes that are no UTF-8 write U+FFFD."""
-        return [self._processor.decode(list(line)) for line in ids]
+        texts: list[str] = self._processor.decode([list(line) for line in ids], num_threads=1) if ids else []
+        return texts
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The pieces as people read them; U+2581 marks the start of a word."""
-        return [self._processor.id_to_piece(int(piece)) for piece in ids]
+        names = self._names
+        return [names[piece] for piece in ids]
+
+    @cached_property
+    def _names(self) -> list[str]:
+        names: list[str] = self._processor.id_to_piece(list(range(self.size)))
+        return names
 
 
 class SubwordPair(NamedTuple):

@@ -36,10 +36,14 @@ class SegmentTranslations(NamedTuple):
 BLANK = Translation("", 0.0, 0.0, ())
 
 
-def translation_of(hypothesis: Hypothesis, target: Subwords) -> Translation:
-    """A hypothesis as text."""
-    text = target.decode([hypothesis.pieces])[0]
-    return Translation(text, hypothesis.log_prob, hypothesis.score, tuple(target.pieces(hypothesis.pieces)))
+def translations_of(found: Sequence[Sequence[Hypothesis]], target: Subwords) -> list[list[Translation]]:
+    """The hypotheses of each sentence as text."""
+    texts = iter(target.decode([each.pieces for hypotheses in found for each in hypotheses]))
+
+    def in_words(each: Hypothesis) -> Translation:
+        return Translation(next(texts), each.log_prob, each.score, tuple(target.pieces(each.pieces)))
+
+    return [list(map(in_words, hypotheses)) for hypotheses in found]
 
 
 def detailed(translation: Translation, source: Sequence[int], forced: Forced, subwords: Subwords) -> Translation:

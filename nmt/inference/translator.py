@@ -20,7 +20,7 @@ from nmt.inference.options import SearchOptions
 from nmt.inference.packing import Kernels
 from nmt.inference.predictor import Predictor, SearchSettings, load_predictor
 from nmt.inference.segments import Segment, cut_lines, segment_batches, with_prefixes
-from nmt.inference.translation import SegmentTranslations, Translation, attended, detailed, join_segments, penalised, translation_of
+from nmt.inference.translation import SegmentTranslations, Translation, attended, detailed, join_segments, penalised, translations_of
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.picks import Hypothesis
 
@@ -179,7 +179,7 @@ class Translator:
     def _translate_batch(self, segments: Sequence[Segment], wish: _Wish) -> list[list[Translation]]:
         sources = [segment.ids for segment in segments]
         found = self.predictor.search(sources, self._settings(segments, wish))
-        plain = [[translation_of(hypothesis, self.subwords.target) for hypothesis in hypotheses] for hypotheses in found]
+        plain = translations_of(found, self.subwords.target)
         if not (wish.details or wish.attention or wish.reranked):
             return plain
         return [self._judged(*each, wish) for each in zip(sources, found, plain, strict=True)]
