@@ -218,7 +218,8 @@ TRAINING: dict[str, tuple[Any, ...]] = {  # build.py may have to leave them out
 SIGNATURES = {
     **TRAINING,
     "nmt_linear": (POINTER(MatrixArrays), c_void_p, c_int64, c_void_p),
-    "nmt_encode": (POINTER(EncoderArrays), c_int64, c_void_p, c_void_p, c_void_p, c_void_p),
+    "nmt_linear_half": (POINTER(MatrixArrays), c_void_p, c_int64, c_void_p),
+    "nmt_encode": (POINTER(EncoderArrays), c_int64, c_void_p, c_void_p, c_void_p, c_void_p, c_void_p),
     "nmt_step": (POINTER(DecoderArrays), POINTER(MatrixArrays), POINTER(MemoryArrays), POINTER(StepArrays)),
     "nmt_candidates": (POINTER(ShortlistArrays), POINTER(CandidatesArrays)),
     "nmt_select_columns": (POINTER(MatrixArrays), c_void_p, c_int64, c_void_p, c_void_p, c_void_p, c_void_p),

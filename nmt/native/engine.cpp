@@ -89,12 +89,12 @@ void read_direction(const CellWeights& weights, int64_t sentences, const int64_t
     }
 }
 
-// The gates of a layer that reads another one's states, for all positions at once.
-void project(const Matrix& matrix, const float* states, int64_t positions, int64_t size, std::vector<uint16_t>& gates) {
-    Inputs inputs;
-    inputs.fill(states, positions, size);
-    gates.resize(positions * matrix.columns);
-    linear(matrix, inputs, positions, gates.data());
+// outputs [rows][columns] = inputs [rows][matrix.inputs] W' + b.
+template <typename Number>
+void quantise_and_multiply(const Matrix& matrix, const float* inputs, int64_t rows, Number* outputs) {
+    Inputs quantised;
+    quantised.fill(inputs, rows, matrix.inputs);
+    linear(matrix, quantised, rows, outputs);
 }
 
 void attend(const Decoder& decoder, const Memory& memory, const Step& step, const float* queries, float* contexts) {
@@ -120,7 +120,7 @@ void write_logits(const Matrix& output, const Memory& memory, const Step& step, 
     std::vector<float*> next(step.rows);  // where each row's next logits go
     for (int64_t row = 0; row < step.rows; ++row) next[row] = step.logits + row * memory.width;
     std::vector<int64_t> rows;
-    std::vector<uint8_t> copies;
+    Buffer<uint8_t> copies;
     const Tiles tiles(step.rows > FEW_ROWS);
     for (int64_t panel = 0; panel < panels; ++panel) {
         rows.clear();
@@ -159,26 +159,34 @@ using namespace nmt;
 extern "C" {
 
 // outputs [rows][columns] = inputs [rows][matrix.inputs] W' + b.
-void nmt_linear(const Matrix* matrix, const float* inputs, int64_t rows, float* outputs) {
-    Inputs quantised;
-    quantised.fill(inputs, rows, matrix->inputs);
-    linear(*matrix, quantised, rows, outputs);
+void nmt_linear(const Matrix* matrix, const float* inputs, int64_t rows, float* outputs) { quantise_and_multiply(*matrix, inputs, rows, outputs); }
+
+// The same in half precision.
+void nmt_linear_half(const Matrix* matrix, const float* inputs, int64_t rows, uint16_t* outputs) {
+    quantise_and_multiply(*matrix, inputs, rows, outputs);
 }
 
-// states [positions][hidden] of the pieces of several sentences, one after the other without padding; `order` names them longest first.
-void nmt_encode(const Encoder* encoder, int64_t sentences, const int64_t* order, const int64_t* offsets, const int64_t* pieces, float* states) {
+// states [positions][hidden] of the pieces of several sentences, one after the other without padding, and the same in half precision;
+// `order` names the sentences longest first.
+void nmt_encode(const Encoder* encoder, int64_t sentences, const int64_t* order, const int64_t* offsets, const int64_t* pieces, float* states,
+                uint16_t* halves) {
     const int64_t H = encoder->hidden, half = H / 2, positions = offsets[sentences];
-    std::vector<uint16_t> gates;
-    std::vector<float> below;
+    Buffer<uint16_t> gates;
+    Buffer<float> below;
     for (int64_t layer = 0; layer < encoder->layers; ++layer) {
         if (layer) below.assign(states, states + positions * H);
         for (int64_t direction = 0; direction < 2; ++direction) {
-            if (layer) project(encoder->inputs[(layer - 1) * 2 + direction], below.data(), positions, H, gates);
+            if (layer) {  // the part of the gates that the layer below makes, for all positions at once
+                const Matrix& matrix = encoder->inputs[(layer - 1) * 2 + direction];
+                gates.resize(positions * matrix.columns);
+                quantise_and_multiply(matrix, below.data(), positions, gates.data());
+            }
             read_direction(encoder->cells[layer * 2 + direction], sentences, order, offsets, layer ? gates.data() : encoder->tables[direction],
                            layer ? nullptr : pieces, direction == 1, states + direction * half, H);
         }
         if (layer) add(states, below.data(), positions * H);
     }
+    for (int64_t i = 0; i < positions * H; i += LANES) store(halves + i, _mm512_loadu_ps(states + i));
 }
 
 // One target position of all rows.
@@ -186,7 +194,7 @@ void nmt_step(const Decoder* decoder, const Matrix* output, const Memory* memory
     const int64_t H = decoder->hidden, N = step->rows, beam = N / step->sentences;
     const int size = static_cast<int>(H);
     const int64_t parts = has_cell(decoder->cells[0]) ? 2 : 1;
-    std::vector<float> sums(N * H), contexts(N * H), vectors(N * decoder->combine->columns);  // sums: of the layers' states so far
+    Buffer<float> sums(N * H), contexts(N * H), vectors(N * decoder->combine->columns);  // sums: of the layers' states so far
     Inputs inputs;
     inputs.resize(N, 3 * H);
     Rows rows;

@@ -28,8 +28,8 @@ struct Matrix {
 
 // The vectors that are multiplied: rows of bytes and their scales.
 struct Inputs {
-    std::vector<uint8_t> bytes;
-    std::vector<float> scales;
+    Buffer<uint8_t> bytes;
+    Buffer<float> scales;
     int64_t width = 0;
 
     void resize(int64_t rows, int64_t size) {
@@ -95,7 +95,7 @@ inline void multiply_block(const Matrix& matrix, int64_t panel, const Inputs& in
 }
 
 // Where sixteen rows lie one after the other, of which these are the first: where they are, or copied together.
-inline const uint8_t* side_by_side(const Inputs& inputs, const int64_t* rows, int64_t count, std::vector<uint8_t>& copies) {
+inline const uint8_t* side_by_side(const Inputs& inputs, const int64_t* rows, int64_t count, Buffer<uint8_t>& copies) {
     if (rows[count - 1] - rows[0] == count - 1) return inputs.row(rows[0]);
     copies.resize(TILE_ROWS * inputs.width);
     for (int64_t r = 0; r < count; ++r) std::copy_n(inputs.row(rows[r]), inputs.width, copies.data() + r * inputs.width);
@@ -105,7 +105,7 @@ inline const uint8_t* side_by_side(const Inputs& inputs, const int64_t* rows, in
 // At most sixteen rows in a tile.
 template <typename Use>
 inline void multiply_in_tile(const Matrix& matrix, int64_t panel, const Inputs& inputs, const int64_t* rows, int64_t count,
-                             std::vector<uint8_t>& copies, Use&& use) {
+                             Buffer<uint8_t>& copies, Use&& use) {
     alignas(64) int32_t sums[TILE_ROWS][PANEL];
     multiply_tile(matrix.weights + panel * matrix.inputs * PANEL, matrix.inputs, side_by_side(inputs, rows, count, copies), inputs.width, sums[0]);
     __m512i starts[REGISTERS];
@@ -123,7 +123,7 @@ inline void multiply_in_tile(const Matrix& matrix, int64_t panel, const Inputs& 
 // Calls use(panel, row, products) for these rows of one panel, a block of them at a time. `rows` ascend.
 template <typename Use>
 inline void multiply_rows(const Matrix& matrix, int64_t panel, const Inputs& inputs, const int64_t* rows, int64_t count, const Tiles& tiles,
-                          std::vector<uint8_t>& copies, Use&& use) {
+                          Buffer<uint8_t>& copies, Use&& use) {
     while (tiles.usable() && count > FEW_ROWS) {
         const int64_t block = std::min<int64_t>(count, TILE_ROWS);
         multiply_in_tile(matrix, panel, inputs, rows, block, copies, use);
@@ -145,7 +145,7 @@ inline void multiply(const Matrix& matrix, const Inputs& inputs, int64_t count, 
     std::vector<int64_t> rows(count);
     std::iota(rows.begin(), rows.end(), 0);
     const Tiles tiles(count > FEW_ROWS);
-    std::vector<uint8_t> copies;
+    Buffer<uint8_t> copies;
     for (int64_t panel = 0; panel < matrix.columns / PANEL; ++panel) multiply_rows(matrix, panel, inputs, rows.data(), count, tiles, copies, use);
 }
 

@@ -5,6 +5,9 @@
 
 #include <cmath>
 #include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
 
 namespace nmt {
 
@@ -12,6 +15,19 @@ constexpr int LANES = 16;
 
 // As CELLS in nmt/native/__init__.py numbers them.
 enum Cell : int64_t { LSTM = 0, PEEPHOLE = 1, GRU = 2, TANH = 3 };
+
+// A vector whose new elements are not set to zero: it is written before it is read.
+template <typename T>
+struct Unset : std::allocator<T> {
+    template <typename U>
+    struct rebind { using other = Unset<U>; };
+    template <typename U, typename... Values>
+    void construct(U* place, Values&&... values) {
+        if constexpr (sizeof...(Values) > 0) new (place) U(std::forward<Values>(values)...);
+    }
+};
+template <typename T>
+using Buffer = std::vector<T, Unset<T>>;
 
 // Before a loop over registers: unrolled, or the compiler keeps them in memory.
 #define UNROLL _Pragma("GCC unroll 8")

@@ -100,15 +100,15 @@ class NativeEngine:
 
     def encode(self, source_BS: Tensor, lengths_B: Tensor, shortlisted: bool = True) -> NativeState:
         """Reads the source; the result has one row a sentence. Not `shortlisted`: the logits have a column for each piece."""
-        states, final_BH, offsets = self.encoder.read(source_BS, lengths_B)
+        states, values, final_BH, offsets = self.encoder.read(source_BS, lengths_B)
         candidates_BC, allowed, others_B, output = None, None, None, self.output
         if self.candidates is not None and shortlisted:
             outputs_O, counts_B, allowed, candidates_BC = self.candidates.candidates(source_BS)
             others_B, output = (self.size - counts_B).log(), select_columns(self.output, outputs_O)
             put_column(output, PAD, self.mean)
-        keys, half_variance = linear(self.decoder.key, states).half(), self.moments.variance / 2
+        keys, half_variance = linear(self.decoder.key, states, torch.half), self.moments.variance / 2
         columns = output.columns if candidates_BC is None else candidates_BC.shape[1]
-        memory = NativeMemory(keys, states.half(), offsets, candidates_BC, columns, allowed, others_B, half_variance)
+        memory = NativeMemory(keys, values, offsets, candidates_BC, columns, allowed, others_B, half_variance)
         return NativeState(memory, self.decoder.initial_state(final_BH), None, torch.arange(len(lengths_B)), candidates_BC, output)
 
     def step(self, pieces_N: Tensor, state: NativeState) -> tuple[Tensor, NativeState]:
@@ -136,16 +136,16 @@ class _Encoder:
         inputs = (MatrixArrays * len(self.inputs))(*(matrix.arrays for matrix in self.inputs))
         self.arrays = EncoderArrays(len(layers), self.hidden, cells, tables, inputs)
 
-    def read(self, source_BS: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """-> states [positions, H] of the sentences one after the other, their final states [B, H], offsets [B + 1]."""
+    def read(self, source_BS: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """-> states [positions, H] of the sentences one after the other, also in half precision, final states [B, H], offsets [B + 1]."""
         B, S = source_BS.shape
         pieces = source_BS[torch.arange(S) < lengths_B[:, None]]
         offsets = torch.cat([lengths_B.new_zeros(1), lengths_B.cumsum(0)])
         order_B = lengths_B.argsort(descending=True)
-        states = torch.empty(len(pieces), self.hidden)
-        functions().nmt_encode(self.arrays, B, *(address(tensor) for tensor in (order_B, offsets, pieces, states)))
+        states, halves = (torch.empty(len(pieces), self.hidden, dtype=kind) for kind in (torch.float, torch.half))
+        functions().nmt_encode(self.arrays, B, *map(address, (order_B, offsets, pieces, states, halves)))
         half = self.hidden // 2
-        return states, torch.cat([states[offsets[1:] - 1, :half], states[offsets[:-1], half:]], 1), offsets
+        return states, halves, torch.cat([states[offsets[1:] - 1, :half], states[offsets[:-1], half:]], 1), offsets
 
 
 class _Decoder:
@@ -175,11 +175,12 @@ class _Decoder:
         return state.view(-1, B, H)
 
 
-def linear(matrix: PackedMatrix, inputs_NI: Tensor) -> Tensor:
-    """x W' + b of each row, quantised by itself."""
+def linear(matrix: PackedMatrix, inputs_NI: Tensor, kind: torch.dtype = torch.float) -> Tensor:
+    """x W' + b of each row, quantised by itself; `kind`: torch.float or torch.half."""
     inputs_NI = inputs_NI.contiguous()
-    outputs_NO = torch.empty(len(inputs_NI), matrix.columns)
-    functions().nmt_linear(matrix.arrays, address(inputs_NI), len(inputs_NI), address(outputs_NO))
+    outputs_NO = torch.empty(len(inputs_NI), matrix.columns, dtype=kind)
+    multiply = functions().nmt_linear if kind == torch.float else functions().nmt_linear_half
+    multiply(matrix.arrays, address(inputs_NI), len(inputs_NI), address(outputs_NO))
     return outputs_NO
 
 
