@@ -11,7 +11,7 @@ def test_a_named_precision_is_used_as_named():
 
 
 def test_an_unknown_precision_is_refused():
-    with pytest.raises(NmtError, match=r"unknown precision 'fp8'; use auto, fp32, bf16 or int8"):
+    with pytest.raises(NmtError, match=r"unknown precision 'fp8'; use auto, fp32, bf16, int8 or, on a GPU, fp16"):
         choose_kernels("fp8")
 
 

@@ -292,6 +292,13 @@ def test_a_translation_found_with_a_shortlist_depends_on_no_neighbour(run, beam)
         assert alone.log_prob == pytest.approx(best.log_prob, abs=1e-4)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16", "auto"])
+def test_a_gpu_translates_as_a_processor_does(run, translator, precision):
+    assert Translator.load(run, "cuda", precision).translate(LINES) == translator.translate(LINES)
+
+
 def test_rare_characters_can_be_copied_with_a_shortlist(run):
     translator = Translator.load(run, "cpu", "bf16")
     line = "aap \U0001f642 noot"

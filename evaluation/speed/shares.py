@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -25,6 +26,7 @@ from nmt.data.corpus import read_parallel
 from nmt.errors import NmtError
 from nmt.inference.translator import Translator
 
+CALLERS = ("candidates", "choice", "engine")  # the modules that call compiled functions
 STARTS = 5
 COPIES = 10
 
@@ -67,10 +69,9 @@ def run(out: Path) -> dict[str, Any]:
 def shares(translator: Translator, sources: list[str], beam: int) -> dict[str, float]:
     """Of each function; the rest is Python: search, batches, subwords."""
     timed = Timed(native.functions())
-    with (
-        mock.patch("nmt.inference.compiled.engine.functions", return_value=timed),
-        mock.patch("nmt.inference.compiled.choice.functions", return_value=timed),
-    ):
+    with ExitStack() as stack:
+        for module in CALLERS:
+            stack.enter_context(mock.patch(f"nmt.inference.compiled.{module}.functions", return_value=timed))
         translator.translate(sources[:200], beam=beam)
         timed.seconds.clear()
         start = time.perf_counter()

@@ -9,7 +9,7 @@ from pathlib import Path
 from nmt.config import DEVICES, MAX_LENGTH_ALPHA
 from nmt.inference.shards import Shard
 
-PRECISIONS = ("auto", "fp32", "bf16", "int8")
+PRECISIONS = ("auto", "fp32", "bf16", "int8", "fp16")
 
 
 class UsageError(Exception):

@@ -23,6 +23,8 @@ from nmt.search.constraints import constrain
 from nmt.search.picks import Hypothesis, Picks
 from nmt.search.step import S, Step
 
+HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}  # what a network computes its products in, as it was trained
+
 
 class SearchSettings(NamedTuple):
     """How a batch is searched."""
@@ -83,7 +85,7 @@ class Predictor:
             return force_decode(self.model, sources, targets)
 
     def autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+        return torch.autocast(self.device.type, HALVES.get(self.precision), enabled=self.precision in HALVES)
 
 
 def load_predictor(folder: ModelFolder, device: torch.device, precision: str | Kernels, shortlist: bool) -> Predictor:
@@ -94,14 +96,25 @@ def load_predictor(folder: ModelFolder, device: torch.device, precision: str | K
     """
     model = load_network(folder, device)
     if device.type == "cuda":
-        if isinstance(precision, Kernels) or precision not in ("auto", "fp32", "bf16"):
-            raise NmtError(f"precision {precision!r} is not for a GPU; use auto, fp32 or bf16")
-        return Predictor(model, "bf16" if precision == "auto" else precision, None)
+        return Predictor(model, gpu_precision(precision), None)
     candidates = None
     if shortlist and folder.shortlist and precision != "fp32":
         candidates = Shortlist.load(folder.shortlist, folder.subwords.source.size, folder.subwords.target.size)
     found = choose_engine(model, precision, candidates)
     return Predictor(model, found.precision, found.engine, found.remark)
+
+
+def gpu_precision(precision: str | Kernels) -> str:
+    """auto: bf16, or fp16 on cards of before 2020, which have no products in bf16.
+
+    Raises:
+        NmtError: a precision of processors.
+    """
+    if isinstance(precision, Kernels) or precision not in ("auto", "fp32", *HALVES):
+        raise NmtError(f"precision {precision!r} is not for a GPU; use auto, fp32, bf16 or fp16")
+    if precision != "auto":
+        return precision
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
 
 
 def search(

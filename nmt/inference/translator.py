@@ -86,10 +86,10 @@ class Translator:
     ) -> Self:
         """A training run, one of its checkpoints, or an exported model; with `ensemble` the mean of its predictions and of those models'.
 
-        `device` is auto (a GPU where there is one), cpu or cuda; `precision` is fp32, bf16, int8 or auto: on a GPU
-        bf16, on a CPU the fastest by a probe of some milliseconds; Kernels are what such a probe has chosen before. With bf16 and int8 on
-        a CPU the folder's shortlist is used where it has one, unless `shortlist` is False; with fp32 and in an ensemble every piece is a
-        candidate, whatever it says.
+        `device` is auto (a GPU where there is one), cpu or cuda; `precision` is fp32, bf16, on a GPU fp16, on a CPU int8, or auto: on a
+        GPU bf16 (fp16 where it has none), on a CPU the fastest by a probe of some milliseconds; Kernels are what such a probe has chosen
+        before. With bf16 and int8 on a CPU the folder's shortlist is used where it has one, unless `shortlist` is False; with fp32 and in
+        an ensemble every piece is a candidate, whatever it says.
 
         Raises:
             NmtError: the folder is no model, is damaged, or the device is not there; a model of the ensemble has other subwords.

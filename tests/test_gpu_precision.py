@@ -1,0 +1,42 @@
+"""Which precision a GPU translates in. The arithmetic of half precision is tried on a CPU, which knows it, too."""
+
+import pytest
+import torch
+
+from nmt.config import ModelConfig
+from nmt.errors import NmtError
+from nmt.inference.packing import Kernels
+from nmt.inference.predictor import Predictor, SearchSettings, gpu_precision
+from nmt.inference.probe import choose_kernels
+from nmt.model.seq2seq import Seq2Seq
+
+SETTINGS = SearchSettings(longest=[8, 8], beam=3, alpha=1.0, n=1, device=torch.device("cpu"))
+
+
+@pytest.mark.parametrize(("has_bf16", "chosen"), [(True, "bf16"), (False, "fp16")])
+def test_auto_is_the_half_precision_that_the_card_has_products_in(monkeypatch, has_bf16, chosen):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has_bf16)
+    assert gpu_precision("auto") == chosen
+    assert [gpu_precision(name) for name in ("fp32", "bf16", "fp16")] == ["fp32", "bf16", "fp16"]
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp8", Kernels(precision="bf16")], ids=str)
+def test_what_only_processors_have_is_refused(precision):
+    with pytest.raises(NmtError, match="is not for a GPU; use auto, fp32, bf16 or fp16"):
+        gpu_precision(precision)
+
+
+def test_fp16_is_refused_on_a_processor():
+    with pytest.raises(NmtError, match="precision fp16 is for a GPU; use auto, fp32, bf16 or int8 on a CPU"):
+        choose_kernels("fp16")
+
+
+def test_half_precision_changes_scores_by_its_rounding_alone():
+    torch.manual_seed(1)
+    model = Seq2Seq(ModelConfig(embedding_size=32, hidden_size=32), 100, 100, shared=True).eval()
+    scores = {}
+    for precision in ("fp32", "bf16", "fp16"):
+        found = Predictor(model, precision, None).search([[5, 6, 7], [8]], SETTINGS)
+        scores[precision] = torch.tensor([best.log_prob for (best,) in found])
+    errors = {name: float((scores[name] - scores["fp32"]).abs().max()) for name in ("bf16", "fp16")}
+    assert 0 < errors["fp16"] < errors["bf16"] < 0.1  # 11 bits of a number and 8
