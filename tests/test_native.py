@@ -9,7 +9,6 @@ from nmt.config import ModelConfig
 from nmt.data.batches import padded
 from nmt.data.subwords import BOS, EOS, PAD, UNK
 from nmt.inference import shortlist as shortlist_module
-from nmt.inference.compiled.candidates import SHARED, NativeShortlist
 from nmt.inference.compiled.choice import NATIVE
 from nmt.inference.compiled.engine import NativeEngine, linear, put_column, select_columns, why_not
 from nmt.inference.compiled.packing import PackedMatrix
@@ -208,37 +207,6 @@ def test_the_order_of_columns_changes_no_normaliser():
         NATIVE.best_pieces(each, torch.tensor([], dtype=torch.long), True) for each in (logits_NV.clone(), logits_NV[:, order_V])
     )
     assert torch.equal(found.normalisers_N, shuffled.normalisers_N)
-
-
-@needs_library
-@pytest.mark.parametrize("sentences", [1, 3, 37])
-def test_the_candidates_are_those_of_the_shortlist(sentences, shortlist):
-    spelling = Shortlist(shortlist.best_VX, shortlist.frequent_V, source_bytes=[20, 30], target_bytes=[50, 60, 199])
-    source_BS = padded(random_sources()[:sentences], suffix=(EOS,))[0]
-    found, (expected_C, allowed_BC) = NativeShortlist(spelling).candidates(source_BS), spelling.candidates(source_BS)
-    outputs = found.outputs_O.tolist()
-    used = [piece for number, piece in enumerate(outputs) if number < 4 or piece != PAD]
-    assert used[:4] == [PAD, UNK, BOS, EOS]
-    assert sorted(used) == expected_C[: len(used)].tolist()
-    assert len(outputs) % 64 == 0
-    assert len(outputs) - len(used) < 64
-    bits_BO = np.unpackbits(found.allowed.numpy().view(np.uint8), axis=1, bitorder="little").astype(bool)
-    for own_C, bits_O, count, allowed_C in zip(found.own_BC.tolist(), bits_BO, found.counts_B.tolist(), allowed_BC, strict=True):
-        assert own_C[:count] == [outputs[number] for number in bits_O.nonzero()[0]]
-        assert sorted(own_C[:count]) == expected_C[allowed_C].tolist()
-        assert set(own_C[count:]) <= {PAD}
-
-
-@needs_library
-def test_candidates_of_few_sentences_lie_side_by_side(shortlist):
-    found = NativeShortlist(shortlist).candidates(padded(random_sources(), suffix=(EOS,))[0])
-    bits_BO = np.unpackbits(found.allowed.numpy().view(np.uint8), axis=1, bitorder="little").astype(bool)
-    users_O = bits_BO.sum(0)
-    shared = int((users_O > SHARED * len(bits_BO)).sum())
-    assert (users_O[:shared] > SHARED * len(bits_BO)).all()
-    rest_BO = bits_BO[:, shared:][:, users_O[shared:] > 0]
-    assert rest_BO.shape[1] > 1
-    assert (np.diff(rest_BO.argmax(0)) >= 0).all()  # the first sentence that may use each
 
 
 @needs_library

@@ -1,4 +1,4 @@
-"""Compiled code, called through ctypes: the 8-bit engine with its choices from logits, and what bf16 training needs.
+"""Compiled code, called through ctypes: the 8-bit engine with its candidates and choices, and what bf16 training needs.
 
 It is built when nmt is installed where there is a C++ compiler, and used on processors with AVX512-VNNI (training: AVX512-BF16);
 elsewhere torch computes.
@@ -98,6 +98,21 @@ class StepArrays(Structure):
         ("before", c_void_p),
         ("after", c_void_p),
         ("logits", c_void_p),
+    )
+
+
+class GreedyArrays(Structure):
+    """`Greedy` of greedy.cpp."""
+
+    _fields_ = (
+        *((name, c_int64) for name in ("sentences", "bos", "eos", "min_length", "room")),
+        ("max_lengths", c_void_p),
+        ("early", c_void_p),
+        ("early_count", c_int64),
+        ("never", c_void_p),
+        ("never_count", c_int64),
+        *((name, c_void_p) for name in ("first", "pieces", "lengths")),
+        ("failed", c_int64),
     )
 
 
@@ -221,6 +236,7 @@ SIGNATURES = {
     "nmt_linear_half": (POINTER(MatrixArrays), c_void_p, c_int64, c_void_p),
     "nmt_encode": (POINTER(EncoderArrays), c_int64, c_void_p, c_void_p, c_void_p, c_void_p, c_void_p),
     "nmt_step": (POINTER(DecoderArrays), POINTER(MatrixArrays), POINTER(MemoryArrays), POINTER(StepArrays)),
+    "nmt_greedy": (POINTER(DecoderArrays), POINTER(MatrixArrays), POINTER(MemoryArrays), POINTER(GreedyArrays)),
     "nmt_candidates": (POINTER(ShortlistArrays), POINTER(CandidatesArrays)),
     "nmt_select_columns": (POINTER(MatrixArrays), c_void_p, c_int64, c_void_p, c_void_p, c_void_p, c_void_p),
     "nmt_best_pieces": (POINTER(LogitsArrays), c_void_p, c_void_p, c_void_p),

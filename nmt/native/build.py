@@ -19,8 +19,8 @@ LIBRARY = FOLDER / "kernels.so"
 BF16 = ("dropout.cpp", "r_drop.cpp", "recurrence.cpp", "softmax.cpp")  # for training; left out where the assembler is of before 2019
 COMPILERS = 4  # at the same time, of some 300 MB each
 INSTRUCTIONS = ("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512vnni")
-# Without contraction: whether a product and a sum become one rounding must not depend on how many rows a loop was compiled for.
 TILES = ("-mamx-tile", "-mamx-int8")  # for tiles.cpp, which does without where the compiler is of before 2021
+# Without contraction: whether a product and a sum become one rounding must not depend on how many rows a loop was compiled for.
 FLAGS = ("-std=c++17", "-O3", "-ffp-contract=off", "-fPIC", *(f"-m{name}" for name in INSTRUCTIONS))
 
 

@@ -83,12 +83,14 @@ void nmt_candidates(const Shortlist* shortlist, Candidates* candidates) {
     const int64_t panels = c.columns / WORD;
     std::fill_n(c.allowed, c.sentences * panels, 0);
     std::fill_n(c.counts, c.sentences, 0);
-    for (int64_t b = 0; b < c.sentences; ++b)
+    c.width = 0;
+    for (int64_t b = 0; b < c.sentences; ++b) {
         for_each(bits.data() + b * size, size, [&](int64_t piece) {
             c.allowed[b * panels + place[piece] / WORD] |= uint64_t{1} << place[piece] % WORD;
             ++c.counts[b];
         });
-    c.width = words(*std::max_element(c.counts, c.counts + c.sentences)) * WORD;
+        c.width = std::max(c.width, words(c.counts[b]) * WORD);
+    }
     for (int64_t b = 0; b < c.sentences; ++b) {
         int64_t* own = c.own + b * c.width;
         for_each(c.allowed + b * panels, panels, [&](int64_t output) { *own++ = c.outputs[output]; });

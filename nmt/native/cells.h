@@ -17,6 +17,9 @@ struct CellWeights {
     int64_t units;
 };
 
+// Whether a state has two parts.
+inline bool has_cell(const CellWeights& weights) { return weights.cell == LSTM || weights.cell == PEEPHOLE; }
+
 // Where each row of a step reads and writes: vectors of `units` floats.
 struct Rows {
     std::vector<const uint16_t*> added;  // [4 * units] or [units], half precision, in the matrix's order: to the product; bias included

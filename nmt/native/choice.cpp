@@ -12,11 +12,8 @@ uint32_t nmt_sources() { return NMT_SOURCES; }
 void nmt_best_pieces(const Logits* logits, float* values, int64_t* pieces, float* normalisers) {
     std::vector<float> maxima;
     for (int64_t n = 0; n < logits->rows; ++n) {
-        normalisers[n] = logits->look(n, maxima);
-        const int64_t block = std::max_element(maxima.begin(), maxima.end()) - maxima.begin();
-        values[n] = maxima[block] - normalisers[n];
-        const float* first = logits->row(n) + block * BLOCK;
-        pieces[n] = block * BLOCK + std::min<int64_t>(std::find(first, first + BLOCK, maxima[block]) - first, BLOCK - 1);
+        const Best best = logits->best(n, maxima);
+        values[n] = best.value, pieces[n] = best.column, normalisers[n] = best.normaliser;
     }
 }
 

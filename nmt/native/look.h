@@ -32,6 +32,12 @@ inline float log_normaliser(const float* logits, int64_t columns, float maximum)
     return undefined ? NAN : static_cast<float>(std::log(std::max(sum, 1.0))) + maximum;
 }
 
+struct Best {
+    float value;
+    int64_t column;
+    float normaliser;
+};
+
 // The logits [rows][columns] of a step, columns a multiple of BLOCK, and the columns that must not be chosen.
 struct Logits {
     float* logits;
@@ -55,6 +61,15 @@ struct Logits {
             maxima[block] = block_maximum(first + block * BLOCK);
         }
         return normaliser;
+    }
+
+    // The largest logit of a row that is not forbidden, less the row's normaliser, and the first column that has it.
+    Best best(int64_t n, std::vector<float>& maxima) const {
+        const float normaliser = look(n, maxima);
+        const int64_t block = std::max_element(maxima.begin(), maxima.end()) - maxima.begin();
+        const float* first = row(n) + block * BLOCK;
+        const int64_t column = block * BLOCK + std::min<int64_t>(std::find(first, first + BLOCK, maxima[block]) - first, BLOCK - 1);
+        return {maxima[block] - normaliser, column, normaliser};
     }
 };
 

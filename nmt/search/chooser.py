@@ -1,7 +1,7 @@
 """How a search chooses: the seam where compiled functions take the place of torch's."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -16,6 +16,7 @@ class Chooser(NamedTuple):
 
     best_pieces: Callable[[Tensor, Tensor, bool], BestPieces]  # greedy search
     advance: Callable[[Tensor, Front, Rules], tuple[Picks, Onward, Front]]  # beam search
+    whole: Callable[[Any, Sequence[int], int, Rules], list[list[int]]] | None = None  # greedy search without scores, from state to pieces
 
 
 TORCH = Chooser(best_pieces, advance)

@@ -18,6 +18,8 @@ def greedy_search(
     step: Step[S], state: S, max_lengths: Sequence[int], length_alpha: float, bos: int, rules: Rules, chooser: Chooser
 ) -> list[Hypothesis]:
     """One hypothesis for each sentence: at each step the likeliest piece, of equal ones the first."""
+    if chooser.whole is not None and not rules.scored:
+        return [Hypothesis(tuple(pieces), math.nan, math.nan) for pieces in chooser.whole(state, max_lengths, bos, rules)]
     sentences = list(range(len(max_lengths)))  # those in the batch, one row each
     going = [True] * len(sentences)  # which of them are not finished
     pieces: list[list[int]] = [[] for _ in sentences]

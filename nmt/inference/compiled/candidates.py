@@ -47,7 +47,7 @@ class NativeShortlist:
         arrays = CandidatesArrays(B, S, *map(address, (source_BS, outputs_O, counts_B, allowed, own)), padding=PAD)
         functions().nmt_candidates(self.arrays, arrays)
         O, C = arrays.columns, arrays.width  # noqa: E741
-        return Candidates(outputs_O[:O], counts_B, allowed[: B * O // PANEL].view(B, -1), own[: B * C].view(B, C))
+        return Candidates(outputs_O[:O], counts_B, allowed[: B * O // PANEL].view(B, O // PANEL), own[: B * C].view(B, C))
 
 
 def _whole(size: int) -> int:

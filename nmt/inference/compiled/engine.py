@@ -2,6 +2,7 @@
 
 import ctypes
 import math
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 import torch
@@ -11,7 +12,7 @@ from nmt.config import ModelConfig
 from nmt.data.subwords import PAD
 from nmt.inference.compiled.candidates import NativeShortlist
 from nmt.inference.compiled.choice import NATIVE
-from nmt.inference.compiled.packing import PackedCell, PackedMatrix, piece_table
+from nmt.inference.compiled.packing import PackedCell, PackedMatrix, gate_order, piece_table
 from nmt.inference.gates import merged_weights
 from nmt.inference.short_output import moments
 from nmt.inference.shortlist import Shortlist
@@ -26,6 +27,7 @@ from nmt.native import (
     CellArrays,
     DecoderArrays,
     EncoderArrays,
+    GreedyArrays,
     MatrixArrays,
     MemoryArrays,
     StepArrays,
@@ -33,6 +35,8 @@ from nmt.native import (
     functions,
     library,
 )
+from nmt.search.picks import nothing_finite
+from nmt.search.rules import Rules
 
 
 def why_not(config: ModelConfig) -> str | None:
@@ -86,8 +90,6 @@ class NativeState(NamedTuple):
 class NativeEngine:
     """Seq2Seq.encode and Seq2Seq.step in 8 bits. Its methods change nothing and may be called from several threads."""
 
-    chooser = NATIVE
-
     def __init__(self, model: Seq2Seq, shortlist: Shortlist | None = None) -> None:
         with torch.no_grad():
             self.encoder = _Encoder(model.encoder, model.source_embedding.weight.detach() * model.scale)
@@ -96,14 +98,15 @@ class NativeEngine:
             self.output, self.moments = PackedMatrix.of(weight_VE), moments(weight_VE)
             self.mean = PackedMatrix.of(self.moments.mean_E[None])
             self.shortlist, self.size = shortlist, len(weight_VE)
-            self.candidates = None if shortlist is None else NativeShortlist(shortlist)
+            self.native_shortlist = None if shortlist is None else NativeShortlist(shortlist)
+        self.chooser = NATIVE._replace(whole=self.greedy)
 
     def encode(self, source_BS: Tensor, lengths_B: Tensor, shortlisted: bool = True) -> NativeState:
         """Reads the source; the result has one row a sentence. Not `shortlisted`: the logits have a column for each piece."""
         states, values, final_BH, offsets = self.encoder.read(source_BS, lengths_B)
         candidates_BC, allowed, others_B, output = None, None, None, self.output
-        if self.candidates is not None and shortlisted:
-            outputs_O, counts_B, allowed, candidates_BC = self.candidates.candidates(source_BS)
+        if self.native_shortlist is not None and shortlisted:
+            outputs_O, counts_B, allowed, candidates_BC = self.native_shortlist.candidates(source_BS)
             others_B, output = (self.size - counts_B).log(), select_columns(self.output, outputs_O)
             put_column(output, PAD, self.mean)
         keys, half_variance = linear(self.decoder.key, states, torch.half), self.moments.variance / 2
@@ -121,6 +124,22 @@ class NativeEngine:
         functions().nmt_step(self.decoder.arrays, state.output.arrays, state.memory.arrays, step)
         return logits_NV, state._replace(vectors_LNH=after_LNH, parents_N=None)
 
+    def greedy(self, state: NativeState, max_lengths: Sequence[int], bos: int, rules: Rules) -> list[list[int]]:
+        """Greedy search from the state that `encode` made: the pieces (columns) of each sentence without its end.
+
+        Raises:
+            NmtError: the logits of a sentence are not finite.
+        """
+        B, room = len(max_lengths), max(max_lengths, default=1)
+        limits_B, lengths_B, pieces_BT = torch.tensor(max_lengths), torch.empty(B, dtype=torch.long), torch.empty(B, room, dtype=torch.long)
+        lists = [part for list_F in (rules.early_F, rules.never_F) for part in (address(list_F), len(list_F))]
+        rest = map(address, (state.vectors_LNH, pieces_BT, lengths_B))
+        greedy = GreedyArrays(B, bos, rules.eos, rules.min_length, room, address(limits_B), *lists, *rest)
+        functions().nmt_greedy(self.decoder.arrays, state.output.arrays, state.memory.arrays, greedy)
+        if greedy.failed >= 0:
+            raise nothing_finite(greedy.failed)
+        return [pieces_T[: length - 1] for pieces_T, length in zip(pieces_BT.tolist(), lengths_B.tolist(), strict=True)]
+
 
 class _Encoder:
     def __init__(self, encoder: Encoder, embedding_VE: Tensor) -> None:
@@ -130,7 +149,8 @@ class _Encoder:
         self.hidden = 2 * layers[0].forwards.hidden_size
         self.cells = [PackedCell(layer, U_GH, bias_G) for layer, (_, U_GH, bias_G) in zip(directions, merged, strict=True)]
         self.tables = [piece_table(direction, embedding_VE) for direction in directions[:2]]
-        self.inputs = [PackedCell(layer, W_GX, bias_G).matrix for layer, (W_GX, _, bias_G) in zip(directions[2:], merged[2:], strict=True)]
+        orders = [gate_order(layer) for layer in directions]
+        self.inputs = [PackedMatrix.of(W_GX[order], bias_G[order]) for order, (W_GX, _, bias_G) in zip(orders[2:], merged[2:], strict=True)]
         cells = (CellArrays * len(self.cells))(*(cell.arrays for cell in self.cells))
         tables = (ctypes.c_void_p * 2)(*(address(table) for table in self.tables))
         inputs = (MatrixArrays * len(self.inputs))(*(matrix.arrays for matrix in self.inputs))
