@@ -1,4 +1,4 @@
-"""Which precision a GPU translates in. The arithmetic of half precision is tried on a CPU, which knows it, too."""
+"""Which precision a GPU computes in. The arithmetic of half precision is tried on a CPU, which knows it, too."""
 
 import pytest
 import torch
@@ -9,6 +9,7 @@ from nmt.inference.packing import Kernels
 from nmt.inference.predictor import Predictor, SearchSettings, gpu_precision
 from nmt.inference.probe import choose_kernels
 from nmt.model.seq2seq import Seq2Seq
+from nmt.training.precision import choose_precision
 
 SETTINGS = SearchSettings(longest=[8, 8], beam=3, alpha=1.0, n=1, device=torch.device("cpu"))
 
@@ -18,6 +19,12 @@ def test_auto_is_the_half_precision_that_the_card_has_products_in(monkeypatch, h
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has_bf16)
     assert gpu_precision("auto") == chosen
     assert [gpu_precision(name) for name in ("fp32", "bf16", "fp16")] == ["fp32", "bf16", "fp16"]
+
+
+@pytest.mark.parametrize(("has_bf16", "chosen"), [(True, "bf16"), (False, "fp32")])
+def test_a_card_that_only_emulates_bf16_trains_in_fp32(monkeypatch, has_bf16, chosen):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: has_bf16 or including_emulation)
+    assert choose_precision("auto", torch.device("cuda")) == chosen
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp8", Kernels(precision="bf16")], ids=str)

@@ -13,13 +13,14 @@ SPEEDUP = 1.2  # bf16 has to be this much faster to be worth its rounding
 def choose_precision(wish: str, device: torch.device) -> str:
     """fp32 or bf16 for `wish` auto, fp32 or bf16.
 
-    A GPU trains in bf16. A CPU does if it has bf16 instructions and either the compiled recurrence, which is made for them, or a short
-    timed probe that is faster with them; without such instructions torch emulates bf16 at a small fraction of the speed.
+    A GPU trains in bf16 unless it only emulates it. A CPU does if it has bf16 instructions and either the compiled recurrence, which is
+    made for them, or a short timed probe that is faster with them; without such instructions torch emulates bf16 at a small fraction of
+    the speed.
     """
     if wish != "auto":
         return wish
     if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     if not torch.cpu._is_avx512_bf16_supported():
         return "fp32"
     if why_not() is None:

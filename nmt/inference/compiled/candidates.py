@@ -16,7 +16,7 @@ from nmt.native import PANEL, CandidatesArrays, ShortlistArrays, address, functi
 SHARED = 0.1  # of the sentences of a batch: a piece that more of them may use is among those that are computed for all
 
 
-class Candidates(NamedTuple):
+class BatchCandidates(NamedTuple):
     """What the sentences of a batch may use."""
 
     outputs_O: Tensor  # all of it: those of many sentences first, then those of each sentence side by side; PAD up to a multiple of 64
@@ -37,7 +37,7 @@ class NativeShortlist:
         self.tensors = shortlist.best_VX.contiguous(), shortlist.is_byte_V, _bits(shortlist.always_V), _bits(bytes_V)  # kept alive
         self.arrays = ShortlistArrays(V, self.best, *map(address, self.tensors), SHARED)
 
-    def candidates(self, source_BS: Tensor) -> Candidates:
+    def candidates(self, source_BS: Tensor) -> BatchCandidates:
         """As Shortlist.candidates. PAD, UNK, BOS and EOS, which every sentence may use, are the first outputs."""
         (B, S), source_BS = source_BS.shape, source_BS.contiguous()
         most = _whole(min(self.pieces, self.always + self.bytes + S * self.best))
@@ -47,7 +47,7 @@ class NativeShortlist:
         arrays = CandidatesArrays(B, S, *map(address, (source_BS, outputs_O, counts_B, allowed, own)), padding=PAD)
         functions().nmt_candidates(self.arrays, arrays)
         O, C = arrays.columns, arrays.width  # noqa: E741
-        return Candidates(outputs_O[:O], counts_B, allowed[: B * O // PANEL].view(B, O // PANEL), own[: B * C].view(B, C))
+        return BatchCandidates(outputs_O[:O], counts_B, allowed[: B * O // PANEL].view(B, O // PANEL), own[: B * C].view(B, C))
 
 
 def _whole(size: int) -> int:

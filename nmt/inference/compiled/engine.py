@@ -35,6 +35,7 @@ from nmt.native import (
     functions,
     library,
 )
+from nmt.search.chooser import Chooser
 from nmt.search.picks import nothing_finite
 from nmt.search.rules import Rules
 
@@ -99,7 +100,11 @@ class NativeEngine:
             self.mean = PackedMatrix.of(self.moments.mean_E[None])
             self.shortlist, self.size = shortlist, len(weight_VE)
             self.native_shortlist = None if shortlist is None else NativeShortlist(shortlist)
-        self.chooser = NATIVE._replace(whole=self.greedy)
+
+    @property
+    def chooser(self) -> Chooser:
+        """How a search over `step` chooses."""
+        return NATIVE._replace(whole=self.greedy)
 
     def encode(self, source_BS: Tensor, lengths_B: Tensor, shortlisted: bool = True) -> NativeState:
         """Reads the source; the result has one row a sentence. Not `shortlisted`: the logits have a column for each piece."""
