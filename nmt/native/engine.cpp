@@ -86,11 +86,15 @@ void write_logits(const Matrix& output, const Memory& memory, const Step& step, 
             UNROLL
             for (int c = 0; c < REGISTERS; ++c) {
                 const __m512 logits = _mm512_add_ps(products[c], _mm512_loadu_ps(output.bias + panel * PANEL + c * LANES));
-                next[row] = store_some(next[row], logits, static_cast<uint16_t>(bits >> (LANES * c)));
+                if (memory.allowed) {
+                    next[row] = store_some(next[row], logits, static_cast<uint16_t>(bits >> (LANES * c)));
+                } else {
+                    store(step.logits + row * memory.width + panel * PANEL + c * LANES, logits);
+                }
             }
         });
     }
-    for (int64_t row = 0; row < step.rows; ++row) std::fill(next[row], step.logits + (row + 1) * memory.width, -INFINITY);
+    for (int64_t row = 0; memory.allowed && row < step.rows; ++row) std::fill(next[row], step.logits + (row + 1) * memory.width, -INFINITY);
 }
 
 // The first column, PAD's, stands for the pieces that are no candidates: what nmt/inference/short_output.py adds to their mean.
