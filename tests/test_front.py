@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 import pytest
 import torch
+from native_networks import needs_library
 from test_beam import BOS, EOS, TableState, random_tables, table_step
 from torch import Tensor
 
-from nmt import native
 from nmt.inference.compiled.choice import NATIVE
 from nmt.search.beam import beam_search
 from nmt.search.chooser import TORCH, Chooser
@@ -16,7 +16,6 @@ from nmt.search.front import Front, Onward
 from nmt.search.picks import Picks
 from nmt.search.rules import Rules
 
-needs_library = pytest.mark.skipif(isinstance(native.library(), str), reason=f"no compiled engine: {native.library()}")
 LENGTHS = 9  # max_lengths reach so far
 
 

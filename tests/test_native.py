@@ -3,37 +3,20 @@
 import numpy as np
 import pytest
 import torch
+from native_networks import CELLS, V, needs_library, network, random_sources, small_shortlist
 
-from nmt import native
 from nmt.config import ModelConfig
 from nmt.data.batches import padded
 from nmt.data.subwords import BOS, EOS, PAD, UNK
-from nmt.inference import shortlist as shortlist_module
 from nmt.inference.compiled.choice import NATIVE
 from nmt.inference.compiled.engine import NativeEngine, linear, put_column, select_columns, why_not
 from nmt.inference.compiled.packing import PackedMatrix
 from nmt.inference.engine import Engine, in_pieces
 from nmt.inference.packing import Kernels
-from nmt.inference.shortlist import Shortlist
-from nmt.model.seq2seq import Seq2Seq
 from nmt.search.beam import beam_search
 from nmt.search.chooser import TORCH
 
-needs_library = pytest.mark.skipif(isinstance(native.library(), str), reason=f"no compiled engine: {native.library()}")
-CELLS = ("lstm", "gru", "peephole", "tanh")
-V = 200  # not a multiple of 64: the logits have 56 columns more
 SOURCES = [[5, 6, 7, 8, 9], [10, 11], [12] * 33, [33, 44, 55, 66]]
-
-
-def network(**settings):
-    torch.manual_seed(3)
-    model = Seq2Seq(ModelConfig(embedding_size=64, hidden_size=128, **settings), V, V, shared=True).eval()
-    for name, parameter in model.named_parameters():
-        if "peepholes" in name or "bias" in name:
-            torch.nn.init.normal_(parameter, std=0.3)
-        elif "embedding" not in name:
-            parameter.data.mul_(2)  # untrained weights are too small for outputs to differ
-    return model
 
 
 def steps_of(engine, sources=SOURCES):
@@ -82,6 +65,7 @@ def test_the_largest_sums_do_not_overflow():
     torch.testing.assert_close(linear(PackedMatrix.of(ones_OI), torch.ones(20, 4096)), torch.full((20, 64), 4096.0))
     torch.testing.assert_close(linear(PackedMatrix.of(-ones_OI), torch.ones(20, 4096)), torch.full((20, 64), -4096.0))
     torch.testing.assert_close(linear(PackedMatrix.of(ones_OI), torch.ones(2, 4096)), torch.full((2, 64), 4096.0))
+    torch.testing.assert_close(linear(PackedMatrix.of(-ones_OI), torch.ones(2, 4096)), torch.full((2, 64), -4096.0))
 
 
 @needs_library
@@ -108,11 +92,8 @@ def test_a_column_put_in_replaces_that_one_alone():
 
 
 @pytest.fixture
-def shortlist(monkeypatch):
-    """Nine target pieces for each source piece, beside four frequent ones."""
-    monkeypatch.setattr(shortlist_module, "FREQUENT", 4)
-    torch.manual_seed(1)
-    return Shortlist(torch.randint(4, V, (V, 9)), torch.arange(V).flip(0))
+def shortlist():
+    return small_shortlist()
 
 
 def logits_of_pieces(logits_NC, candidates_NC):
@@ -129,18 +110,23 @@ def test_with_a_shortlist_the_logits_are_nearly_those_of_torchs_engine(shortlist
     ours, torchs = NativeEngine(model, shortlist), Engine(model, Kernels(precision="fp32"), shortlist)
     with torch.inference_mode():
         state, expected_state = (engine.encode(*padded(SOURCES, suffix=(EOS,))) for engine in (ours, torchs))
-        own_BC, all_BC = state.candidates, expected_state.candidates.expand(len(SOURCES), -1)
-        assert own_BC.shape[1] < all_BC.shape[1]
-        for column in (BOS, 3, 7, 12):  # pieces that differ from sentence to sentence, from the fifth on
-            columns_N = torch.stack([(all_C == own_C[column]).nonzero()[0, 0] for own_C, all_C in zip(own_BC, all_BC, strict=True)])
-            found_NC, state = ours.step(torch.full((len(SOURCES),), column), state)
+        own_NC, all_NC = state.candidates, expected_state.candidates.expand(len(SOURCES), -1)
+        assert own_NC.shape[1] < all_NC.shape[1]
+        for step, column in enumerate((BOS, 5, 7, 12)):  # pieces that differ from sentence to sentence, from the fifth on
+            columns_N = torch.stack([(all_C == own_C[column]).nonzero()[0, 0] for own_C, all_C in zip(own_NC, all_NC, strict=True)])
+            found_NC, state = ours.step(torch.full((len(own_NC),), column), state)
             expected_NC, expected_state = torchs.step(columns_N, expected_state)
-            found_NV, expected_NV = logits_of_pieces(found_NC, own_BC), logits_of_pieces(expected_NC, all_BC)
+            found_NV, expected_NV = logits_of_pieces(found_NC, own_NC), logits_of_pieces(expected_NC, all_NC)
             assert torch.equal(expected_NV == -torch.inf, found_NV == -torch.inf)
+            assert not (expected_NV > -torch.inf).all()
             own_NV = expected_NV > -torch.inf
             own_NV[:, PAD] = False
             assert 0 < float((expected_NV - found_NV)[own_NV].std()) < 0.05 * float(expected_NV[own_NV].std())
             torch.testing.assert_close(expected_NV[:, PAD], found_NV[:, PAD], atol=0.05, rtol=0.01)  # what is left out
+            if step == 1:  # as in steps_of: rows are reordered, and two sentences leave
+                rows_N, sentences_B = torch.tensor([0, 0, 0, 3, 2, 2]), torch.tensor([0, 2])
+                state, expected_state = state.select(rows_N, sentences_B), expected_state.select(rows_N, sentences_B)
+                own_NC, all_NC = own_NC[[0, 0, 0, 2, 2, 2]], all_NC[:1].expand(6, -1)
 
 
 @needs_library
@@ -173,11 +159,6 @@ def hypotheses(engine, batch, beam):
         settings = {"beam": beam, "length_alpha": 1.0, "bos": BOS, "eos": EOS, "forbidden": (PAD, UNK, BOS), "chooser": engine.chooser}
         found = beam_search(engine.step, state, max_lengths=[len(source) + 10 for source in batch], **settings)
     return [best[0] for best in in_pieces(found, state.candidates)]
-
-
-def random_sources():
-    torch.manual_seed(5)
-    return [torch.randint(4, V, (1 + number % 12,)).tolist() for number in range(37)]
 
 
 @needs_library

@@ -2,14 +2,13 @@
 
 import pytest
 import torch
+from native_networks import needs_library
 
 from nmt import native
 from nmt.inference.compiled.engine import linear
 from nmt.inference.compiled.packing import PackedMatrix
 from nmt.model.compiled import why_not
 from nmt.native import build
-
-needs_library = pytest.mark.skipif(isinstance(native.library(), str), reason=f"no compiled engine: {native.library()}")
 
 
 @pytest.fixture

@@ -3,46 +3,23 @@
 import numpy as np
 import pytest
 import torch
+from native_networks import CELLS, needs_library, network, random_sources, small_shortlist
 
-from nmt import native
-from nmt.config import ModelConfig
 from nmt.data.batches import padded
 from nmt.data.subwords import BOS, EOS, PAD, UNK
 from nmt.errors import NmtError
-from nmt.inference import shortlist as shortlist_module
 from nmt.inference.compiled.candidates import SHARED, NativeShortlist
 from nmt.inference.compiled.choice import NATIVE
 from nmt.inference.compiled.engine import NativeEngine
 from nmt.inference.engine import in_pieces
 from nmt.inference.predictor import Predictor, SearchSettings
 from nmt.inference.shortlist import Shortlist
-from nmt.model.seq2seq import Seq2Seq
 from nmt.search.beam import beam_search
-
-needs_library = pytest.mark.skipif(isinstance(native.library(), str), reason=f"no compiled engine: {native.library()}")
-V = 200
-
-
-def network(cell="lstm"):
-    torch.manual_seed(3)
-    model = Seq2Seq(ModelConfig(embedding_size=64, hidden_size=128, cell=cell), V, V, shared=True).eval()
-    for name, parameter in model.named_parameters():
-        if "embedding" not in name:
-            parameter.data.mul_(2)  # untrained weights are too small for outputs to differ
-    return model
 
 
 @pytest.fixture
-def shortlist(monkeypatch):
-    """Nine target pieces for each source piece, beside four frequent ones."""
-    monkeypatch.setattr(shortlist_module, "FREQUENT", 4)
-    torch.manual_seed(1)
-    return Shortlist(torch.randint(4, V, (V, 9)), torch.arange(V).flip(0))
-
-
-def random_sources():
-    torch.manual_seed(5)
-    return [torch.randint(4, V, (1 + number % 12,)).tolist() for number in range(37)]
+def shortlist():
+    return small_shortlist()
 
 
 @needs_library
@@ -94,10 +71,10 @@ def greedy(engine, sources, *, whole, min_length=0, room=9):
 
 
 @needs_library
-@pytest.mark.parametrize("cell", ["lstm", "gru", "peephole", "tanh"])
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("short", [False, True])
 def test_a_greedy_search_in_one_call_chooses_what_its_steps_choose(cell, short, shortlist):
-    engine, sources = NativeEngine(network(cell), shortlist if short else None), random_sources()
+    engine, sources = NativeEngine(network(biases=0.0, cell=cell), shortlist if short else None), random_sources()
     found = greedy(engine, sources, whole=True)
     assert found == greedy(engine, sources, whole=False)
     assert found == [greedy(engine, [source], whole=True)[0] for source in sources]
@@ -106,7 +83,7 @@ def test_a_greedy_search_in_one_call_chooses_what_its_steps_choose(cell, short, 
 
 @needs_library
 def test_a_greedy_search_in_one_call_keeps_to_the_lengths():
-    engine, sources = NativeEngine(network()), random_sources()
+    engine, sources = NativeEngine(network(biases=0.0)), random_sources()
     free = greedy(engine, sources, whole=True, room=40)
     assert min(map(len, free)) < 3
     held = greedy(engine, sources, whole=True, min_length=4, room=3)
@@ -116,7 +93,7 @@ def test_a_greedy_search_in_one_call_keeps_to_the_lengths():
 
 @needs_library
 def test_a_greedy_search_in_one_call_names_the_sentence_whose_logits_are_not_finite():
-    model = network()
+    model = network(biases=0.0)
     with torch.no_grad():
         model.output.weight.fill_(torch.nan)
     with pytest.raises(NmtError, match="no hypothesis for sentence 1 of the batch: its logits are not finite"):
@@ -126,9 +103,9 @@ def test_a_greedy_search_in_one_call_names_the_sentence_whose_logits_are_not_fin
 @needs_library
 @pytest.mark.parametrize("beam", [1, 3])
 def test_no_repeated_ngrams_under_a_shortlist(beam, shortlist):
-    engine, sources = NativeEngine(network(), shortlist), random_sources()
+    engine, sources = NativeEngine(network(biases=0.0), shortlist), random_sources()
     settings = SearchSettings([20] * len(sources), beam, 1.0, 1, torch.device("cpu"), scored=beam > 1)
-    predictor = Predictor(network(), "int8", engine)
+    predictor = Predictor(network(biases=0.0), "int8", engine)
     plain = [best.pieces for (best,) in predictor.search(sources, settings)]
     found = [best.pieces for (best,) in predictor.search(sources, settings._replace(no_repeat_ngram=1))]
     assert any(len(set(pieces)) < len(pieces) for pieces in plain)
