@@ -22,9 +22,9 @@ def choose_kernels(precision: str) -> Kernels:
     Raises:
         NmtError: no such precision, or this build of torch has no int8 products.
     """
+    if precision == "fp16":
+        raise NmtError("precision fp16 is for a GPU; use auto, fp32, bf16 or int8 on a CPU")
     if precision not in ("auto", *PRECISIONS):
-        if precision == "fp16":
-            raise NmtError("precision fp16 is for a GPU; use auto, fp32, bf16 or int8 on a CPU")
         raise NmtError(f"unknown precision {precision!r}; use auto, fp32, bf16, int8 or, on a GPU, fp16")
     has_bf16 = bool(torch.cpu._is_avx512_bf16_supported())
     fp32, bf16 = Kernels(precision="fp32"), Kernels(precision="bf16", fast_bf16=has_bf16)

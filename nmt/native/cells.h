@@ -10,15 +10,15 @@ namespace nmt {
 
 // Mirrors CellArrays in nmt/native/__init__.py.
 struct CellWeights {
-    Matrix gates;
+    Matrix gates;            // without a bias
     const uint16_t* bias;    // [columns], half precision
     const float* peepholes;  // [3][units]: in, forget, out; only of a PEEPHOLE cell
     int64_t cell;
     int64_t units;
 };
 
-// Whether a state has two parts.
-inline bool has_cell(const CellWeights& weights) { return weights.cell == LSTM || weights.cell == PEEPHOLE; }
+// Vectors of a state: hidden, and for the LSTMs the cell.
+inline int64_t state_parts(const CellWeights& weights) { return weights.cell == LSTM || weights.cell == PEEPHOLE ? 2 : 1; }
 
 // Where each row of a step reads and writes: vectors of `units` floats.
 struct Rows {

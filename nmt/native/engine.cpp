@@ -65,13 +65,24 @@ void attend(const Decoder& decoder, const Memory& memory, const Step& step, cons
     }
 }
 
-// The logits of a step: each row gets those of its sentence's candidates, one after the other, then -inf. A panel of the output layer is
-// computed for the rows that have candidates in it.
-void write_logits(const Matrix& output, const Memory& memory, const Step& step, const Inputs& inputs) {
+// The first column, PAD's, stands for the pieces that are no candidates: what nmt/inference/short_output.py adds to their mean.
+void count_others(const Memory& memory, const Step& step, const float* vectors, int64_t size) {
+    const int64_t beam = step.rows / step.sentences;
+    for (int64_t row = 0; row < step.rows; ++row) {
+        __m512 squares = _mm512_setzero_ps();
+        for (int64_t i = 0; i < size; i += LANES) {
+            const __m512 values = _mm512_loadu_ps(vectors + row * size + i);
+            squares = _mm512_fmadd_ps(values, values, squares);
+        }
+        step.logits[row * memory.width] += memory.others[step.sentence[row / beam]] + memory.half_variance * _mm512_reduce_add_ps(squares);
+    }
+}
+
+// The logits of a step under a shortlist: each row gets those of its sentence's candidates, one after the other, then -inf. A panel of the
+// output layer is computed for the rows that have candidates in it. `inputs` are the `vectors` in bytes.
+void write_candidates(const Matrix& output, const Memory& memory, const Step& step, const Inputs& inputs, const float* vectors) {
     const int64_t beam = step.rows / step.sentences, panels = output.columns / PANEL;
-    auto allowed = [&](int64_t panel, int64_t row) {
-        return memory.allowed ? memory.allowed[step.sentence[row / beam] * panels + panel] : ~uint64_t{0};
-    };
+    auto allowed = [&](int64_t panel, int64_t row) { return memory.allowed[step.sentence[row / beam] * panels + panel]; };
     std::vector<float*> next(step.rows);  // where each row's next logits go
     for (int64_t row = 0; row < step.rows; ++row) next[row] = step.logits + row * memory.width;
     std::vector<int64_t> rows;
@@ -86,28 +97,12 @@ void write_logits(const Matrix& output, const Memory& memory, const Step& step, 
             UNROLL
             for (int c = 0; c < REGISTERS; ++c) {
                 const __m512 logits = _mm512_add_ps(products[c], _mm512_loadu_ps(output.bias + panel * PANEL + c * LANES));
-                if (memory.allowed) {
-                    next[row] = store_some(next[row], logits, static_cast<uint16_t>(bits >> (LANES * c)));
-                } else {
-                    store(step.logits + row * memory.width + panel * PANEL + c * LANES, logits);
-                }
+                next[row] = store_some(next[row], logits, static_cast<uint16_t>(bits >> (LANES * c)));
             }
         });
     }
-    for (int64_t row = 0; memory.allowed && row < step.rows; ++row) std::fill(next[row], step.logits + (row + 1) * memory.width, -INFINITY);
-}
-
-// The first column, PAD's, stands for the pieces that are no candidates: what nmt/inference/short_output.py adds to their mean.
-void count_others(const Memory& memory, const Step& step, const float* vectors, int64_t size) {
-    const int64_t beam = step.rows / step.sentences;
-    for (int64_t row = 0; row < step.rows; ++row) {
-        __m512 squares = _mm512_setzero_ps();
-        for (int64_t i = 0; i < size; i += LANES) {
-            const __m512 values = _mm512_loadu_ps(vectors + row * size + i);
-            squares = _mm512_fmadd_ps(values, values, squares);
-        }
-        step.logits[row * memory.width] += memory.others[step.sentence[row / beam]] + memory.half_variance * _mm512_reduce_add_ps(squares);
-    }
+    for (int64_t row = 0; row < step.rows; ++row) std::fill(next[row], step.logits + (row + 1) * memory.width, -INFINITY);
+    count_others(memory, step, vectors, output.inputs);
 }
 
 }  // namespace
@@ -152,7 +147,7 @@ void nmt_encode(const Encoder* encoder, int64_t sentences, const int64_t* order,
 void nmt_step(const Decoder* decoder, const Matrix* output, const Memory* memory, const Step* step) {
     const int64_t H = decoder->hidden, N = step->rows, beam = N / step->sentences;
     const int size = static_cast<int>(H);
-    const int64_t parts = has_cell(decoder->cells[0]) ? 2 : 1;
+    const int64_t parts = state_parts(decoder->cells[0]);
     Buffer<float> sums(N * H), contexts(N * H), vectors(N * decoder->combine->columns);  // sums: of the layers' states so far
     Inputs inputs;
     inputs.resize(N, 3 * H);
@@ -185,8 +180,8 @@ void nmt_step(const Decoder* decoder, const Matrix* output, const Memory* memory
     for (int64_t n = 0; n < N; ++n) inputs.scales[n] = quantise<2>({{sums.data() + n * H, size}, {contexts.data() + n * H, size}}, inputs.row(n));
     linear(*decoder->combine, inputs, N, vectors.data());
     inputs.fill(vectors.data(), N, output->inputs);
-    write_logits(*output, *memory, *step, inputs);
-    if (memory->others) count_others(*memory, *step, vectors.data(), inputs.width);
+    if (memory->candidates) write_candidates(*output, *memory, *step, inputs, vectors.data());
+    else linear(*output, inputs, N, step->logits);
 }
 
 // Some columns of a matrix, in this order: what a shortlist leaves of the output layer.

@@ -31,8 +31,8 @@ struct Memory {
     const int64_t* offsets;   // [sentences + 1]: the positions of each sentence
     const int64_t* candidates;  // [sentences][width]: the pieces that the columns of a sentence's logits stand for; null: all pieces
     int64_t width;              // of the logits, a multiple of 64: as much as any sentence needs
-    const uint64_t* allowed;    // [sentences][columns / 64] bits: the columns of the output layer that are a sentence's candidates; null: all
-    const float* others;        // [sentences]: the logarithm of how many pieces are no candidates of a sentence; null: there are none
+    const uint64_t* allowed;    // [sentences][columns / 64] bits: the columns of the output layer that are a sentence's candidates; with these
+    const float* others;        // [sentences]: the logarithm of how many pieces are no candidates of a sentence; with these
     float half_variance;        // of the rows of the output layer
 };
 

@@ -65,7 +65,7 @@ extern "C" {
 
 void nmt_greedy(const Decoder* decoder, const Matrix* output, const Memory* memory, Greedy* greedy) {
     Greedy& g = *greedy;
-    const int64_t size = decoder->layers * (has_cell(decoder->cells[0]) ? 2 : 1) * decoder->hidden;  // of a row's state
+    const int64_t size = decoder->layers * state_parts(decoder->cells[0]) * decoder->hidden;  // of a row's state
     Buffer<float> before, after, logits(g.sentences * memory->width);
     Live live{std::vector<int64_t>(g.sentences), std::vector<int64_t>(g.sentences, g.bos), {}, std::vector<float>(g.sentences, 0.0f)};
     std::iota(live.sentences.begin(), live.sentences.end(), 0);

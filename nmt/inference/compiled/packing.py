@@ -39,7 +39,7 @@ class PackedCell:
     def __init__(self, layer: Recurrence, weight_GI: Tensor, bias_G: Tensor) -> None:
         """`weight_GI` and `bias_G` have the rows of `merged_weights`."""
         order_G = gate_order(layer)
-        self.matrix = PackedMatrix.of(weight_GI[order_G], bias_G[order_G])
+        self.matrix = PackedMatrix.of(weight_GI[order_G])
         self.bias_G = bias_G[order_G].half()
         self.peepholes_3H = None if layer.peepholes_3H is None else layer.peepholes_3H.detach().clone()
         self.arrays = CellArrays(self.matrix.arrays, address(self.bias_G), address(self.peepholes_3H), CELLS[layer.cell], layer.hidden_size)
