@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from nmt.data.corpus import Pair
+from nmt.data.spaces import is_blank
 
 BLANK = "a side is blank"
 INVALID = "invalid UTF-8"
@@ -121,11 +122,11 @@ def swapped_pairs(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def _flaw(text: str) -> str:
-    if not text.strip():
-        return BLANK
     if SURROGATES.search(text):
         return INVALID
-    return CONTROL if CONTROLS.search(text) else ""
+    if CONTROLS.search(text):
+        return CONTROL
+    return BLANK if is_blank(text) else ""
 
 
 def _words(text: str) -> list[str]:

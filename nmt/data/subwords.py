@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 import sentencepiece
 
 from nmt.data.sampling import SubwordSampler
+from nmt.data.spaces import plain
 from nmt.errors import NmtError
 
 if TYPE_CHECKING:
@@ -116,6 +117,10 @@ class SubwordPair(NamedTuple):
     def models(self) -> tuple[bytes, bytes]:
         """All that there is to them: of the source and of the target."""
         return self.source.model, self.target.model
+
+    def encode_sources(self, lines: Sequence[str]) -> list[list[int]]:
+        """Ids of source lines, their spaces as the model has learnt to read them."""
+        return self.source.encode([plain(line) for line in lines])
 
     def sample(
         self, sources: Sequence[str], targets: Sequence[str], alpha: float, seeds: tuple[int, int]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
 
 from nmt.data.lines import split_lines
+from nmt.data.spaces import is_blank
 from nmt.errors import NmtError
 
 Warn = Callable[[str], None]
@@ -43,7 +44,7 @@ def json_lines(stream: Iterable[bytes], name: str, warn: Warn, start: int = 0, s
     Raises: NmtError naming the line that is no such object.
     """
     for where, text in _decoded(stream, name, warn, start, stop):
-        if not text.strip():
+        if is_blank(text):
             yield Line("")
             continue
         try:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nmt.data.batches import Integers, source_batches
+from nmt.data.spaces import is_blank
 from nmt.data.subwords import UNK, WORD_START, SubwordPair
 from nmt.errors import NmtError
 
@@ -30,7 +31,7 @@ def cut_lines(lines: Sequence[str], prefixes: Sequence[str], subwords: SubwordPa
     """
     prefix_ids = encode_prefixes(prefixes, subwords, [""] * len(prefixes))
     segments = []
-    for line, ids in enumerate(subwords.source.encode([line.rstrip("\r\n") for line in lines])):
+    for line, ids in enumerate(subwords.encode_sources(lines)):
         whole = [len(ids)] if ids else []
         ends = segment_ends(subwords.source.pieces(ids), longest) if len(ids) > longest else whole
         for start, end in zip([0, *ends], ends, strict=False):
@@ -46,7 +47,7 @@ def encode_prefixes(prefixes: Sequence[str], subwords: SubwordPair, places: Sequ
     """
     if not any(prefixes):
         return [[] for _ in prefixes]
-    found = subwords.target.encode(prefixes)
+    found = subwords.target.encode(["" if is_blank(prefix) else prefix for prefix in prefixes])
     for prefix, ids, place in zip(prefixes, found, places, strict=True):
         if UNK in ids:
             raise NmtError(f"{place}prefix {prefix[:60]!r}: the model has no piece for some of its characters; leave them out")

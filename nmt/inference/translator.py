@@ -9,6 +9,7 @@ import torch
 
 from nmt.config import DEVICES, Recipe
 from nmt.data.batches import source_batches
+from nmt.data.spaces import is_blank
 from nmt.data.subwords import SubwordPair
 from nmt.errors import NmtError
 from nmt.inference.alignment import words_of
@@ -227,7 +228,8 @@ class Translator:
         """
         if len(sources) != len(targets):
             raise NmtError(f"{len(sources)} source lines but {len(targets)} target lines; give one target for each source")
-        source_ids, target_ids = self.subwords.source.encode(sources), self.subwords.target.encode(targets)
+        source_ids = self.subwords.encode_sources(sources)
+        target_ids = self.subwords.target.encode(["" if is_blank(target) else target for target in targets])
         scores = [PairScore(0.0, 0)] * len(sources)
         widths = np.array([max(len(source), len(target)) for source, target in zip(source_ids, target_ids, strict=True)])
         for batch in source_batches(widths, self.search.batch_pieces):

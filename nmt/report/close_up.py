@@ -41,7 +41,7 @@ class CloseUp(NamedTuple):
 
 def close_up(run: str, translator: Translator, source: str) -> CloseUp | None:
     """None for a blank sentence and for one of more than LONGEST pieces."""
-    ids = translator.subwords.source.encode([source])[0]
+    ids = translator.subwords.encode_sources([source])[0]
     if not 0 < len(ids) <= LONGEST:
         return None
     beam, alpha, subwords, record = translator.search.beam, translator.search.length_alpha, translator.subwords, list[Picks]()

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from nmt.config import Recipe, dump_recipe, load_recipe
 from nmt.data.clean import Audit, clean_pairs
 from nmt.data.corpus import Pair, fingerprint, read_pairs
+from nmt.data.spaces import plain
 from nmt.data.store import Store, build_store, open_store
 from nmt.data.subwords import SAMPLE_PAIRS, SubwordPair, train_subword_pair
 from nmt.errors import NmtError
@@ -154,7 +155,8 @@ def _store(run: Path, recipe: Recipe, subwords: SubwordPair, mark: str) -> Store
 
 def _clean(recipe: Recipe, audit: Audit) -> Iterator[Pair]:
     data = recipe.data
-    return clean_pairs(chain.from_iterable(read_pairs(each, data.source, data.target, "train") for each in data.train), audit)
+    pairs = clean_pairs(chain.from_iterable(read_pairs(each, data.source, data.target, "train") for each in data.train), audit)
+    return (pair._replace(source=plain(pair.source)) for pair in pairs)
 
 
 def _agreed(recipe: Recipe, run: Path) -> Recipe:

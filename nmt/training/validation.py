@@ -36,7 +36,7 @@ class Validator:
     ) -> None:
         self.sources, self.references, self.subwords, self.recipe = list(sources), list(references), subwords, recipe
         self.device = device
-        source_ids, target_ids = subwords.source.encode(self.sources), subwords.target.encode(self.references)
+        source_ids, target_ids = subwords.encode_sources(self.sources), subwords.target.encode(self.references)
         lengths = [np.array([len(ids) for ids in side]) for side in (source_ids, target_ids)]
         order = batch_order(lengths[0], lengths[1], recipe.training.batch_pieces, seed=0, epoch=0)
         self.batches: list[Batch] = [collate([source_ids[i] for i in rows], [target_ids[i] for i in rows]).to(device) for rows in order]
