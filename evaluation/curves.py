@@ -1,18 +1,15 @@
 """Runs beside one another: the dev curve of each and its scores on a test set, as one file of results.
 
-python -m evaluation.curves TEST RUN [RUN ...] --out evaluation/results/NAME.json [--trained-at COMMIT]
+python -m evaluation curves TEST RUN [RUN ...] --as NAME [--trained-at COMMIT] [--save]
 
-Each RUN is a finished run of `nmt train`, named in the results as its folder is; TEST a corpus that none of them saw, in any format
-that nmt reads. Results name the commit that scored the runs; say with --trained-at which one trained them.
+Results name the commit that scored the runs; --trained-at says which one trained them.
 """
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from evaluation.__main__ import provenance
 from evaluation.quality import measure, measures_of
 from nmt.config import load_recipe
 from nmt.errors import NmtError
@@ -39,45 +36,30 @@ def curve_of(run: Path) -> list[dict[str, Any]]:
     return points
 
 
-def results(name: str, test: str, runs: list[Path], trained_at: str = "") -> dict[str, Any]:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("test", metavar="TEST", help="a corpus that none of the runs saw, in any format that nmt reads")
+    parser.add_argument(
+        "runs", metavar="RUN", nargs="+", type=Path, help="a finished run of `nmt train`, named by its folder in the results"
+    )
+    parser.add_argument("--trained-at", metavar="COMMIT", default="", help="that trained the runs (default: the one that scores them)")
+
+
+def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """Curves of the averaged weights on the dev set, scores on the test set, and the recipes that make the runs again.
 
     Raises:
         NmtError: a run cannot be read, or two have the same name.
     """
+    runs: list[Path] = arguments.runs
     if len({run.name for run in runs}) < len(runs):
         raise NmtError("two runs have the same folder name; rename one, results go by it")
     curves = {run.name: curve_of(run) for run in runs}
-    measured = {run.name: measure(run, test) for run in runs}
+    measured = {run.name: measure(run, arguments.test) for run in runs}
     return {
-        "run": name,
-        "trained_at": trained_at or "the same commit",
-        **provenance(),
+        "trained_at": arguments.trained_at or "the same commit",
         "seed": {run.name: load_recipe(run / "recipe.toml").training.seed for run in runs},
         "parameters": {run: figures["parameters"] for run, figures in measured.items()},
         "measures": {f"{run}, {key}": value for run, figures in measured.items() for key, value in measures_of(figures).items()},
         "curves, dev": curves,
         "recipes": {run: figures["recipe"] for run, figures in measured.items()},
     }
-
-
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m evaluation.curves", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("test", metavar="TEST")
-    parser.add_argument("runs", metavar="RUN", nargs="+", type=Path)
-    parser.add_argument("--out", metavar="FILE", type=Path, required=True)
-    parser.add_argument("--trained-at", metavar="COMMIT", default="", help="that trained the runs (default: the one that scores them)")
-    arguments = parser.parse_args(argv)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        found = results(arguments.out.stem, arguments.test, arguments.runs, arguments.trained_at)
-    except NmtError as error:
-        print(f"evaluation: error: {error}", file=sys.stderr)
-        return 1
-    arguments.out.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(*(f"{key}: {value['value']} ± {value['noise']} {value['unit']}" for key, value in found["measures"].items()), sep="\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

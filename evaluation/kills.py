@@ -1,6 +1,6 @@
 """Kill training runs again and again at random moments; each must end as a run that nobody disturbed, to the bit.
 
-python -m evaluation.kills [--kills 200] [--seed 1] [--out FILE.json]
+python -m evaluation kills [--kills 200] [--seed 1] [--save]
 
 A small model with dropout and subword sampling on, in the number format that is fastest here, trains on a part of the bundled corpus.
 Each process gets SIGKILL, now and then SIGTERM, SIGINT or SIGUSR1, at a random moment of its start, of the preparation of the data or of
@@ -19,10 +19,10 @@ import time
 from collections import Counter
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from evaluation.__main__ import provenance
 from nmt.data.corpus import read_pairs
+from nmt.errors import NmtError
 from nmt.hashing import file_hash
 from nmt.inference.folder import update_of
 from nmt.training.checkpoint import newest
@@ -130,7 +130,7 @@ def disturbed(corpus: Path, run: Path, kills: int, generator: random.Random) -> 
             said = process.communicate()[1]
         # Ctrl-C while Python itself starts is Python's to tell.
         if process.returncode == 1 or ("Traceback" in said and phase != "start"):
-            raise SystemExit(f"the run failed:\n{said}")
+            raise NmtError(f"the run failed:\n{said}")
         if process.returncode == 0:
             return struck
 
@@ -149,15 +149,19 @@ def measures_of(struck: list[Struck], runs: int) -> dict[str, dict[str, float | 
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--kills", type=int, default=20, help="SIGKILLs in all; other signals come on top")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, help="file for the results")
-    arguments = parser.parse_args()
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--kills", type=int, default=20, help="SIGKILLs in all; other signals come on top (default: 20)")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments and signals (default: 1)")
+
+
+def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Disturbs runs until there were as many kills.
+
+    Raises:
+        NmtError: a run failed, or did not end as the undisturbed one.
+    """
     generator = random.Random(arguments.seed)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would the runs
-    about = provenance()  # before, not after: the code may change while this runs
     with tempfile.TemporaryDirectory() as folder:
         corpus = Path(folder)
         write_part(corpus)
@@ -172,13 +176,6 @@ def main() -> None:
             different = [key for key in expected if found[key] != expected[key]]
             left_behind = [path.name for path in (corpus / f"run-{runs}").rglob("*.writing")]
             if different or left_behind:
-                raise SystemExit(f"run {runs} differs from the undisturbed one in {', '.join(different + left_behind)}")
+                raise NmtError(f"run {runs} differs from the undisturbed one in {', '.join(different + left_behind)}")
             print(f"run {runs}: {len(struck)} interruptions so far", file=sys.stderr, flush=True)
-    text = json.dumps({"run": "kills", **about, "seed": arguments.seed, "measures": measures_of(struck, runs)}, indent=1)
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(f"{text}\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+    return {"seed": arguments.seed, "measures": measures_of(struck, runs)}

@@ -1,6 +1,6 @@
 """Memory of `nmt train` by size of the corpus: its peak while it builds the store, makes the shortlist, and trains.
 
-PAIRS=1000000,5000000 python -m evaluation memory --save
+python -m evaluation memory --pairs 1000000 5000000 --save
 
 The corpus is made up of the bundled one: pair i of its pass n is pair i followed by pair i + n, so that no two are the same. A small
 network trains on it until UPDATES updates are reported. Memory is what the process holds for itself (RssAnon of /proc/PID/status, looked
@@ -9,7 +9,7 @@ The subwords are those of the bundled corpus and lie there from the start: those
 and what the allocator keeps of that would hide the rest.
 """
 
-import os
+import argparse
 import shutil
 import signal
 import subprocess
@@ -21,14 +21,14 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
-from evaluation.__main__ import FOLDER
+from evaluation.machine import ROOT
 from nmt.config import SubwordsConfig
 from nmt.data.corpus import read_pairs
 from nmt.data.subwords import train_subword_pair
 from nmt.errors import NmtError
 
-PAIRS = "1000000,5000000"
-BUNDLED = str(FOLDER.parent / "corpora" / "tatoeba-nld-eng")
+PAIRS = (1_000_000, 5_000_000)
+BUNDLED = str(ROOT / "corpora" / "tatoeba-nld-eng")
 UPDATES = 30
 SETTINGS = {
     "model.embedding_size": "32", "model.hidden_size": "32", "training.batch_pieces": "4096", "training.report_every": str(UPDATES),
@@ -39,13 +39,16 @@ EVERY = 0.02  # seconds between two looks
 NOISE = 0.1  # of a value: allocators and the moment of a look; less than that between two runs of one size
 
 
-def run(out: Path) -> dict[str, Any]:
-    """Peak and seconds of each phase at each size of PAIRS, and how much the peaks grow from the smallest size to the largest."""
-    sizes = sorted(int(size) for size in os.environ.get("PAIRS", PAIRS).split(","))
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--pairs", metavar="N", nargs="+", type=int, default=PAIRS, help="sizes of the corpus (default: 1 and 5 million)")
+
+
+def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Peak and seconds of each phase at each size, and how much the peaks grow from the smallest size to the largest."""
     peaks: dict[int, dict[str, tuple[float, float]]] = {}
     bundled = ((pair.source, pair.target) for pair in read_pairs(BUNDLED, "nl", "en", "train"))
     subwords = train_subword_pair(bundled, SubwordsConfig(), seed=1)
-    for size in sizes:
+    for size in sorted(arguments.pairs):
         folder = out / str(size)
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "run").mkdir(parents=True)
@@ -54,7 +57,7 @@ def run(out: Path) -> dict[str, Any]:
         peaks[size] = watched(folder)
         shutil.rmtree(folder)
         print(f"{size:,} pairs: {peaks[size]}", file=sys.stderr)
-    return measures_of(peaks)
+    return {"measures": measures_of(peaks)}
 
 
 def made_up_pairs() -> Iterator[tuple[str, str]]:

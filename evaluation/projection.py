@@ -11,6 +11,7 @@ Time of an update of B target pieces a GPU, P parameters, sentences of L pieces,
     optimizer   9 x 4 P / memory             weights, gradient, two moments, average are read; all but the gradient are written
 """
 
+import argparse
 import json
 import statistics
 import time
@@ -23,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from evaluation.__main__ import RESULTS
+from evaluation.results import RESULTS
 from evaluation.speed.training_step import training_flops
 from nmt.config import DataConfig, ModelConfig, Recipe, SubwordsConfig, TrainingConfig
 from nmt.data.batches import batch_order
@@ -76,14 +77,14 @@ class Projection(NamedTuple):
     hours: float
 
 
-def run(out: Path) -> dict[str, Any]:
+def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """What a processor core does for the data, the median of three times; the noise is half their range."""
     found = [_measured(out) for _ in range(ROUNDS)]
     measures = {}
     for name, unit in UNITS.items():
         values = [each[name] for each in found]
         measures[name] = {"value": round(statistics.median(values), 3), "noise": round((max(values) - min(values)) / 2, 3), "unit": unit}
-    return measures
+    return {"measures": measures}
 
 
 def _measured(out: Path) -> dict[str, float]:
@@ -185,6 +186,7 @@ def host(measures: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     measures = json.loads((RESULTS / "projection.json").read_text(encoding="utf-8"))["measures"]
     print(table(), host(measures), sep="\n\n")
 

@@ -1,20 +1,17 @@
-"""BLEU and chrF of a run on a test set, greedy and with a beam: by name of the quickstart model, which is trained where it is missing.
+"""BLEU and chrF of a run on a test set, greedy and with a beam; of the quickstart model, trained where it is missing, if none is named.
 
-python -m evaluation.quality RUN TEST [--out evaluation/results/NAME.json]
-
-RUN is a finished run of `nmt train`; TEST a corpus that it never saw, in any format that nmt reads.
+python -m evaluation quality [RUN TEST] [--as NAME] [--save]
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import Any
 
-from evaluation.__main__ import provenance
 from evaluation.robustness import MODEL, RECIPE
 from nmt.config import dump_recipe, load_recipe
 from nmt.data.corpus import read_parallel
+from nmt.errors import NmtError
 from nmt.inference.export import best_validation
 from nmt.inference.translator import Translator
 from nmt.scoring.bleu import corpus_scores
@@ -33,7 +30,7 @@ def measure(run: Path, test: str, beams: tuple[int, ...] = (1, 5)) -> dict[str, 
         found = corpus_scores(translations, [references], confidence=True)
         scores[f"beam {beam}"] = [score._asdict() for score in found] + [{"seconds": round(time.perf_counter() - start, 1)}]
     return {
-        "run": run.name,
+        "model": run.name,
         "test": test,
         "sentences": len(sources),
         "parameters": sum(parameter.numel() for parameter in translator.model.parameters()),
@@ -42,18 +39,30 @@ def measure(run: Path, test: str, beams: tuple[int, ...] = (1, 5)) -> dict[str, 
         "dev": best_validation(run),
         "seed": translator.recipe.training.seed,
         "recipe": dump_recipe(translator.recipe),
-        **provenance(),
     }
 
 
-def run(out: Path) -> dict[str, Any]:
-    """The quickstart model on the bundled test set; `out` gets the recipe and the dev scores too."""
-    recipe = load_recipe(RECIPE)
-    for _ in train(recipe, MODEL):  # at once over where the model is there
-        pass
-    figures = measure(MODEL, recipe.data.dev)
-    (out / "quality.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False), encoding="utf-8")
-    return measures_of(figures)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="RUN", nargs="?", type=Path, default=MODEL, help="a finished run of `nmt train`")
+    parser.add_argument("test", metavar="TEST", nargs="?", help="a corpus that it never saw (default: the bundled test set)")
+
+
+def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """The scores, and in the results also the recipe and the dev scores.
+
+    Raises:
+        NmtError: a run without a test set.
+    """
+    test = arguments.test
+    if arguments.model == MODEL:
+        recipe = load_recipe(RECIPE)
+        test = test or recipe.data.dev
+        for _ in train(recipe, MODEL):  # at once over where the model is there
+            pass
+    if not test:
+        raise NmtError(f"{arguments.model}: no test set named; give RUN and TEST")
+    figures = measure(arguments.model, test)
+    return {"measures": measures_of(figures), **figures}
 
 
 def measures_of(figures: dict[str, Any]) -> dict[str, Any]:
@@ -68,20 +77,3 @@ def measures_of(figures: dict[str, Any]) -> dict[str, Any]:
         for score in scores
         if "value" in score
     }
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("run", type=Path)
-    parser.add_argument("test")
-    parser.add_argument("--out", type=Path)
-    arguments = parser.parse_args()
-    figures = measure(arguments.run, arguments.test)
-    text = json.dumps(figures, indent=1, ensure_ascii=False)
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(f"{text}\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,5 +1,6 @@
 """Robustness of the quickstart model: typos, lower case, unseen characters, no final stop, doubled and joined sentences."""
 
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,18 @@ RECIPE = ROOT / "evaluation" / "recipes" / "quickstart.toml"
 MODEL = ROOT / "runs" / "quickstart"  # as scripts/quickstart leaves it
 
 
-def run(out: Path, lines: int = 1000) -> dict[str, Any]:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--lines", type=int, default=1000, help="of the test set, its first ones (default: 1000)")
+
+
+def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """BLEU, length ratio and shares of repeating and far-off outputs on the bundled test set, each change of it on its own."""
     recipe = load_recipe(RECIPE)
     for _ in train(recipe, MODEL):  # at once over where the model is there
         pass
     sources, references = read_parallel(recipe.data.dev, recipe.data.source, recipe.data.target, "test")
-    return measures_of(Translator.load(MODEL, precision="fp32").translate, sources[:lines], references[:lines])
+    translate = Translator.load(MODEL, precision="fp32").translate
+    return {"measures": measures_of(translate, sources[: arguments.lines], references[: arguments.lines])}
 
 
 def measures_of(translate: Callable[[list[str]], list[str]], sources: list[str], references: list[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`python -m evaluation.curves`, and that the committed recipes are recipes."""
+"""`python -m evaluation curves`, and that the committed recipes are recipes."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from training_runs import metrics, with_training
 
-from evaluation import curves
+from evaluation.__main__ import main
 from nmt.config import TABLES, load_recipe
 from nmt.training.run import train
 
@@ -35,12 +35,12 @@ def test_a_curve_has_a_point_for_each_validation_and_results_the_scores_of_each_
     names = ("first", "second")
     for seed, name in enumerate(names):
         list(train(with_training(tiny_recipe, seed=seed), tmp_path / name))
-    out = tmp_path / "both.json"
-    assert curves.main([tiny_recipe.data.dev, *(str(tmp_path / name) for name in names), "--out", str(out), "--trained-at", "abc"]) == 0
-    found = json.loads(out.read_text())
+    runs = [str(tmp_path / name) for name in names]
+    assert main(["curves", tiny_recipe.data.dev, *runs, "--out", str(tmp_path), "--as", "both", "--trained-at", "abc"]) == 0
+    found = json.loads((tmp_path / "results.json").read_text())
     assert (found["run"], found["trained_at"], found["seed"]) == ("both", "abc", {"first": 0, "second": 1})
     assert {f"{name}, beam {beam}: {metric}" for name in names for beam in (1, 5) for metric in ("BLEU", "chrF2")} == set(found["measures"])
-    assert "first, beam 5: BLEU: " in capsys.readouterr().out
+    assert "new        first, beam 5: BLEU: " in capsys.readouterr().out
     for name in names:
         rows = [row for row in metrics(tmp_path / name) if row["kind"] == "validation"]
         points = found["curves, dev"][name]
@@ -50,8 +50,8 @@ def test_a_curve_has_a_point_for_each_validation_and_results_the_scores_of_each_
 
 
 def test_runs_without_validations_or_of_one_name_are_refused(tmp_path: Path, capsys) -> None:
-    out = ["--out", str(tmp_path / "out.json")]
-    assert curves.main(["test", str(tmp_path / "a"), *out]) == 1
+    out = ["--out", str(tmp_path)]
+    assert main(["curves", "test", str(tmp_path / "a"), *out]) == 1
     assert "a/metrics.jsonl: no validation in it; let `nmt train` reach" in capsys.readouterr().err
-    assert curves.main(["test", str(tmp_path / "a"), str(tmp_path / "b" / "a"), *out]) == 1
+    assert main(["curves", "test", str(tmp_path / "a"), str(tmp_path / "b" / "a"), *out]) == 1
     assert "two runs have the same folder name; rename one" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The bookkeeping of `python -m evaluation.kills`; the runs themselves take minutes."""
+"""The bookkeeping of `python -m evaluation kills`; the runs themselves take minutes."""
 
 from pathlib import Path
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from evaluation.compare import refuse_misfits
-from evaluation.speed.onmt_translation import LONGEST, OURS, Work, call, count_pieces, read_pieces, run, speed_between, train, with_ratios
+from evaluation.speed.onmt_translation import LONGEST, OURS, Work, call, count_pieces, read_pieces, speed_between, train, with_ratios
 from nmt.errors import NmtError
 
 
@@ -46,12 +46,6 @@ def test_a_command_that_fails_is_named(tmp_path: Path) -> None:
         call(["sh", "-c", "echo no such model >&2; exit 1"])
     with pytest.raises(NmtError, match=r"cannot start OpenNMT-py \(No such file or directory\)"):
         call([str(tmp_path / "onmt_translate")])
-
-
-def test_without_the_peers_it_says_what_to_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PEERS", raising=False)
-    with pytest.raises(NmtError, match="name the folder of the peers in PEERS=DIR"):
-        run(tmp_path)
 
 
 def test_a_peer_trains_some_updates_into_the_folder_of_the_run(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The comparison of training speeds: what the programs' logs say, their settings, windows, ratios, and the parts of our step."""
 
+import argparse
 import math
 import os
 import sys
@@ -153,10 +154,11 @@ def test_processor_time_is_what_the_process_itself_is_told() -> None:
     assert before - 0.02 <= found <= sum(os.times()[:4]) + 0.02
 
 
-def test_the_run_asks_for_the_peers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PEERS", raising=False)
-    with pytest.raises(NmtError, match="name their folder in PEERS=DIR"):
-        training.run(tmp_path)
+@pytest.mark.parametrize(("updates", "rounds"), [(15, 1), (22, 1), (20, 0)])
+def test_numbers_that_leave_no_window_are_refused(updates: int, rounds: int, tmp_path: Path) -> None:
+    arguments = argparse.Namespace(peers=tmp_path, core=0, updates=updates, rounds=rounds)
+    with pytest.raises(NmtError, match=f"--updates must be a multiple of 5, at least 20, got {updates}; --rounds at least 1, got {rounds}"):
+        training.run(tmp_path, arguments)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,13 @@
 """Quality against speed on one core: BLEU and pieces/s of trained models in each precision, beside CTranslate2's speed; draws a picture.
 
-MODELS="RUN ..." TEST=PREFIX PEER_PYTHON=DIR/bin/python taskset -c 1 python -m evaluation speed.frontier --save
+taskset -c 1 python -m evaluation speed.frontier TEST RUN [RUN ...] [--peer-python DIR/bin/python] --save
 
 Speeds are of processor time and whole: from text to text, subwords included. The peer's Transformers have random weights and are timed
 without subwords, on the same sources as the first model cuts them, every output of 15 or 16 pieces.
 """
 
+import argparse
 import json
-import os
 import statistics
 import time
 from pathlib import Path
@@ -16,9 +16,8 @@ from typing import Any, NamedTuple
 import torch
 
 from evaluation.speed.picture import Point, scatter
-from evaluation.speed.translation import ask
+from evaluation.speed.translation import add_peer_argument, ask
 from nmt.data.corpus import read_parallel
-from nmt.errors import NmtError
 from nmt.inference.translator import Translator
 from nmt.scoring.bleu import corpus_scores
 
@@ -36,14 +35,17 @@ class Model(NamedTuple):
     translator: Translator
 
 
-def run(out: Path) -> dict[str, Any]:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("test", metavar="TEST", help="a test set, in any format that nmt reads")
+    parser.add_argument("models", metavar="RUN", nargs="+", type=Path, help="a finished run of `nmt train`")
+    add_peer_argument(parser)
+
+
+def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     torch.set_num_threads(1)
-    paths, test = os.environ.get("MODELS", "").split(), os.environ.get("TEST")
-    if not paths or not test:
-        raise NmtError("speed.frontier needs models and a test set; name them in MODELS='RUN ...' and TEST=PREFIX")
-    models = [named_model(Path(path), precision, shortlist) for path in paths for precision, shortlist in FORMS]
+    models = [named_model(path, precision, shortlist) for path in arguments.models for precision, shortlist in FORMS]
     recipe = models[0].translator.recipe.data
-    sources, references = read_parallel(test, recipe.source, recipe.target, "test")
+    sources, references = read_parallel(arguments.test, recipe.source, recipe.target, "test")
     measures: dict[str, Any] = {}
     for beam in BEAMS:
         speeds: dict[str, list[float]] = {}
@@ -52,11 +54,11 @@ def run(out: Path) -> dict[str, Any]:
                 translations, speed = timed(translator, sources, beam)
                 speeds.setdefault(name, []).append(speed)
                 measures[f"{way(beam)}, {name}: BLEU"] = bleu(translations, references)
-            for name, speed in peer_speeds(models[0].translator, sources, beam, out).items():
+            for name, speed in peer_speeds(arguments.peer_python, models[0].translator, sources, beam, out).items():
                 speeds.setdefault(name, []).append(speed)
         measures |= {f"{way(beam)}, {name}: speed": summary(each) for name, each in speeds.items()}
     (out / "frontier.svg").write_text(scatter(points_of(measures)), encoding="utf-8")
-    return measures
+    return {"measures": measures}
 
 
 def points_of(measures: dict[str, Any]) -> list[Point]:
@@ -105,9 +107,8 @@ def summary(speeds: list[float]) -> dict[str, Any]:
     }
 
 
-def peer_speeds(translator: Translator, sources: list[str], beam: int, out: Path) -> dict[str, float]:
-    """Of each of the peer's sizes, where PEER_PYTHON names a Python that has it."""
-    peer = os.environ.get("PEER_PYTHON")
+def peer_speeds(peer: str | None, translator: Translator, sources: list[str], beam: int, out: Path) -> dict[str, float]:
+    """Of each of the peer's sizes, where a Python that has it is named."""
     if peer is None:
         return {}
     file = out / "sources.json"

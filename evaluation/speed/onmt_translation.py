@@ -1,6 +1,6 @@
 """Translation on one core beside OpenNMT-py's RNN: target pieces/s greedy and at beam 5, the same sources in the same pieces.
 
-PEERS=DIR taskset -c 1 python -m evaluation speed.onmt_translation --save
+taskset -c 1 python -m evaluation speed.onmt_translation DIR --save
 
 DIR is that of speed.training; of it are used venv-onmt, configs/onmt_rnn_if{0,1}.yaml with their data, data/test_2016_flickr.sp.en and
 data/vocab.onmt. All networks have two LSTM layers, encoder 256 a direction, decoder 512, embeddings of 256, bilinear attention, and 8,000
@@ -12,6 +12,7 @@ All run in turn, three times; medians. Speeds are of processor time without the 
 OpenNMT-py's, a process that reads and writes pieces, of what all sentences need beyond what the first 64 need.
 """
 
+import argparse
 import os
 import resource
 import subprocess
@@ -48,12 +49,13 @@ class Work(NamedTuple):
     seconds: float  # of processor time, start-up included
 
 
-def run(out: Path) -> dict[str, Any]:
-    if not os.environ.get("PEERS"):
-        raise NmtError("speed.onmt_translation needs OpenNMT-py; name the folder of the peers in PEERS=DIR")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("peers", metavar="DIR", type=Path, help="the folder that the peers are installed in")
+
+
+def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     torch.set_num_threads(1)
-    peers, out = Path(os.environ["PEERS"]).resolve(), out.resolve()
-    out.mkdir(parents=True, exist_ok=True)
+    peers, out = arguments.peers.resolve(), out.resolve()
     text, few = peers / "data/test_2016_flickr.sp.en", out / "few.sp.en"
     sources = read_pieces(text, peers / "data/vocab.onmt")
     few.write_text("".join(text.read_text(encoding="utf-8").splitlines(keepends=True)[:BATCH]), encoding="utf-8")
@@ -71,7 +73,7 @@ def run(out: Path) -> dict[str, Any]:
         for name, model in models.items():
             contestants[name] = partial(peer_speed, peers, model, few, text, out / "translation", beam)
         measures |= {f"{way}: {name}": value for name, value in with_ratios(in_turn(contestants)).items()}
-    return measures
+    return {"measures": measures}
 
 
 def read_pieces(text: Path, vocabulary: Path) -> list[list[int]]:
@@ -134,7 +136,9 @@ def call(command: Sequence[str]) -> float:
     try:
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
     except OSError as error:
-        raise NmtError(f"{command[0]}: cannot start OpenNMT-py ({error.strerror}); name the folder of the peers in PEERS=DIR") from None
+        raise NmtError(
+            f"{command[0]}: cannot start OpenNMT-py ({error.strerror}); DIR must be the folder that the peers are installed in"
+        ) from None
     if done.returncode:
         last = done.stdout.strip().rpartition("\n")[2]
         raise NmtError(f"{command[0]} failed ({last}); set the peers up again")

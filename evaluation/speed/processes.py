@@ -3,6 +3,7 @@
 12.8M parameters, batches of 4,096 pieces of both together, a part of the bundled corpus. The processes talk through gloo.
 """
 
+import argparse
 import json
 import os
 import shutil
@@ -22,7 +23,7 @@ SETTINGS = (
 )
 
 
-def run(out: Path) -> dict[str, Any]:
+def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """Speeds of one and two processes and their ratio; the noise of the ratio is half its range over the rounds."""
     write_part(out, PAIRS)
     speeds: dict[int, list[float]] = {1: [], 2: []}
@@ -33,7 +34,7 @@ def run(out: Path) -> dict[str, Any]:
     measures: dict[str, Any] = {
         f"{name} process{'es' * (number > 1)}": _measure(speeds[number], "target pieces/s") for number, name in ((1, "one"), (2, "two"))
     }
-    return {**measures, "ratio": _measure(ratios, "times the speed of one process")}
+    return {"measures": {**measures, "ratio": _measure(ratios, "times the speed of one process")}}
 
 
 def _measure(values: list[float], unit: str) -> dict[str, Any]:

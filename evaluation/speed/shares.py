@@ -1,13 +1,13 @@
 """What the time of a translation goes to, and what a process needs: shares of each compiled function and of Python, start-up, memory.
 
-MODELS="RUN ..." TEST=PREFIX taskset -c 1 python -m evaluation speed.shares --save
+taskset -c 1 python -m evaluation speed.shares TEST RUN [RUN ...] --save
 
 Shares are of the wall time from text to text, greedy and at beam 5, in one thread; start-up and memory are those of `nmt translate` with
 one line, and with the test set ten times.
 """
 
+import argparse
 import ctypes
-import os
 import resource
 import subprocess
 import sys
@@ -23,7 +23,6 @@ import torch
 
 from nmt import native
 from nmt.data.corpus import read_parallel
-from nmt.errors import NmtError
 from nmt.inference.translator import Translator
 
 CALLERS = ("candidates", "choice", "engine")  # the modules that call compiled functions
@@ -48,22 +47,24 @@ class Timed:
         return call
 
 
-def run(out: Path) -> dict[str, Any]:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("test", metavar="TEST", help="a test set, in any format that nmt reads")
+    parser.add_argument("models", metavar="RUN", nargs="+", type=Path, help="a finished run of `nmt train`")
+
+
+def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     torch.set_num_threads(1)
-    paths, test = os.environ.get("MODELS", "").split(), os.environ.get("TEST")
-    if not paths or not test:
-        raise NmtError("speed.shares needs models and a test set; name them in MODELS='RUN ...' and TEST=PREFIX")
     measures = {}
-    for path in map(Path, paths):
+    for path in arguments.models:
         translator = Translator.load(path, device="cpu", precision="int8")
         config, data = translator.recipe.model, translator.recipe.data
         name = f"{config.cell} {config.hidden_size}"
-        sources, _ = read_parallel(test, data.source, data.target, "test")
+        sources, _ = read_parallel(arguments.test, data.source, data.target, "test")
         for beam in (1, 5):
             for part, share in shares(translator, sources, beam).items():
                 measures[f"{name}, beam {beam}: {part}"] = {"value": round(share, 3), "noise": 0.03, "unit": "of the time"}
         measures |= {f"{name}: {what}": value for what, value in process(path, sources, out).items()}
-    return measures
+    return {"measures": measures}
 
 
 def shares(translator: Translator, sources: list[str], beam: int) -> dict[str, float]:

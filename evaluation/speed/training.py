@@ -1,7 +1,6 @@
 """Training on one core beside OpenNMT-py, JoeyNMT and fairseq: target pieces/s, and the loss after as many updates.
 
-PEERS=DIR CORE=1 python -m evaluation speed.training --save
-python -m evaluation.speed.training --peers DIR [--core 1] [--rounds 3] [--updates 60] [--out FILE.json]
+python -m evaluation speed.training DIR [--core 1] [--rounds 3] [--updates 60] [--save]
 
 DIR holds what trains beside ours, where it is there: venv-onmt, venv-joey, venv-fairseq (0.12.2 does not build for Python 3.11; the
 package fairseq-fixed 0.12.3.1 with hydra-core 1.3.2 does), configs/onmt_rnn_if{0,1}.yaml, configs/joey_rnn.yaml, data/{train,val}.{en,de}
@@ -16,19 +15,16 @@ distance of the quartiles. The loss is the mean training cross-entropy over the 
 """
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evaluation.__main__ import provenance
 from evaluation.speed.trainers import WINDOW, Trainer, trainers
 from nmt.errors import NmtError
 
@@ -48,10 +44,19 @@ class Report(NamedTuple):
     wall: float  # seconds, of the clock
 
 
-def run(out: Path) -> dict[str, Any]:
-    if not os.environ.get("PEERS"):
-        raise NmtError("speed.training needs the peers; name their folder in PEERS=DIR, and the core in CORE=1")
-    return measure(Path(os.environ["PEERS"]), out, int(os.environ.get("CORE", "0")), ROUNDS, UPDATES)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("peers", metavar="DIR", type=Path, help="the folder that the peers are installed in")
+    parser.add_argument("--core", type=int, default=0, help="the processor core that all run on, in turn (default: 0)")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"default: {ROUNDS}")
+    parser.add_argument("--updates", type=int, default=UPDATES, help=f"of the first round, a multiple of {WINDOW}; the others have {SHORT}")
+
+
+def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Raises: NmtError for numbers that leave nothing to measure, and for peers that fail."""
+    updates, rounds = arguments.updates, arguments.rounds
+    if updates < 4 * WINDOW or updates % WINDOW or rounds < 1:
+        raise NmtError(f"--updates must be a multiple of {WINDOW}, at least {4 * WINDOW}, got {updates}; --rounds at least 1, got {rounds}")
+    return {"measures": measure(arguments.peers, out, arguments.core, rounds, updates)}
 
 
 def measure(peers: Path, out: Path, core: int, rounds: int, updates: int) -> dict[str, Any]:
@@ -184,28 +189,3 @@ def spread(low_middle_high: Sequence[float], unit: str, digits: int) -> dict[str
     low, middle, high = low_middle_high
     quartiles = [round(low, digits), round(high, digits)]
     return {"value": round(middle, digits), "noise": round((high - low) / 2, digits), "unit": unit, "quartiles": quartiles}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--peers", type=Path, required=True, help="the folder that the peers are installed in")
-    parser.add_argument("--core", type=int, default=0, help="the processor core that all run on, in turn")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--updates", type=int, default=UPDATES, help=f"of the first round, a multiple of {WINDOW}; the others have {SHORT}")
-    parser.add_argument("--out", type=Path, help="write the measures to this JSON file too")
-    arguments = parser.parse_args()
-    if arguments.updates < 4 * WINDOW or arguments.updates % WINDOW or arguments.rounds < 1:
-        parser.error(f"--updates must be a multiple of {WINDOW}, at least {4 * WINDOW}, and --rounds at least 1")
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            measures = measure(arguments.peers, Path(folder), arguments.core, arguments.rounds, arguments.updates)
-        except NmtError as error:
-            sys.exit(f"evaluation: error: {error}")
-    text = json.dumps({"run": "speed.training", **provenance(), "measures": measures}, indent=1) + "\n"
-    print(text, end="")
-    if arguments.out:
-        arguments.out.write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

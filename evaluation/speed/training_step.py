@@ -1,13 +1,12 @@
 """The training step on one core: target pieces/s, the share of the core's rate of matrix products, and where the time goes.
 
-python -m evaluation.speed.training_step CORPUS [--source en --target de] [--hidden 512 --embedding 512 --vocabulary 8000] [--batch 2048]
+python -m evaluation speed.training_step [CORPUS] [--source en --target de] [--hidden 512 --embedding 512] [--batch 2048] [--save]
 
-CORPUS is a prefix or anything else that `nmt train` reads. Updates are real ones: embedding to optimizer, dropout, clipping, averaging.
+Updates are real ones: embedding to optimizer, dropout, clipping, averaging.
 Speeds are of processor time.
 """
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -19,7 +18,6 @@ from typing import Any, NamedTuple
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from evaluation.__main__ import provenance
 from nmt.config import DataConfig, ModelConfig, Recipe, SubwordsConfig, TrainingConfig
 from nmt.model.cells import GATES
 from nmt.model.seq2seq import Seq2Seq
@@ -129,7 +127,6 @@ def measure(recipe: Recipe, updates: int) -> dict[str, Any]:
         "share_of_gemm_rate": round(statistics.median(flop_rates) / gemm, 3),
         "updates": updates,
         "shares_of_time": {part: round(share, 3) for part, share in shares.items()},
-        **provenance(),
     }
 
 
@@ -155,57 +152,31 @@ def part_of(operator: str) -> str:
     return max(fitting, default=(0, REST))[1]
 
 
-def run(out: Path) -> dict[str, Any]:
-    """13.8M parameters on the bundled corpus, one thread; the noise is half the distance of the quartiles."""
-    torch.set_num_threads(1)
-    figures = measure(recipe_of("corpora/tatoeba-nld-eng", "nl", "en"), updates=30)
-    (out / "training_step.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("corpus", metavar="CORPUS", nargs="?", default="corpora/tatoeba-nld-eng", help="as `nmt train` reads it")
+    parser.add_argument("--source", default="nl")
+    parser.add_argument("--target", default="en")
+    for name, value in (("hidden", 512), ("embedding", 512), ("vocabulary", 8000), ("batch", 2048), ("updates", 30), ("threads", 1)):
+        parser.add_argument(f"--{name}", type=int, default=value, help=f"default: {value}")
+    parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
+
+
+def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """By default 13.8M parameters on the bundled corpus, one thread; the noise is half the distance of the quartiles."""
+    torch.set_num_threads(arguments.threads)
+    figures = measure(recipe_of(arguments), arguments.updates)
     low, high = figures["quartiles"]
     speed = {"value": figures["target_pieces_per_second"], "noise": (high - low) / 2, "unit": "target pieces/s of processor time"}
     share = {"value": figures["share_of_gemm_rate"], "noise": 0.05, "unit": "of the rate of matrix products"}
     parts = {part: {"value": value, "noise": 0.02, "unit": "of the time"} for part, value in figures["shares_of_time"].items()}
-    return {"speed": speed, "share": share, **parts}
+    return {"measures": {"speed": speed, "share": share, **parts}, **figures}
 
 
-def recipe_of(
-    corpus: str,
-    source: str,
-    target: str,
-    hidden: int = 512,
-    embedding: int = 512,
-    vocabulary: int = 8000,
-    batch: int = 2048,
-    precision: str = "auto",
-) -> Recipe:
+def recipe_of(asked: argparse.Namespace) -> Recipe:
     """What is timed."""
     return Recipe(
-        data=DataConfig(train=(corpus,), dev=corpus, source=source, target=target),
-        subwords=SubwordsConfig(vocab_size=vocabulary),
-        model=ModelConfig(hidden_size=hidden, embedding_size=embedding),
-        training=TrainingConfig(batch_pieces=batch, precision=precision, epochs=1000),
+        data=DataConfig(train=(asked.corpus,), dev=asked.corpus, source=asked.source, target=asked.target),
+        subwords=SubwordsConfig(vocab_size=asked.vocabulary),
+        model=ModelConfig(hidden_size=asked.hidden, embedding_size=asked.embedding),
+        training=TrainingConfig(batch_pieces=asked.batch, precision=asked.precision, epochs=1000),
     )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("corpus", nargs="?", default="corpora/tatoeba-nld-eng")
-    parser.add_argument("--source", default="nl")
-    parser.add_argument("--target", default="en")
-    for name, value in (("hidden", 512), ("embedding", 512), ("vocabulary", 8000), ("batch", 2048), ("updates", 30), ("threads", 1)):
-        parser.add_argument(f"--{name}", type=int, default=value)
-    parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
-    parser.add_argument("--out", type=Path, help="write the figures to this JSON file too")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    recipe = recipe_of(
-        arguments.corpus, arguments.source, arguments.target, arguments.hidden, arguments.embedding, arguments.vocabulary, arguments.batch,
-        arguments.precision,
-    )  # fmt: skip
-    figures = measure(recipe, arguments.updates)
-    print(json.dumps(figures, indent=1))
-    if arguments.out:
-        arguments.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

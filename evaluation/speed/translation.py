@@ -1,13 +1,13 @@
 """Translation on one core beside CTranslate2 int8: pieces/s greedy, at beam 5, and one sentence at a time; random weights.
 
-PEER_PYTHON=DIR/bin/python taskset -c 1 python -m evaluation speed.translation     (a Python with ctranslate2 4.8.5; without it only ours)
+taskset -c 1 python -m evaluation speed.translation [--peer-python DIR/bin/python] [--save]
 
 Sources of 14 pieces on average, every output of 15 or 16 pieces and its end. Ours and the peer run in turn, three times; medians. Speeds
 are of processor time, so that other work on the machine disturbs them less.
 """
 
+import argparse
 import json
-import os
 import statistics
 import subprocess
 import time
@@ -37,11 +37,19 @@ WAYS = {
 ONE_BY_ONE = 150  # sentences
 
 
-def run(out: Path) -> dict[str, Any]:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_peer_argument(parser)
+
+
+def add_peer_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--peer-python", metavar="FILE", help="a Python with ctranslate2 4.8.5; without it only ours is timed")
+
+
+def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     torch.set_num_threads(1)
     sources = random_sources(1000)
     out.mkdir(parents=True, exist_ok=True)
-    peer = os.environ.get("PEER_PYTHON")
+    peer = arguments.peer_python
     measures = {}
     for size, (vocabulary, shape) in NETWORKS.items():
         engines = {
@@ -61,7 +69,7 @@ def run(out: Path) -> dict[str, Any]:
                 command = [peer, str(Path(__file__).with_name("peer.py")), str(file), *map(str, (*shape, beam, peer_batch))]
                 contestants[f"CTranslate2 {shape[0]}+{shape[0]} x {shape[1]}"] = lambda command=command: ask(command)  # type: ignore[misc]
             measures |= {f"{way}: {name}": value for name, value in in_turn(contestants).items()}
-    return measures
+    return {"measures": measures}
 
 
 def in_turn(contestants: dict[str, Callable[[], float]]) -> dict[str, dict[str, Any]]:
