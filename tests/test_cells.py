@@ -93,3 +93,15 @@ def test_the_forget_gate_starts_open_and_recurrent_weights_orthogonal(cell):
     assert biases.view(4, H).tolist() == [[0.0] * H, [1.0] * H, [0.0] * H, [0.0] * H]
     for block_HH in layer.weight_hidden_GH.split(H):
         torch.testing.assert_close(block_HH @ block_HH.T, torch.eye(H))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_where_onednn_has_no_lstm_in_half_precision_it_is_a_scan(monkeypatch, dtype):
+    monkeypatch.setattr("nmt.model.cells.has_lstm", lambda asked: asked != dtype)
+    layer = random_layer("lstm").float()
+    inputs_BTI = torch.randn(B, T, X, requires_grad=True)
+    with torch.autocast("cpu", dtype):
+        outputs_BTH = layer(inputs_BTI)
+    torch.testing.assert_close(outputs_BTH.float(), layer(inputs_BTI), atol=0.05, rtol=0.05)
+    outputs_BTH.sum().backward()
+    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in layer.parameters())

@@ -1,15 +1,20 @@
 import pytest
 import torch
+from instructions import needs_bf16_kernels
 from test_seq2seq import FORMS, PAIRS, V, network
 
 from nmt.data.batches import collate
 from nmt.data.subwords import BOS, EOS, PAD, UNK
 from nmt.inference.engine import Engine
-from nmt.inference.packing import Kernels
+from nmt.inference.packing import Kernels, PackedLinear
 from nmt.search.beam import beam_search
 
 FP32 = Kernels(precision="fp32")
-ROUNDED = [Kernels(precision="bf16"), Kernels(precision="int8"), Kernels(precision="int8", engine="onednn", fast_bf16=True)]
+FAST_BF16 = [Kernels(precision="bf16", fast_bf16=True), Kernels(precision="int8", engine="onednn", fast_bf16=True)]
+ROUNDED = [
+    *(Kernels(precision="bf16"), Kernels(precision="int8"), Kernels(precision="int8", engine="onednn")),
+    *(pytest.param(kernels, marks=needs_bf16_kernels, id=str(kernels)) for kernels in FAST_BF16),
+]
 STEPS = [  # the rows and the sentences that stay after each step
     ([0, 0, 1, 1, 2, 2], None),
     ([0, 1, 3, 2, 5, 4], None),
@@ -53,6 +58,23 @@ def test_the_engine_computes_what_the_network_computes(form):
 def test_rounded_weights_change_the_logits_a_little(form, kernels):
     model = spread_out(form)
     assert 0 < largest_difference(model, Engine(model, kernels)) < 0.1
+
+
+@needs_bf16_kernels
+@pytest.mark.parametrize("rows", [1, 2, 40])
+def test_bf16_numbers_have_the_same_products_without_bf16_kernels(rows):
+    torch.manual_seed(1)
+    weight_OI, bias_O, inputs_NI = torch.randn(48, 32), torch.randn(48), torch.randn(rows, 32)
+    fast, plain = (PackedLinear(weight_OI, bias_O, Kernels(precision="bf16", fast_bf16=fast))(inputs_NI) for fast in (True, False))
+    torch.testing.assert_close(fast, plain, rtol=2**-7, atol=1e-5)  # another order of the sums, at most, before they are rounded
+
+
+def test_bf16_rounds_the_factors_and_the_sums():
+    weight_OI, bias_O = torch.tensor([[1.0, 1 / 3], [2**-9, 0.0]]), torch.tensor([1 / 7, 1.0])
+    found_NO = PackedLinear(weight_OI, bias_O, Kernels(precision="bf16"))(torch.tensor([[1 / 5, 3.0]]))
+    fifth, third, seventh = (float(torch.tensor(1 / number).bfloat16()) for number in (5, 3, 7))
+    expected = [fifth + 3 * third + seventh, 1 + fifth * 2**-9]
+    assert found_NO.tolist() == [torch.tensor(expected).bfloat16().float().tolist()]
 
 
 def hypotheses(engine, sources, beam):

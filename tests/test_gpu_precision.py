@@ -11,7 +11,8 @@ from nmt.inference.probe import choose_kernels
 from nmt.model.seq2seq import Seq2Seq
 from nmt.training.precision import choose_precision
 
-SETTINGS = SearchSettings(longest=[8, 8], beam=3, alpha=1.0, n=1, device=torch.device("cpu"))
+PREFIXES = [[26, 43, 92, 17, 5, 83, 31], [35, 73, 58, 44, 9, 20, 11]]  # nearly all of a translation: a random network has near ties
+SETTINGS = SearchSettings(longest=[8, 8], beam=3, alpha=1.0, n=1, device=torch.device("cpu"), prefixes=PREFIXES)
 
 
 @pytest.mark.parametrize(("has_bf16", "chosen"), [(True, "bf16"), (False, "fp16")])
@@ -44,6 +45,7 @@ def test_half_precision_changes_scores_by_its_rounding_alone():
     scores = {}
     for precision in ("fp32", "bf16", "fp16"):
         found = Predictor(model, precision, None).search([[5, 6, 7], [8]], SETTINGS)
+        assert [list(best.pieces) for (best,) in found] == PREFIXES
         scores[precision] = torch.tensor([best.log_prob for (best,) in found])
     errors = {name: float((scores[name] - scores["fp32"]).abs().max()) for name in ("bf16", "fp16")}
     assert 0 < errors["fp16"] < errors["bf16"] < 0.1  # 11 bits of a number and 8

@@ -25,9 +25,16 @@ def test_without_fast_instructions_auto_is_fp32(monkeypatch):
 def test_auto_takes_what_is_clearly_faster_than_fp32(monkeypatch, times, chosen):
     fp32, bf16, int8 = times
     monkeypatch.setattr(probe, "_fast_int8", lambda: True)
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setattr(probe, "has_bf16_kernels", lambda: True)
     monkeypatch.setattr(probe, "seconds", lambda kernels: {"fp32": fp32, "bf16": bf16, "int8": int8}[kernels.precision])
     assert choose_kernels("auto").precision == chosen
+
+
+def test_instructions_without_kernels_are_not_used(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setattr(probe, "has_lstm", lambda dtype: False)
+    assert not choose_kernels("bf16").fast_bf16
+    assert not choose_kernels("int8").fast_bf16
 
 
 def test_int8_without_its_products_is_refused(monkeypatch):

@@ -1,13 +1,12 @@
 import pytest
 import torch
-from test_engine import FP32, hypotheses
+from test_engine import FP32, ROUNDED, hypotheses
 
 from nmt.config import ModelConfig
 from nmt.data.batches import padded
 from nmt.data.subwords import BOS, EOS, PAD, UNK
 from nmt.inference import shortlist as shortlist_module
 from nmt.inference.engine import Engine, in_pieces
-from nmt.inference.packing import Kernels
 from nmt.inference.short_output import moments, short_output
 from nmt.inference.shortlist import Shortlist
 from nmt.model.seq2seq import Seq2Seq
@@ -88,7 +87,7 @@ def test_nothing_left_out_has_no_share():
     torch.testing.assert_close(output(vectors_NE), logits_NV)
 
 
-@pytest.mark.parametrize("kernels", [FP32, Kernels(precision="bf16"), Kernels(precision="int8", fast_bf16=True)], ids=str)
+@pytest.mark.parametrize("kernels", [FP32, *ROUNDED], ids=str)
 def test_a_shortlist_of_all_pieces_finds_the_same(kernels):
     everything = Shortlist(torch.arange(4, V).repeat(V, 1), torch.arange(V))
     model = large_network()

@@ -12,8 +12,8 @@ from nmt.inference.gates import ADVANCES, BLOCKS, merged_weights
 from nmt.inference.packing import Kernels, PackedLinear
 from nmt.model.cells import Recurrence
 from nmt.model.encoder import BidirectionalLayer, Encoder
+from nmt.model.primitives import LSTM
 
-LSTM = 2  # torch's number for it
 MULTIPLE = 8  # of sentences: oneDNN's LSTM takes two to five times as long for other numbers
 TYPICAL = (16, 64)  # positions and sentences of a batch: what the order of the fused weights is chosen for
 

@@ -18,7 +18,7 @@ class Kernels:
 
     precision: str  # of the weights: fp32, bf16 or int8
     engine: str = "fbgemm"  # of int8 products of many rows: fbgemm, or onednn where that is faster
-    fast_bf16: bool = False  # the processor has bf16 instructions: int8 uses them where they are faster than its own
+    fast_bf16: bool = False  # oneDNN has bf16 kernels here: bf16 uses them, int8 where they are faster than its own
     reduced: bool = True  # int8: activations have 7 bits, for processors whose 8-bit sums saturate (those without VNNI)
 
     @property
@@ -30,12 +30,15 @@ class Kernels:
 class PackedLinear:
     """x W' + b for rows x in fp32, with the weights in another format.
 
+    bf16: the factors are rounded, their products summed in fp32 and the sums rounded. Without bf16 kernels the rounded numbers are
+    multiplied in fp32, which changes only the order of the sums.
     int8: each row of W has its own scale, largest magnitude = 127; x is quantised at each call by its least and greatest value, so that
     a row's result depends, within the rounding, on the other rows of the call.
     """
 
     def __init__(self, weight_OI: Tensor, bias_O: Tensor | None, kernels: Kernels) -> None:
         self.precision, self.reduced = kernels.precision, kernels.reduced
+        self.dtype = torch.bfloat16 if kernels.precision == "bf16" and kernels.fast_bf16 else torch.float32  # of the products
         self.few: Any = None
         self.many: Any = None
         self.bias: Tensor | None = None
@@ -51,7 +54,7 @@ class PackedLinear:
             outputs_NO: Tensor = torch.ops.quantized.linear_dynamic.default(inputs_NI, weights, self.reduced)
             return outputs_NO
         if self.precision == "bf16":
-            return _product(inputs_NI.bfloat16(), self.many, self.bias).float()
+            return _product(inputs_NI.bfloat16().to(self.dtype), self.many, self.bias).bfloat16().float()
         return _product(inputs_NI, self.many, self.bias)
 
     def _pack_int8(self, weight_OI: Tensor, scales_O: Tensor, bias_O: Tensor | None, engine: str) -> None:
@@ -63,9 +66,9 @@ class PackedLinear:
         self.many = self.few if engine == "fbgemm" else _prepack(quantised, bias_O, engine)
 
     def _pack_float(self, weight_OI: Tensor, bias_O: Tensor | None) -> None:
-        dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
-        weight_OI = weight_OI.to(dtype).contiguous()
-        self.bias = None if bias_O is None else bias_O.to(dtype)
+        rounded = torch.bfloat16 if self.precision == "bf16" else torch.float32
+        weight_OI = weight_OI.to(rounded).to(self.dtype).contiguous()
+        self.bias = None if bias_O is None else bias_O.to(rounded).to(self.dtype)
         self.many = torch.ops.mkldnn._reorder_linear_weight.default(weight_OI) if torch.backends.mkldnn.is_available() else weight_OI
 
 

@@ -7,6 +7,7 @@ import torch
 
 from nmt.errors import NmtError
 from nmt.inference.packing import PRECISIONS, Kernels, PackedLinear
+from nmt.model.primitives import has_lstm
 
 ROWS = 64
 SIZE = 512  # of the probe's matrix
@@ -17,7 +18,7 @@ GAIN = 1.2  # a format with more rounding has to be this much faster to be chose
 def choose_kernels(precision: str) -> Kernels:
     """The kernels for `precision` fp32, bf16, int8 or auto: the fastest of them, by instructions and a probe of some milliseconds.
 
-    A processor without bf16 or 8-bit instructions still computes with such weights when asked to: slowly, with the same results.
+    A processor without bf16 or 8-bit instructions still computes with such weights when asked to, within the same rounding.
 
     Raises:
         NmtError: no such precision, or this build of torch has no int8 products.
@@ -26,7 +27,7 @@ def choose_kernels(precision: str) -> Kernels:
         raise NmtError("precision fp16 is for a GPU; use auto, fp32, bf16 or int8 on a CPU")
     if precision not in ("auto", *PRECISIONS):
         raise NmtError(f"unknown precision {precision!r}; use auto, fp32, bf16, int8 or, on a GPU, fp16")
-    has_bf16 = bool(torch.cpu._is_avx512_bf16_supported())
+    has_bf16 = has_bf16_kernels()
     fp32, bf16 = Kernels(precision="fp32"), Kernels(precision="bf16", fast_bf16=has_bf16)
     if precision in ("fp32", "bf16"):
         return fp32 if precision == "fp32" else bf16
@@ -64,6 +65,11 @@ def _best_time(work: Callable[[], object]) -> float:
         work()
         best = min(best, time.perf_counter() - start)
     return best
+
+
+def has_bf16_kernels() -> bool:
+    """bf16 instructions, and oneDNN's kernels for them: it may be held to fewer instructions than the processor has."""
+    return bool(torch.cpu._is_avx512_bf16_supported()) and has_lstm(torch.bfloat16)
 
 
 def _fast_int8() -> bool:

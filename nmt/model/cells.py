@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from nmt.model.compiled import compiled_recurrence, is_compiled
 from nmt.model.dropout import Dropout
+from nmt.model.primitives import has_lstm
 from nmt.model.reversal import reorder, reversal_order
 
 CellState = tuple[Tensor, ...]
@@ -109,7 +110,7 @@ class Recurrence(nn.Module):
         return reorder(self._read(reorder(inputs_BTI, order), state, weights), order)
 
     def _read(self, inputs_BTI: Tensor, state: CellState, weights: tuple[Tensor, ...]) -> Tensor:
-        if self.cell == "peephole":
+        if self.cell == "peephole" or (self.cell == "lstm" and _lacks_lstm(inputs_BTI.device)):
             return self._scan(inputs_BTI, state, weights[1])
         first = tuple(part_NH.unsqueeze(0) for part_NH in state)
         biased, layers, dropout, bidirectional, batch_first = True, 1, 0.0, False, True
@@ -129,3 +130,8 @@ class Recurrence(nn.Module):
     def _advance(self, input_gates_NG: Tensor, state: CellState, weight_hidden_GH: Tensor) -> CellState:
         hidden_gates_NG = nn.functional.linear(state[0], weight_hidden_GH, self.bias_hidden_G)
         return STEPS[self.cell](input_gates_NG, hidden_gates_NG, state, self.peepholes_3H)
+
+
+def _lacks_lstm(device: torch.device) -> bool:
+    """Whether torch.lstm would fail here: autocast asks oneDNN for the LSTM in half precision wherever it has it in fp32."""
+    return device.type == "cpu" and torch.is_autocast_enabled("cpu") and not has_lstm(torch.get_autocast_dtype("cpu"))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 
 from nmt.model.compiled import why_not
+from nmt.model.primitives import has_lstm
 
 SPEEDUP = 1.2  # bf16 has to be this much faster to be worth its rounding
 
@@ -21,7 +22,7 @@ def choose_precision(wish: str, device: torch.device) -> str:
         return wish
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    if not torch.cpu._is_avx512_bf16_supported():
+    if not (torch.cpu._is_avx512_bf16_supported() and has_lstm(torch.bfloat16)):
         return "fp32"
     if why_not() is None:
         return "bf16"
