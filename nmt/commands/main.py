@@ -10,7 +10,8 @@ from types import FrameType, ModuleType
 from nmt import __version__
 from nmt.commands import average, check, evaluate, export, info, report, score, train, translate
 from nmt.commands.arguments import UsageError
-from nmt.errors import NmtError
+from nmt.commands.streams import STDOUT, abandon_output, open_streams, refuse_closed_output
+from nmt.errors import NmtError, explained
 
 COMMANDS: dict[str, ModuleType] = {
     "train": train,
@@ -23,6 +24,7 @@ COMMANDS: dict[str, ModuleType] = {
     "info": info,
     "report": report,
 }
+PRINTING = ("translate", "evaluate", "score", "check", "info")  # commands whose results go to standard output
 INTERRUPTED = 128 + signal.SIGINT
 NO_READER = 128 + signal.SIGPIPE
 
@@ -33,14 +35,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
+        if arguments.command in PRINTING and getattr(arguments, "output", None) is None:
+            refuse_closed_output()
         status = COMMANDS[arguments.command].run(arguments)
         sys.stdout.flush()
     except UsageError as error:
         subparsers[arguments.command].error(str(error))
-    except (NmtError, OSError) as error:
-        if isinstance(error, BrokenPipeError):
-            return _abandon_output()
+    except NmtError as error:
         return _fail(str(error))
+    except OSError as error:
+        return _system_failure(error)
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
             raise
@@ -54,10 +58,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def entry() -> int:
-    """What the console command runs: `main`, and a quick end."""
-    status = main()
-    if sys.argv[1:2] == ["translate"]:  # nothing is left to tidy up, and torch takes half a second to take itself apart
+    """What the console command runs: `main` with streams to rely on, and a quick end."""
+    open_streams()
+    try:
+        status = main()
+    except SystemExit as end:  # of argparse, which may have printed help, and of SIGTERM
+        status = end.code if isinstance(end.code, int) else 1
+    try:
         sys.stdout.flush()
+    except OSError as error:
+        status = _system_failure(error)
+    if sys.argv[1:2] == ["translate"]:  # nothing is left to tidy up, and torch takes half a second to take itself apart
         sys.stderr.flush()
         os._exit(status)
     return status
@@ -89,6 +100,13 @@ def _fail(reason: str) -> int:
     return 1
 
 
+def _system_failure(error: OSError) -> int:
+    """Says what the system refused. Whoever reads the output (`| head`) may leave: that is no error, and ends quietly."""
+    if isinstance(error, BrokenPipeError) or error.filename == STDOUT:
+        abandon_output()
+    return NO_READER if isinstance(error, BrokenPipeError) else _fail(explained(error))
+
+
 def _out_of_memory(error: MemoryError | RuntimeError) -> bool:
     """Whether Python, torch on a CPU or torch on a GPU says so; without loading torch."""
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
@@ -97,9 +115,3 @@ def _out_of_memory(error: MemoryError | RuntimeError) -> bool:
 def _terminate(number: int, frame: FrameType | None) -> None:
     """SIGTERM unwinds the stack as Ctrl-C does, so that half-written files are tidied up."""
     raise SystemExit(128 + number)
-
-
-def _abandon_output() -> int:
-    """Whoever read the output (`| head`) has gone: stop quietly, and let the interpreter's last flush go nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return NO_READER

@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -131,7 +131,8 @@ def _signals() -> Iterator[_Requests]:
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
         requests.received, requests.at = number, time.monotonic()
         # Not print: the signal may have come in the middle of one.
-        os.write(sys.stderr.fileno(), b"nmt: stopping after this update; once more stops at once, without saving\n")
+        with suppress(OSError):  # nobody may be there to read it
+            os.write(sys.stderr.fileno(), b"nmt: stopping after this update; once more stops at once, without saving\n")
 
     previous = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
     try:

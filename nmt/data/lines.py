@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from nmt.errors import NmtError
+from nmt.errors import NmtError, advice
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -43,6 +43,8 @@ def split_lines(stream: Iterable[bytes], name: str) -> Iterator[bytes]:
             yield line.removeprefix(BYTE_ORDER_MARK) if first else line
             first = False
     except (OSError, EOFError, zlib.error) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise NmtError(f"{name}: cannot be read to its end ({error.strerror}); {advice(error)}") from None
         raise NmtError(f"{name}: cannot be read to its end ({error}); is the file damaged?") from None
 
 
@@ -50,4 +52,4 @@ def open_bytes(path: Path) -> BinaryIO:
     try:
         return cast(BinaryIO, gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
     except OSError as error:
-        raise NmtError(f"{path}: cannot be opened ({error.strerror}); check the path") from None
+        raise NmtError(f"{path}: cannot be opened ({error.strerror}); {advice(error)}") from None

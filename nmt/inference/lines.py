@@ -73,17 +73,24 @@ def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 class LineWriter:
     """Writes whole lines; `count` of them are out."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes], name: str = "") -> None:
         self.count = 0
         self.size = 0
         self._stream = stream
+        self._name = name  # for errors that do not name the file themselves
 
     def write(self, lines: Iterable[str]) -> None:
         """Write and flush. A line break within a line would shift all that follow: it becomes a space."""
         encoded = [line.replace("\n", " ").replace("\r", " ").encode() for line in lines]
         content = b"".join(line + b"\n" for line in encoded)
-        self._stream.write(content)
-        self._stream.flush()
+        left = memoryview(content)
+        try:
+            while left:  # an unbuffered file may take a part
+                left = left[self._stream.write(left) :]
+            self._stream.flush()
+        except OSError as error:
+            error.filename = error.filename or self._name or None
+            raise
         self.count += len(encoded)
         self.size += len(content)
 
@@ -93,20 +100,19 @@ def open_writer(path: Path) -> Iterator[LineWriter]:
     """A file that appears under its own name only when it is whole; what broke off stays in FILE.partial, in whole lines."""
     if path.parts[:2] == ("/", "dev"):  # /dev/stdout may be a file that the shell opened to append to
         with path.open("ab") as stream:
-            yield LineWriter(stream)
+            yield LineWriter(stream, str(path))
         return
     path = path.resolve()
     if path.exists() and not path.is_file():  # a pipe or a device: nothing to rename
         with path.open("wb") as stream:
-            yield LineWriter(stream)
+            yield LineWriter(stream, str(path))
         return
     partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb") as stream:
-        writer = LineWriter(stream)
+    with partial.open("wb", buffering=0) as stream:  # a buffer that a full disk has refused would be written after the cut
+        writer = LineWriter(stream, str(partial))
         try:
             yield writer
         except BaseException:
-            stream.flush()
             stream.truncate(writer.size)
             if not writer.count:
                 partial.unlink()
