@@ -1,18 +1,16 @@
 """Lines longer than the model has seen are translated in segments: nothing is truncated."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from typing import NamedTuple
 
 import numpy as np
 
 from nmt.data.batches import Integers, source_batches
 from nmt.data.spaces import is_blank
-from nmt.data.subwords import UNK, WORD_START, SubwordPair
+from nmt.data.subwords import UNK, WORD_START, SubwordPair, Subwords
 from nmt.errors import NmtError
-
-SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", ".\"", "!\"", "?\"", ".”", "!”", "?”")  # fmt: skip
-CLAUSE_ENDS = (",", ";", ":", "–", "、", "，", "；", "：")
+from nmt.inference.cuts import is_within_word, segment_ends
 
 
 class Segment(NamedTuple):
@@ -21,6 +19,8 @@ class Segment(NamedTuple):
     line: int
     ids: list[int]
     prefix: list[int]  # what its translation begins with
+    spaced: bool = True  # white space stands before it in the line
+    within_word: bool = False  # it goes on with a word of the segment before
 
 
 def cut_lines(lines: Sequence[str], prefixes: Sequence[str], subwords: SubwordPair, longest: int) -> list[Segment]:
@@ -32,11 +32,24 @@ def cut_lines(lines: Sequence[str], prefixes: Sequence[str], subwords: SubwordPa
     prefix_ids = encode_prefixes(prefixes, subwords, [""] * len(prefixes))
     segments = []
     for line, ids in enumerate(subwords.encode_sources(lines)):
-        whole = [len(ids)] if ids else []
-        ends = segment_ends(subwords.source.pieces(ids), longest) if len(ids) > longest else whole
-        for start, end in zip([0, *ends], ends, strict=False):
-            segments.append(Segment(line, ids[start:end], [] if start else prefix_ids[line]))
+        if 0 < len(ids) <= longest:
+            segments.append(Segment(line, ids, prefix_ids[line]))
+        elif ids:
+            segments += _cut(line, ids, prefix_ids[line], subwords.source, longest)
     return segments
+
+
+def _cut(line: int, ids: list[int], prefix: list[int], source: Subwords, longest: int) -> Iterator[Segment]:
+    """The segments of a long line. What follows a cut without white space is encoded anew: training text begins with a word start."""
+    pieces = source.pieces(ids)
+    ends = segment_ends(pieces, longest)
+    yield Segment(line, ids[: ends[0]], prefix)
+    for start, end in pairwise(ends):
+        part, spaced = ids[start:end], pieces[start].startswith(WORD_START)
+        if not spaced and UNK not in part:
+            anew = source.encode(source.decode([part]))[0]
+            part = anew if 0 < len(anew) <= longest else part
+        yield Segment(line, part, [], spaced, is_within_word(pieces[start - 1], pieces[start]))
 
 
 def encode_prefixes(prefixes: Sequence[str], subwords: SubwordPair, places: Sequence[str]) -> list[list[int]]:
@@ -78,25 +91,3 @@ def segment_batches(segments: Sequence[Segment], batch_pieces: int) -> list[Inte
     forced = np.array([bool(segment.prefix) for segment in segments], dtype=bool)
     groups = [np.flatnonzero(forced == whether) for whether in (False, True)]
     return [group[batch] for group in groups for batch in source_batches(lengths[group], batch_pieces)]
-
-
-def segment_ends(pieces: Sequence[str], longest: int) -> list[int]:
-    """Ends of segments of at most `longest` pieces: behind the last sentence that fits, else the last clause, word or piece.
-
-    `pieces` are written as sentencepiece does, with U+2581 where a word starts. The last end is len(pieces).
-    """
-    ends: list[int] = []
-    start = 0
-    while len(pieces) - start > longest:
-        start = _best_end(pieces, start, start + longest)
-        ends.append(start)
-    return [*ends, len(pieces)]
-
-
-def _best_end(pieces: Sequence[str], start: int, limit: int) -> int:
-    word_ends = [end for end in range(limit, start, -1) if pieces[end].startswith(WORD_START)]
-    for marks in (SENTENCE_ENDS, CLAUSE_ENDS, ("",)):
-        for end in word_ends:
-            if pieces[end - 1].endswith(marks):
-                return end
-    return limit

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from nmt.data.subwords import EOS, Subwords
 from nmt.inference.alignment import Alignment, align_words, words_of
 from nmt.inference.coverage import coverage_penalty
+from nmt.inference.cuts import glue
 from nmt.inference.forced import Forced
 from nmt.search.picks import Hypothesis
 
@@ -31,6 +32,8 @@ class SegmentTranslations(NamedTuple):
 
     source_words: int
     translations: list[Translation]
+    spaced: bool = True  # white space stands before it in the source
+    within_word: bool = False  # it goes on with a word of the segment before
 
 
 BLANK = Translation("", 0.0, 0.0, ())
@@ -65,29 +68,36 @@ def penalised(translation: Translation, forced: Forced, beta: float) -> Translat
 
 
 def join_segments(segments: Sequence[SegmentTranslations], alpha: float) -> list[Translation]:
-    """The n-best list of a line: the best translations of its segments joined with spaces, then the second best, and so on."""
+    """The n-best list of a line: the best translations of its segments joined, then the second best, and so on.
+
+    Between them stands a space, or nothing inside a word and in Chinese and Japanese.
+    """
     if not segments:
         return [BLANK]
     if len(segments) == 1:
         return segments[0].translations
     depth = min(len(segment.translations) for segment in segments)
-    return [
-        _joined([segment.source_words for segment in segments], [s.translations[rank] for s in segments], alpha) for rank in range(depth)
-    ]
+    return [_joined(segments, [segment.translations[rank] for segment in segments], alpha) for rank in range(depth)]
 
 
-def _joined(source_words: list[int], parts: list[Translation], alpha: float) -> Translation:
+def _joined(segments: Sequence[SegmentTranslations], parts: list[Translation], alpha: float) -> Translation:
+    text = ""
     alignment: list[tuple[int, int]] = []
-    source_offset = target_offset = 0
-    for words, part in zip(source_words, parts, strict=True):
-        alignment += [(source + source_offset, target + target_offset) for source, target in part.alignment]
-        source_offset += words
-        target_offset += 1 + max(words_of(part.pieces), default=-1)
+    source_words = target_words = 0  # of the parts before
+    for segment, part in zip(segments, parts, strict=True):
+        between = "" if segment.within_word or not text or not part.text else glue(text, part.text)
+        # Without a space between them the last word before and the first one after are one word.
+        source_words -= bool(source_words) and not segment.spaced
+        target_words -= bool(text and part.text) and not between
+        alignment += [(source + source_words, target + target_words) for source, target in part.alignment]
+        source_words += segment.source_words
+        target_words += 1 + max(words_of(part.pieces), default=-1)
+        text += between + part.text
     log_prob = sum(part.log_prob for part in parts)
     length = sum(len(part.pieces) + 1 for part in parts)
     coverage = sum(part.coverage for part in parts)
     return Translation(
-        text=" ".join(part.text for part in parts if part.text),
+        text=text,
         log_prob=log_prob,
         score=log_prob / length**alpha + coverage,
         pieces=tuple(piece for part in parts for piece in part.pieces),

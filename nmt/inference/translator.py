@@ -55,7 +55,7 @@ class Translator:
     """A model with its subwords and search settings; its methods may be called from several threads.
 
     `translate` and its sisters take lines; line ends are taken off. A blank line translates to a blank line. A line of more pieces than
-    `data.max_length` of the recipe is translated in segments and joined with spaces. `others` make an ensemble with the model, whose
+    `data.max_length` of the recipe is translated in segments. `others` make an ensemble with the model, whose
     recipe counts.
     """
 
@@ -174,7 +174,7 @@ class Translator:
         parts: list[list[SegmentTranslations]] = [[] for _ in lines]
         for segment, translations in zip(segments, results, strict=True):
             source_words = 1 + max(words_of(self.subwords.source.pieces(segment.ids))) if wish.details else 0
-            parts[segment.line].append(SegmentTranslations(source_words, translations))
+            parts[segment.line].append(SegmentTranslations(source_words, translations, segment.spaced, segment.within_word))
         return [join_segments(each, wish.alpha) for each in parts]
 
     def _translate_batch(self, segments: Sequence[Segment], wish: _Wish) -> list[list[Translation]]:

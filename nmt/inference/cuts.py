@@ -1,0 +1,62 @@
+"""Where a line longer than the model has seen is cut, and how the translations of its segments are joined."""
+
+import re
+from collections.abc import Sequence
+
+from nmt.data.subwords import WORD_START
+
+CLOSERS = "\"'”’»›)\\]）」』】》〉］｣"
+# The full stops, question and exclamation marks of all scripts, and the marks of clauses, with the quotes and brackets that close after.
+SENTENCE_END = re.compile(f"[.!?…‥‽؟۔।॥։።፧།။។。！？．｡][{CLOSERS}]*$")
+CLAUSE_END = re.compile(f"[,;:–—،؛၊፣፤、，；：][{CLOSERS}]*$")
+# Marks of Chinese and Japanese, after which no space is written.
+WIDE_END = re.compile(f"[。！？｡、，；：][{CLOSERS}]*$")
+NOT_FIRST = re.compile(f"[{CLOSERS}。！？｡、，；：…]")  # belongs to what stands before it
+CHINESE_JAPANESE = "\u2e80-\u303f\u3040-\u30ff\u31c0-\u31ff\u3400-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\U00020000-\U0003ffff"
+WIDE = re.compile(f"[{CHINESE_JAPANESE}]")
+WITHOUT_SPACES = re.compile(f"[{CHINESE_JAPANESE}\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff]")  # also Thai, Lao, Tibetan, Burmese, Khmer
+LATER_BYTE = re.compile("<0x[89AB].>")  # of a character that is spelled in bytes
+MARKS = 4  # pieces before a cut in which its mark and closing quotes are
+
+
+def segment_ends(pieces: Sequence[str], longest: int) -> list[int]:
+    """Ends of segments of at most `longest` pieces: after the last sentence that fits, else the last clause, word, or character.
+
+    `pieces` are written as sentencepiece does, with U+2581 where a word starts. The last end is len(pieces). What begins without a word
+    start gets one when it is encoded anew: there is room for it.
+    """
+    ends: list[int] = []
+    start, room = 0, longest
+    while len(pieces) - start > room:
+        start = _best_end(pieces, start, start + room)
+        ends.append(start)
+        room = longest if pieces[start].startswith(WORD_START) else max(1, longest - 1)
+    return [*ends, len(pieces)]
+
+
+def _best_end(pieces: Sequence[str], start: int, limit: int) -> int:
+    by_mark: dict[re.Pattern[str], int] = {}
+    word = character = 0
+    for end in range(limit, start, -1):
+        starts_word = pieces[end].startswith(WORD_START)
+        before = "".join(pieces[max(start, end - MARKS) : end]).rstrip(WORD_START)
+        if starts_word or (WIDE_END.search(before) and not NOT_FIRST.match(pieces[end])):
+            if SENTENCE_END.search(before):
+                return end
+            if CLAUSE_END.search(before):
+                by_mark.setdefault(CLAUSE_END, end)
+        if starts_word:
+            word = word or end
+        elif not LATER_BYTE.fullmatch(pieces[end]):
+            character = character or end
+    return by_mark.get(CLAUSE_END) or word or character or limit
+
+
+def is_within_word(before: str, after: str) -> bool:
+    """Whether a cut between two pieces is inside a word: no space stands there, and the script would have one between words."""
+    return not (after.startswith(WORD_START) or WITHOUT_SPACES.search(before[-1:]) or WITHOUT_SPACES.match(after))
+
+
+def glue(before: str, after: str) -> str:
+    """What is written between two texts: nothing where one of them is Chinese or Japanese, else a space."""
+    return "" if WIDE.search(before.rstrip("\"'”’)")[-1:]) or WIDE.match(after.lstrip("\"'“‘(")) else " "
