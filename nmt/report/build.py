@@ -134,7 +134,8 @@ class _Builder:
         measured = []
         for name, translator in translators.items():
             self.progress(f"{name}: robustness on {min(lines, len(sentences.sources)):,} lines")
-            measured.append((name, measure_robustness(translator.translate, sentences.sources[:lines], sentences.references[:lines])))
+            sources, references = sentences.sources[:lines], sentences.references[:lines]
+            measured.append((name, measure_robustness(translator.translate, sources, references, tokeniser=sentences.tokeniser)))
         return measured
 
     def _try(self, what: str, make: Callable[[], Found]) -> Found | None:

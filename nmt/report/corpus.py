@@ -9,7 +9,7 @@ from nmt.data.store import open_store
 from nmt.data.subwords import SubwordPair
 from nmt.errors import NmtError
 from nmt.report.sentences import Sentences
-from nmt.scoring.breakdown import WORD, Group, by_frequency, word_counts
+from nmt.scoring.breakdown import Group, by_frequency, word_counts, words_of
 
 LENGTHS = 50_000  # pairs whose length is plotted
 WORDS = 200_000  # pairs whose words are counted
@@ -55,7 +55,7 @@ def look_at_corpus(run: Path, languages: tuple[str, str], dev: Sentences) -> Cor
         model, lines = subwords[place], (dev.sources, dev.references)[place]
         counts = word_counts(texts[place])
         rarity = rarity or by_frequency(dev.sources, counts)
-        words = [word for line in lines for word in WORD.findall(line.casefold())]
+        words = [word for line in lines for word in words_of(line)]
         pieces = [piece for ids in model.encode(lines) for piece in model.pieces(ids)]
         in_words = sum(len(line.split()) for line in texts[place])
         sides.append(

@@ -51,5 +51,11 @@ def paragraph(text: str, kind: str = "") -> str:
     return f'<p class="{kind}">{escape(text)}</p>\n' if kind else f"<p>{escape(text)}</p>\n"
 
 
+def items(texts: Sequence[str], kind: str = "") -> str:
+    """A list of plain sentences; nothing without any."""
+    marked = f' class="{kind}"' if kind else ""
+    return f"<ul>{''.join(f'<li{marked}>{escape(text)}</li>' for text in texts)}</ul>\n" if texts else ""
+
+
 def details(summary: str, content: str, is_open: bool = False) -> str:
     return f"<details{' open' if is_open else ''}><summary>{cell(summary)}</summary>\n{content}</details>\n"

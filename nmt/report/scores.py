@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 
 from nmt.report.curves import number
-from nmt.report.markup import Markup, details, escape, paragraph, section, table
+from nmt.report.markup import Markup, details, escape, items, paragraph, section, table
 from nmt.report.records import RunRecord
 from nmt.report.sentences import Output, Sentences
 from nmt.scoring.bleu import Score
 from nmt.scoring.breakdown import Group, by_length, group_scores
 from nmt.scoring.checks import health
-from nmt.scoring.evaluation import Benchmark, evaluate, paired_note
+from nmt.scoring.evaluation import MEANING, Benchmark, evaluate, paired_note
+from nmt.scoring.remarks import remarks, warnings
 from nmt.scoring.robustness import Outcome
-from nmt.scoring.tables import Result
+from nmt.scoring.tables import Result, compared, count_tests
 
 METRICS = ("bleu", "chrf", "chrf++", "ter")
 
@@ -20,7 +21,9 @@ def score_section(outputs: Sequence[Output], sentences: Sentences, rarity: Seque
     """All scores of the runs on the sentences; `rarity` groups them by how rare their source words are."""
     systems = {output.name: output.texts for output in outputs}
     several = len(systems) > 1
-    results = evaluate([Benchmark(sentences.name, [sentences.references], systems)], METRICS, True, "bootstrap" if several else None)
+    test = Benchmark(sentences.name, [sentences.references], systems, tokeniser=sentences.tokeniser)
+    results = evaluate([test], METRICS, True, "bootstrap" if several else None)
+    told = [*warnings(test, METRICS), *remarks(test, METRICS, results)]
     shown = len(sentences.sources)
     which = f"the first {shown:,} of {sentences.total:,} lines" if shown < sentences.total else f"all {shown:,} lines"
     signatures = "".join(
@@ -30,7 +33,9 @@ def score_section(outputs: Sequence[Output], sentences: Sentences, rarity: Seque
     parts = [
         paragraph(f"Measured on {sentences.name}, {which}, with 95 % confidence intervals. Higher is better, except for TER."),
         _score_table(results),
-        paragraph(paired_note("bootstrap", 0) + ".") if several else "",
+        items(told, "gap"),
+        paragraph(paired_note("bootstrap", 0, count_tests(results)) + ".") if several else "",
+        paragraph(MEANING, "note"),
         details("Signatures: what it takes to compute the same numbers again", f"<ul>{signatures}</ul>", is_open=True),
         _parts("By length of the reference", outputs, sentences, by_length(sentences.references)),
         _parts("By how often the rarest source word occurs in the training text", outputs, sentences, rarity),
@@ -50,10 +55,9 @@ def _score_table(results: Sequence[Result]) -> str:
 
 
 def _score(result: Result) -> Markup:
-    score, p_value = result.score, result.p_value
+    score, told = result.score, compared(result)
     interval = "" if score.interval is None else f" <small>({score.mean:.1f} ± {score.interval:.1f})</small>"
-    star = "*" if p_value is not None and p_value < 0.05 else ""
-    chance = "" if p_value is None else f"<br><small>p = {p_value:.4f}{star}</small>"
+    chance = f"<br><small>{told}</small>" if told else ""
     return Markup(f"<b>{score.value:.1f}</b>{interval}{chance}")
 
 
@@ -61,7 +65,7 @@ def _parts(title: str, outputs: Sequence[Output], sentences: Sentences, groups: 
     """BLEU and chrF of each run on each group, with bars."""
     if not groups:
         return ""
-    columns = [group_scores(output.texts, [sentences.references], groups, ("bleu", "chrf")) for output in outputs]
+    columns = [group_scores(output.texts, [sentences.references], groups, ("bleu", "chrf"), sentences.tokeniser) for output in outputs]
     rows = [
         [group.name, len(group.lines), *(_bar(score) for column in columns for score in column[place])]
         for place, group in enumerate(groups)

@@ -11,6 +11,7 @@ from nmt.inference.translation import Translation
 from nmt.inference.translator import Translator
 from nmt.report.records import RunRecord
 from nmt.scoring.checks import sentence_chrf
+from nmt.scoring.tokenisers import USUAL, tokeniser_for
 
 
 class Sentences(NamedTuple):
@@ -20,6 +21,7 @@ class Sentences(NamedTuple):
     total: int  # lines of the whole set
     sources: list[str]
     references: list[str]
+    tokeniser: str = USUAL  # BLEU's for the target language
 
 
 class Output(NamedTuple):
@@ -51,7 +53,7 @@ def read_sentences(run: RunRecord, test: str | None, limit: int) -> Sentences:
     sources, references = read_parallel(test or data.dev, data.source, data.target, "test" if test else "dev")
     if not sources:
         raise NmtError(f"{test or data.dev}: no sentences; name another corpus with --test")
-    return Sentences(test or data.dev, len(sources), sources[:limit], references[:limit])
+    return Sentences(test or data.dev, len(sources), sources[:limit], references[:limit], tokeniser_for(data.target).name)
 
 
 def translate_sentences(name: str, translator: Translator, sentences: Sentences) -> Output:

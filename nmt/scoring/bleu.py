@@ -10,6 +10,7 @@ from sacrebleu.metrics.ter import TER
 from sacrebleu.significance import _bootstrap_resample, estimate_ci
 
 from nmt.errors import NmtError
+from nmt.scoring.tokenisers import EXTRAS, NAMES, USUAL, is_installed
 
 METRICS = ("bleu", "chrf", "chrf++", "ter")
 BOOTSTRAP = 1000  # resamples behind a confidence interval, sacreBLEU's default
@@ -34,15 +35,17 @@ def corpus_scores(
     references: Sequence[Sequence[str]],
     metrics: Sequence[str] = ("bleu", "chrf"),
     confidence: bool = False,
+    tokeniser: str = USUAL,
 ) -> list[Score]:
     """One score for each metric, in their order. `references` holds one list for each set of references, as long as `hypotheses`.
 
-    Raises: NmtError for no or unequally many lines, and for an unknown metric.
+    `tokeniser` is BLEU's, one of sacreBLEU's names; the other metrics have none or their own.
+    Raises: NmtError for no or unequally many lines, and for an unknown metric or a tokeniser that is not there.
     """
     check_lengths({"the hypotheses": hypotheses}, references)
     scores = []
     for name in metrics:
-        metric = make_metric(name)
+        metric = make_metric(name, tokeniser)
         found = metric.corpus_score(hypotheses, references)
         mean, interval = _bootstrap(metric, hypotheses, references) if confidence else (None, None)
         scores.append(Score(found.name, float(found.score), str(metric.get_signature()), mean, interval))
@@ -60,10 +63,10 @@ def _bootstrap(metric: BLEU | CHRF | TER, hypotheses: Sequence[str], references:
     return float(mean), float(interval)
 
 
-def make_metric(name: str) -> BLEU | CHRF | TER:
-    """sacreBLEU's metric with its default settings, which are what published figures mean."""
+def make_metric(name: str, tokeniser: str = USUAL) -> BLEU | CHRF | TER:
+    """sacreBLEU's metric with its default settings, which are what published figures mean, and BLEU's tokeniser."""
     if name == "bleu":
-        return BLEU(force=True)  # changes no value: silences its warning about tokenised text, for which looks_tokenised is
+        return _bleu(tokeniser)
     if name == "chrf":
         return CHRF()
     if name == "chrf++":
@@ -71,6 +74,17 @@ def make_metric(name: str) -> BLEU | CHRF | TER:
     if name == "ter":
         return TER()
     raise NmtError(f"there is no metric {name!r}; give one of {', '.join(METRICS)}")
+
+
+def _bleu(tokeniser: str) -> BLEU:
+    if tokeniser not in NAMES:
+        raise NmtError(f"sacreBLEU has no tokeniser {tokeniser!r}; give one of {', '.join(NAMES)}")
+    if not is_installed(tokeniser):
+        raise NmtError(f"the tokeniser {tokeniser} is not installed; pip install '{EXTRAS[tokeniser]}', or take char")
+    try:
+        return BLEU(tokenize=tokeniser, force=True)  # force silences its warning about tokenised text, for which looks_tokenised is
+    except (OSError, RuntimeError, SystemExit) as error:
+        raise NmtError(f"the tokeniser {tokeniser} cannot be had ({error}); sacreBLEU downloads it once, or take char") from None
 
 
 def check_lengths(systems: Mapping[str, Sequence[str]], references: Sequence[Sequence[str]]) -> None:
@@ -91,8 +105,9 @@ def check_lengths(systems: Mapping[str, Sequence[str]], references: Sequence[Seq
 def looks_tokenised(lines: Sequence[str]) -> bool:
     """Whether the text seems to be tokenised or in subwords, so that its BLEU cannot be compared with that of plain text.
 
-    True when more than a tenth of the lines hold a tokeniser's mark (`@-@`, `&apos;`, `@@ `, `▁`) or close with a space and a full stop.
+    True when more than a tenth of the lines hold a tokeniser's mark (`@-@`, `&apos;`, `@@ `, `▁`, ` , `) or close with a space and a full
+    stop. A space before `?`, `!`, `;` and `:` is no sign: French is written that way.
     """
     marks = ("@-@", "&apos;", "&quot;", "@@ ", "▁", " , ")
-    marked = sum(line.rstrip().endswith((" .", " ?", " !")) or any(mark in line for mark in marks) for line in lines)
+    marked = sum(line.rstrip().endswith(" .") or any(mark in line for mark in marks) for line in lines)
     return marked > 0.1 * len(lines)

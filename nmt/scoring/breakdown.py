@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from nmt.errors import NmtError
 from nmt.scoring.bleu import Score, corpus_scores
+from nmt.scoring.tokenisers import USUAL, spaced
 
 LENGTHS = (1, 6, 11, 21, 31, 51)  # least number of words in each group
 COUNTS = (0, 1, 10, 100, 1000)  # least count of the rarest source word in each group
@@ -21,21 +22,26 @@ class Group(NamedTuple):
 
 
 def by_length(references: Sequence[str], bounds: Sequence[int] = LENGTHS) -> list[Group]:
-    """Lines grouped by the number of words of the (first) reference."""
-    return _by_number([max(bounds[0], len(line.split())) for line in references], bounds, "words")
+    """Lines grouped by the number of words of the (first) reference, of characters in scripts without spaces."""
+    return _by_number([max(bounds[0], len(spaced(line).split())) for line in references], bounds, "words")
 
 
 def word_counts(lines: Iterable[str]) -> Counter[str]:
     """How often each word occurs in the training text, letter case aside."""
     counts: Counter[str] = Counter()
     for line in lines:
-        counts.update(WORD.findall(line.casefold()))
+        counts.update(words_of(line))
     return counts
+
+
+def words_of(line: str) -> list[str]:
+    """The words of a line in lower case, without punctuation; each character is one in scripts without spaces."""
+    return WORD.findall(spaced(line).casefold())
 
 
 def by_frequency(sources: Sequence[str], counts: Mapping[str, int], bounds: Sequence[int] = COUNTS) -> list[Group]:
     """Lines grouped by how often the rarest word of the source occurs in the training text; a line without words goes with the rarest."""
-    rarest = [min((counts.get(word, 0) for word in WORD.findall(line.casefold())), default=bounds[0]) for line in sources]
+    rarest = [min((counts.get(word, 0) for word in words_of(line)), default=bounds[0]) for line in sources]
     return _by_number(rarest, bounds, "times")
 
 
@@ -48,7 +54,11 @@ def by_label(labels: Sequence[str]) -> list[Group]:
 
 
 def group_scores(
-    hypotheses: Sequence[str], references: Sequence[Sequence[str]], groups: Sequence[Group], metrics: Sequence[str]
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    groups: Sequence[Group],
+    metrics: Sequence[str],
+    tokeniser: str = USUAL,
 ) -> list[list[Score]]:
     """The scores of each group, as `corpus_scores` of its lines alone.
 
@@ -59,7 +69,7 @@ def group_scores(
         if not group.lines or max(group.lines) >= len(hypotheses):
             raise NmtError(f"the group {group.name!r} does not fit a test set of {len(hypotheses)} lines; group the lines of this one")
         chosen = [[reference[line] for line in group.lines] for reference in references]
-        scores.append(corpus_scores([hypotheses[line] for line in group.lines], chosen, metrics))
+        scores.append(corpus_scores([hypotheses[line] for line in group.lines], chosen, metrics, tokeniser=tokeniser))
     return scores
 
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from sacrebleu.metrics.chrf import CHRF
 
 from nmt.scoring.bleu import check_lengths
-from nmt.scoring.breakdown import WORD
+from nmt.scoring.breakdown import words_of
+from nmt.scoring.tokenisers import spaced
 
 FAR_OFF = 10.0  # sentence chrF2 below which an output of several words counts as hallucinated
 
@@ -23,16 +24,16 @@ class Health(NamedTuple):
 
 
 def health(hypotheses: Sequence[str], references: Sequence[str], sources: Sequence[str] | None = None) -> Health:
-    """Counts what is wrong at first sight.
+    """Counts what is wrong at first sight. In scripts without spaces each character counts as a word.
 
     Raises: NmtError for no or unequally many lines.
     """
     check_lengths({"the hypotheses": hypotheses, **({} if sources is None else {"the sources": sources})}, [references])
-    lines, words = len(hypotheses), sum(len(line.split()) for line in references)
+    lines, words = len(hypotheses), sum(len(spaced(line).split()) for line in references)
     pairs = list(zip(hypotheses, references, strict=True))
     copies = [] if sources is None else [h.strip() == s.strip() != r.strip() for s, (h, r) in zip(sources, pairs, strict=True)]
     return Health(
-        length_ratio=sum(len(line.split()) for line in hypotheses) / max(1, words),
+        length_ratio=sum(len(spaced(line).split()) for line in hypotheses) / max(1, words),
         empty=sum(not hypothesis.strip() and bool(reference.strip()) for hypothesis, reference in pairs) / lines,
         repeating=sum(repeats(hypothesis, reference) for hypothesis, reference in pairs) / lines,
         copied=sum(copies) / lines,
@@ -51,7 +52,7 @@ def sentence_chrf(hypotheses: Sequence[str], references: Sequence[str]) -> list[
 
 def repeats(hypothesis: str, reference: str = "") -> bool:
     """Whether one to four words come three times in a row, or four words at least two times more often than in the reference."""
-    words, expected = (WORD.findall(text.casefold()) for text in (hypothesis, reference))
+    words, expected = words_of(hypothesis), words_of(reference)
     if _loops(words) and not _loops(expected):
         return True
     found, allowed = _fours(words), _fours(expected)
@@ -72,7 +73,7 @@ def _fours(words: list[str]) -> Counter[tuple[str, ...]]:
 
 
 def _is_far_off(hypothesis: str, score: float) -> bool:
-    return len(hypothesis.split()) >= 3 and score < FAR_OFF
+    return len(spaced(hypothesis).split()) >= 3 and score < FAR_OFF
 
 
 def _sides(pairs: list[tuple[str, str]]) -> tuple[list[str], list[str]]:

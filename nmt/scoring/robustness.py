@@ -6,6 +6,7 @@ from typing import NamedTuple
 from nmt.scoring.bleu import Score, corpus_scores
 from nmt.scoring.checks import Health, health
 from nmt.scoring.perturbations import conditions
+from nmt.scoring.tokenisers import USUAL
 
 
 class Outcome(NamedTuple):
@@ -24,11 +25,12 @@ def measure_robustness(
     references: Sequence[str],
     metrics: Sequence[str] = ("bleu", "chrf"),
     confidence: bool = False,
+    tokeniser: str = USUAL,
 ) -> list[Outcome]:
     """Scores and health under every condition, the unchanged test set first; the least amount of text is one line."""
     outcomes = []
     for name, about, changed, expected in conditions(sources, references):
         hypotheses = translate(changed)
-        scores = corpus_scores(hypotheses, [expected], metrics, confidence)
+        scores = corpus_scores(hypotheses, [expected], metrics, confidence, tokeniser)
         outcomes.append(Outcome(name, about, len(changed), scores, health(hypotheses, expected, changed)))
     return outcomes

@@ -14,6 +14,7 @@ from nmt.inference.probe import choose_kernels
 from nmt.inference.translator import Translator
 from nmt.model.seq2seq import Seq2Seq
 from nmt.scoring.bleu import Score, corpus_scores
+from nmt.scoring.tokenisers import tokeniser_for
 from nmt.training.gradient import batch_loss
 
 
@@ -50,4 +51,5 @@ class Validator:
         engine = Engine(model, choose_kernels(precision)) if self.device.type == "cpu" else None
         translations = Translator(model, self.subwords, self.recipe, precision, engine).translate(self.sources)
         model.train(training)
-        return Validation(loss / sum(batch.pieces for batch in self.batches), corpus_scores(translations, [self.references]))
+        scores = corpus_scores(translations, [self.references], tokeniser=tokeniser_for(self.recipe.data.target).name)
+        return Validation(loss / sum(batch.pieces for batch in self.batches), scores)
