@@ -187,7 +187,8 @@ def test_bad_arguments_are_refused(arguments: list[str], message: str, capsys: p
     ("arguments", "message"),
     [
         (["good", "--reference", "reference", "--breakdown", "domain", "--domains", "short"], "short has 1 lines"),
-        (["good", "--source", "reference", "--reference", "reference"], "good: a file of translations; name a model as well"),
+        (["good", "--source", "reference", "--reference", "reference", "--save", "made"], "need a MODEL to translate with"),
+        (["good", "--test", "reference"], "--test reference: its languages are not known without a MODEL"),
         (["good", "--reference", "none"], "none: cannot be opened"),
     ],
 )

@@ -43,7 +43,7 @@ def test_randomisation_gives_the_p_values_of_sacrebleus_command(tmp_path: Path) 
 def test_the_bootstrap_gives_the_p_values_and_intervals_of_sacrebleus_command(tmp_path: Path) -> None:
     references, systems = corpus()
     printed = run_sacrebleu(tmp_path, "--paired-bs", "--paired-bs-n", "200", "-f", "text", "-w", "6")
-    for _, score, p_value in paired_test(systems, [references], test="bootstrap", samples=200):
+    for _, score, p_value, *_ in paired_test(systems, [references], test="bootstrap", samples=200):
         assert f"{score.value:.6f} ({score.mean:.6f} ± {score.interval:.6f})" in printed
         assert p_value is None or f"(p = {p_value:.4f})" in printed
 

@@ -5,7 +5,9 @@ nmt evaluate MODEL --source FILE --reference FILE     the same with files of any
 nmt evaluate --reference FILE HYP [HYP ...]           compare translations that exist already
 nmt evaluate -t wmt14 -l de-en MODEL | HYP ...        the same on a test set that sacreBLEU knows by name
 
-Several systems and several test sets make one table. With --test or --source, files of translations may stand beside models.
+Several systems and several test sets make one table. Files of translations may stand beside models, or alone.
+BLEU finds words as the target language needs it, where a MODEL or -l names it: zh for Chinese, ja-mecab for Japanese, ko-mecab for Korean
+(char where these two are not installed), char for Thai, Lao, Khmer, Burmese and Tibetan, 13a for all others. The signature says which.
 """
 
 import argparse
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 METRICS = ("bleu", "chrf", "chrf++", "ter")
 FORMATS = ("text", "markdown", "json")
+TOKENISERS = ("13a", "intl", "zh", "ja-mecab", "ko-mecab", "char", "flores101", "flores200", "spBLEU-1K", "spm", "none")
 BREAKDOWNS = ("length", "frequency", "domain")
 
 
@@ -30,12 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", metavar="MODEL | HYP", nargs="+", type=Path, help="models to translate with, or files of translations")
     parser.add_argument("--test", metavar="PREFIX", action="append", help="test corpus, in any format that nmt train reads; repeatable")
     parser.add_argument("-t", "--test-set", metavar="NAME", help="test set of sacreBLEU's list, such as wmt14; downloaded if need be")
-    parser.add_argument("-l", "--language-pair", metavar="XX-YY", help="its languages, such as de-en")
-    parser.add_argument("--source", metavar="FILE", type=Path, help="text to translate")
+    parser.add_argument("-l", "--language-pair", metavar="XX-YY", help="source and target language, such as de-en")
+    parser.add_argument("--source", metavar="FILE", type=Path, help="text to translate, or that HYP translates")
     parser.add_argument(
         "--reference", metavar="FILE", type=Path, action="append", default=[], help="human translations; repeat for several sets"
     )
     parser.add_argument("--metrics", nargs="+", choices=METRICS, default=["bleu", "chrf"], help="default: bleu chrf")
+    parser.add_argument("--tokenize", choices=TOKENISERS, metavar="NAME", help=f"BLEU's tokeniser: {', '.join(TOKENISERS)}")
     parser.add_argument("--comet", action="store_true", help="COMET as well, by the comet-score command that you have installed")
     parser.add_argument("--confidence", action="store_true", help="95 %% confidence intervals (1,000 bootstrap resamples)")
     tests = parser.add_mutually_exclusive_group()
@@ -54,28 +58,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     _refuse_contradictions(arguments)
     from nmt.scoring.evaluation import add_comet, evaluate, paired_note
+    from nmt.scoring.remarks import remarks, warnings
     from nmt.scoring.significance import Test
-    from nmt.scoring.tables import render
+    from nmt.scoring.tables import count_tests, render
 
     tests = _test_sets(arguments)
     paired: Test | None = "bootstrap" if arguments.paired else "randomisation" if arguments.paired_ar else None
-    for test in tests:
-        _warn_of_tokenised(test)
+    for warning in dict.fromkeys(each for test in tests for each in warnings(test, arguments.metrics)):
+        log(f"warning: {warning}")
     results = evaluate(tests, arguments.metrics, arguments.confidence, paired, arguments.paired_n or 0)
+    several = len(tests) > 1
+    told = [f"{test.name}: {each}" if several else each for test in tests for each in remarks(test, arguments.metrics, results)]
+    note = paired_note(paired, arguments.paired_n or 0, count_tests(results)) if paired else ""
     if arguments.comet:
         results = add_comet(tests, results)
     if arguments.format == "text" and len(tests) == 1 and len(tests[0].systems) == 1 and not arguments.breakdown:
         print(*(result.score for result in results), sep="\n")
+        for remark in told:
+            log(f"note: {remark}")
     else:
-        print(render(results, arguments.format, paired_note(paired, arguments.paired_n or 0) if paired else ""))
+        print(render(results, arguments.format, note, told))
     return 0
 
 
 def _refuse_contradictions(arguments: argparse.Namespace) -> None:
     """Raise UsageError for arguments of different ways to call this command."""
     model_given = arguments.test is not None or arguments.source is not None or arguments.test_set is not None
-    if (arguments.test_set is None) != (arguments.language_pair is None):
+    if arguments.test_set and not arguments.language_pair:
         raise UsageError("-t NAME and -l XX-YY go together: -t wmt14 -l de-en")
+    if arguments.language_pair and not all(arguments.language_pair.partition("-")):
+        raise UsageError(f"-l names source and target language, such as de-en, got {arguments.language_pair}")
+    if arguments.tokenize and "bleu" not in arguments.metrics:
+        raise UsageError("--tokenize is for bleu, which --metrics leaves out")
     if arguments.test_set and (arguments.test or arguments.source or arguments.reference):
         raise UsageError("-t names source and references: leave out --test, --source and --reference")
     if not model_given and not arguments.reference:
@@ -84,13 +98,14 @@ def _refuse_contradictions(arguments: argparse.Namespace) -> None:
         raise UsageError("--test names source and reference together: leave out --source and --reference")
     if arguments.source is not None and not arguments.reference:
         raise UsageError("--source needs --reference FILE, the human translations of its lines")
-    if not model_given and (arguments.save or arguments.beam or arguments.length_alpha is not None or not arguments.shortlist):
+    if not model_given and _translating(arguments):
         raise UsageError("--save, --beam, --length-alpha and --no-shortlist need a MODEL to translate with: give --test or --source")
     if arguments.save and (len(arguments.inputs) > 1 or len(arguments.test or [""]) > 1):
         raise UsageError("--save writes the translations of one MODEL on one test set")
-    if (arguments.paired or arguments.paired_ar) and len(set(arguments.inputs)) < 2:
+    different = {path.resolve() for path in arguments.inputs}
+    if (arguments.paired or arguments.paired_ar) and len(different) < 2:
         raise UsageError("--paired needs two or more different systems")
-    if len(set(arguments.inputs)) < len(arguments.inputs):
+    if len(different) < len(arguments.inputs):
         raise UsageError("a system is given twice; name each one once")
     if arguments.paired_n and not (arguments.paired or arguments.paired_ar):
         raise UsageError("--paired-n goes with --paired or --paired-ar")
@@ -102,6 +117,11 @@ def _refuse_contradictions(arguments: argparse.Namespace) -> None:
         raise UsageError("--breakdown frequency needs the source text (--test or --source) and --train FILE to count words in")
 
 
+def _translating(arguments: argparse.Namespace) -> bool:
+    """Whether there is an option for translating."""
+    return bool(arguments.save or arguments.beam or arguments.length_alpha is not None or not arguments.shortlist)
+
+
 def _test_sets(arguments: argparse.Namespace) -> "list[Benchmark]":
     """Reads and translates whatever the arguments name."""
     from nmt.data.lines import read_lines
@@ -111,30 +131,66 @@ def _test_sets(arguments: argparse.Namespace) -> "list[Benchmark]":
     files = [path for path in arguments.inputs if path.is_file() or not translated]
     references = [list(read_lines(path)) for path in arguments.reference]
     written = {str(path): list(read_lines(path)) for path in files}
+    models = _models(arguments, [path for path in arguments.inputs if path not in files])
+    languages = _languages(arguments, models)
+    tokeniser = _tokeniser(arguments, languages[1])
     if not translated:
         _refuse_unequal([*arguments.reference, *files], [*references, *written.values()])
-        return [Benchmark(str(arguments.reference[0]), references, written, _groups(arguments, references[0], None))]
-    from nmt.inference.translator import Translator
-
-    models = {
-        str(path): Translator.load(path, device=arguments.device, precision=arguments.precision, shortlist=arguments.shortlist)
-        for path in arguments.inputs
-        if path not in files
-    }
-    if not models and not arguments.test_set:
-        raise NmtError(f"{files[0]}: a file of translations; name a model as well, or give --reference FILE alone")
+        groups = _groups(arguments, references[0], None)
+        return [Benchmark(str(arguments.reference[0]), references, written, groups, tokeniser=tokeniser)]
     tests = []
     for name in arguments.test or [f"{arguments.test_set} {arguments.language_pair}" if arguments.test_set else str(arguments.source)]:
-        sources, sets = _source_and_references(arguments, name, list(models.values()), references)
+        sources, sets = _source_and_references(arguments, name, languages, references)
         _refuse_unequal([Path(name), *files], [sources, *written.values()])
         made = {system: _translate(translator, sources, arguments) for system, translator in models.items()}
-        systems = {str(path): made.get(str(path)) or written[str(path)] for path in arguments.inputs}
-        tests.append(Benchmark(name, sets, systems, _groups(arguments, sets[0], sources), sources))
+        systems = {str(path): made[str(path)] if str(path) in made else written[str(path)] for path in arguments.inputs}
+        tests.append(Benchmark(name, sets, systems, _groups(arguments, sets[0], sources), sources, tokeniser))
     return tests
 
 
+def _models(arguments: argparse.Namespace, paths: Sequence[Path]) -> "dict[str, Translator]":
+    """The models by their names; none where there are only files of translations."""
+    if not paths:
+        if _translating(arguments):
+            raise NmtError("--save, --beam, --length-alpha and --no-shortlist need a MODEL to translate with; name one, or leave them out")
+        return {}
+    from nmt.inference.translator import Translator
+
+    return {
+        str(path): Translator.load(path, device=arguments.device, precision=arguments.precision, shortlist=arguments.shortlist)
+        for path in paths
+    }
+
+
+def _languages(arguments: argparse.Namespace, models: "dict[str, Translator]") -> tuple[str, str]:
+    """Source and target language, as -l or the models have them; "" where nothing names them."""
+    pairs = {name: (model.recipe.data.source, model.recipe.data.target) for name, model in models.items()}
+    named = arguments.language_pair
+    for name, pair in pairs.items():
+        if named and "-".join(pair) != named:
+            raise NmtError(f"-l {named}: a model translates {'-'.join(pair)}; evaluate it on its own pair")
+        if pair != (first := next(iter(pairs.values()))):
+            raise NmtError(f"{name} translates {'-'.join(pair)}, {next(iter(pairs))} {'-'.join(first)}; evaluate each on its own pair")
+    if pairs:
+        return next(iter(pairs.values()))
+    source, _, target = (named or "").partition("-")
+    return source, target
+
+
+def _tokeniser(arguments: argparse.Namespace, language: str) -> str:
+    """BLEU's tokeniser: the one that is asked for, or the one for the target language."""
+    from nmt.scoring.tokenisers import tokeniser_for
+
+    if arguments.tokenize:
+        return str(arguments.tokenize)
+    chosen = tokeniser_for(language)
+    if chosen.note and "bleu" in arguments.metrics:
+        log(f"note: {chosen.note}")
+    return chosen.name
+
+
 def _source_and_references(
-    arguments: argparse.Namespace, name: str, translators: "list[Translator]", references: list[list[str]]
+    arguments: argparse.Namespace, name: str, languages: tuple[str, str], references: list[list[str]]
 ) -> tuple[list[str], list[list[str]]]:
     from nmt.data.corpus import read_parallel
     from nmt.data.lines import read_lines
@@ -142,13 +198,11 @@ def _source_and_references(
     if arguments.test_set:
         from nmt.scoring.testsets import published_test_set
 
-        for data in (translator.recipe.data for translator in translators):
-            if f"{data.source}-{data.target}" != arguments.language_pair:
-                raise NmtError(f"-l {arguments.language_pair}: a model translates {data.source}-{data.target}; evaluate it on its own pair")
         return published_test_set(arguments.test_set, arguments.language_pair)
     if arguments.test is not None:
-        data = translators[0].recipe.data
-        sources, reference = read_parallel(name, data.source, data.target, "test")
+        if not all(languages):
+            raise NmtError(f"--test {name}: its languages are not known without a MODEL; give -l XX-YY, or --source and --reference")
+        sources, reference = read_parallel(name, *languages, "test")
         return sources, [reference]
     sources = list(read_lines(arguments.source))
     _refuse_unequal([arguments.source, *arguments.reference], [sources, *references])
@@ -181,15 +235,6 @@ def _groups(arguments: argparse.Namespace, reference: Sequence[str], sources: Se
             _refuse_unequal([Path("the references"), arguments.domains], [reference, labels])
             groups += by_label(labels)
     return groups
-
-
-def _warn_of_tokenised(test: "Benchmark") -> None:
-    from nmt.scoring.bleu import looks_tokenised
-
-    named = [*((f"the reference {test.name}", lines) for lines in test.references), *test.systems.items()]
-    for name, lines in named:
-        if looks_tokenised(lines):
-            log(f"warning: {name} looks tokenised; scores can only be compared on text as people write it")
 
 
 def _refuse_unequal(paths: Sequence[Path], texts: Sequence[Sequence[str]]) -> None:
