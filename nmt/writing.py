@@ -1,5 +1,6 @@
 """Files that appear under their name only when they are whole and on the disk, and one clear line where that cannot be."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +8,10 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from nmt.errors import NmtError
+from nmt.errors import NmtError, advice
+
+SPACE = "make sure that there is space and that you may write there, then run the same command again"
+OF_THE_PATH = (errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EROFS, errno.EMFILE, errno.ENFILE)  # not of space
 
 
 @contextmanager
@@ -21,8 +25,8 @@ def writing(path: Path, what: str = "") -> Iterator[None]:
         yield
     except (OSError, SafetensorError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        advice = "make sure that there is space and that you may write there, then run the same command again"
-        raise NmtError(f"{path}: cannot write {what or 'it'} ({reason}); {advice}") from error
+        advised = advice(error) if isinstance(error, OSError) and error.errno in OF_THE_PATH else SPACE
+        raise NmtError(f"{path}: cannot write {what or 'it'} ({reason}); {advised}") from error
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -5,6 +5,8 @@ A limit on the size of files stands in for a small disk: the first file that gro
 
 import errno
 import json
+import os
+import re
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +17,12 @@ from conftest import write_corpus
 
 from nmt.commands.main import main
 from nmt.config import SubwordsConfig
+from nmt.data.lines import open_bytes
 from nmt.data.subwords import SubwordPair, train_subwords
-from nmt.errors import NmtError
+from nmt.errors import NmtError, explained
 from nmt.inference.folder import checkpoints
+from nmt.inference.task import TranslationTask
+from nmt.inference.workers import _Worker
 from nmt.training.checkpoint import is_whole
 from nmt.training.folder import Metrics
 from nmt.writing import write_atomically, writing
@@ -174,3 +179,62 @@ def test_subwords_that_were_half_written_are_made_again(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.model"))
     _save_subwords(SubwordPair(characters, characters), tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["subwords.model"]
+
+
+def test_an_export_that_does_not_fit_is_one_line_and_leaves_nothing(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "exported"
+    whole = tmp_path / "whole"
+    assert main(["export", model, str(whole)]) == 0
+    capsys.readouterr()
+    for limit in {file.stat().st_size - 1 for file in whole.iterdir()}:
+        with largest_file(limit):
+            assert main(["export", model, str(output)]) == 1
+        error = capsys.readouterr().err
+        assert re.fullmatch(
+            rf"nmt: error: {output}: cannot write the model \(.*File too large.*\); make sure that there is space .*\n", error
+        )
+        assert {file.name for file in tmp_path.iterdir()} == {"whole"}
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("file/new", r"Not a directory\); a part of this path is a file where a folder is needed"),
+        ("loop/new", r"Too many levels of symbolic links\); its symbolic links lead in a circle"),
+        ("n" * 250, r"File name too long\); choose a shorter name"),
+    ],
+)
+def test_a_name_that_cannot_be_is_advised_on(tmp_path: Path, name: str, reason: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(NmtError, match=rf": cannot write it \({reason}"):
+        write_atomically(tmp_path / name, "text")
+
+
+def test_too_many_open_files_are_one_line(tmp_path: Path) -> None:
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)  # the first free number, which the limit leaves no room for
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, limit[1]))
+    try:
+        with pytest.raises(NmtError, match=r"in: cannot be opened \(Too many open files\); raise the limit on open files \(ulimit -n\)"):
+            open_bytes(tmp_path / "in")
+        with pytest.raises(NmtError, match=r"^a worker cannot be started \(Too many open files\); raise the limit .* fewer --workers"):
+            _Worker(TranslationTask(model=tmp_path, device="cpu", precision="fp32", shortlist=False, name="in", form="text"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "out"), "out: No space left on device; make space on that disk"),
+        (OSError(errno.EROFS, "Read-only file system", b"out\xff"), "out\\xff: Read-only file system; the disk is read-only"),
+        (OSError(errno.EMFILE, "Too many open files"), "Too many open files; raise the limit on open files (ulimit -n)"),
+        (OSError(errno.ENOENT, "No such file or directory", "x"), "x: No such file or directory; check the path"),
+        (OSError(errno.ECHILD, "No child processes"), "No child processes; run the same command again"),
+        (OSError("in a library's words"), "in a library's words"),
+    ],
+)
+def test_an_error_of_the_system_names_its_file_and_says_what_to_do(error: OSError, line: str) -> None:
+    assert explained(error).startswith(line)

@@ -24,7 +24,7 @@ ALLOWED = {
     "search": {"errors"},
     "scoring": {"errors"},
     "training": {"errors", "config", "data", "hashing", "model", "search", "scoring", "inference", "writing", "native"},
-    "inference": {"errors", "config", "hashing", "data", "model", "search", "native"},
+    "inference": {"errors", "config", "hashing", "data", "model", "search", "native", "writing"},
     "report": {"errors", "config", "data", "search", "scoring", "inference"},
 }
 

@@ -1,7 +1,6 @@
 """Self-contained model folders: weights, recipe, subwords, shortlist and a card with score, signature and hashes."""
 
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from nmt.hashing import file_hash
 from nmt.inference.folder import CARD, FORMAT, ModelFolder, check_weights, checkpoints, empty_network, load_network, open_folder
 from nmt.inference.shortlist import SHORTLIST
 from nmt.model.weights import named_weights, read_weights, save_weights
+from nmt.writing import move, writing
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -74,6 +74,16 @@ def _write(folder: ModelFolder, weights: Mapping[str, Tensor], output: Path, pre
     if output.exists():
         raise NmtError(f"{output}: exists already; name a new folder, or delete it")
     partial = output.with_name(f".{output.name}.writing")
+    with writing(output, "the model"):
+        try:
+            _fill(partial, folder, weights, precision, validation)
+            move(partial, output)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+
+def _fill(partial: Path, folder: ModelFolder, weights: Mapping[str, Tensor], precision: str, validation: dict[str, Any] | None) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     save_weights({name: value.to(DTYPES[precision]) for name, value in weights.items()}, partial / "model.safetensors")
@@ -85,7 +95,6 @@ def _write(folder: ModelFolder, weights: Mapping[str, Tensor], output: Path, pre
     card = {"format": FORMAT, "nmt": __version__, "precision": precision, "validation": validation, "sha256": hashes}
     (partial / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     (partial / "README.md").write_text(_card_text(folder, weights, precision, validation), encoding="utf-8")
-    os.replace(partial, output)
 
 
 def _card_text(folder: ModelFolder, weights: Mapping[str, Tensor], precision: str, validation: dict[str, Any] | None) -> str:

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Self
 
-from nmt.errors import NmtError
+from nmt.errors import NmtError, advice
 from nmt.inference.task import Chunk, Rendered, TranslationTask
 
 if TYPE_CHECKING:
@@ -104,10 +104,13 @@ class _Worker:
     def __init__(self, task: TranslationTask) -> None:
         context = multiprocessing.get_context("spawn")
         self.name = task.name
-        self.connection, other_end = context.Pipe()
-        self.process = context.Process(target=_serve, args=(other_end, task), daemon=True)
-        with signals_held(signal.SIGINT):
-            self.process.start()
+        try:
+            self.connection, other_end = context.Pipe()
+            self.process = context.Process(target=_serve, args=(other_end, task), daemon=True)
+            with signals_held(signal.SIGINT):
+                self.process.start()
+        except OSError as error:
+            raise NmtError(f"a worker cannot be started ({error.strerror}); {advice(error)}") from None
         other_end.close()
 
     def render(self, chunk: Chunk) -> Rendered:
