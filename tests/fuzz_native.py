@@ -1,0 +1,117 @@
+"""A fuzzed translation by the compiled engine, for tests/sanitizers.py: small vocabularies, all widths and cells, odd weights.
+
+Each seed is a network, sources and a search; `pytest tests/fuzz_native.py -k "[17]"` repeats one. The sanitizers see every read and write;
+the test itself sees that outputs lie in the vocabulary and within their lengths.
+"""
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from native_networks import CELLS, needs_library
+from torch import Tensor
+
+from nmt.config import ModelConfig
+from nmt.data.batches import padded
+from nmt.data.subwords import BOS, EOS, PAD, UNK
+from nmt.errors import NmtError
+from nmt.inference.compiled.choice import NATIVE
+from nmt.inference.compiled.engine import NativeEngine
+from nmt.inference.engine import in_pieces
+from nmt.inference.shortlist import Shortlist
+from nmt.model.seq2seq import Seq2Seq
+from nmt.search.beam import beam_search
+
+SEEDS = 100
+WIDTHS = (*[128] * 8, *[256] * 3, 384, 512)
+WIDEST = {0: 2048, 1: 1024}  # seeds of the networks that take long
+ODD = (0.0, -0.0, 1e-42, 1e38, -1e38, float("inf"), -float("inf"), float("nan"))
+
+
+def made_up_network(chance: random.Random, hidden: int, pieces: int) -> Seq2Seq:
+    small = hidden >= 1024
+    config = ModelConfig(
+        cell=chance.choice(CELLS),
+        embedding_size=64 if small else chance.choice((64, 128, 192)),
+        hidden_size=hidden,
+        encoder_layers=1 if small else chance.choice((1, 2, 3)),
+        decoder_layers=1 if small else chance.choice((1, 2, 3)),
+        heads=chance.choice((1, 2, 4, 8)),
+    )
+    torch.manual_seed(chance.randrange(2**31))
+    return Seq2Seq(config, pieces, pieces, shared=True).eval()
+
+
+def damage(array: Tensor, chance: random.Random) -> None:
+    """Puts an odd number into one element or into all."""
+    value = chance.choice(ODD)
+    if chance.random() < 0.5:
+        array.fill_(value)
+    else:
+        array.view(-1)[chance.randrange(array.numel())] = value
+
+
+def arrays_of(packed: Any, seen: set[int]) -> Iterator[Tensor]:
+    """Every array of floating-point numbers that an engine holds."""
+    if id(packed) in seen:
+        return
+    seen.add(id(packed))
+    if isinstance(packed, Tensor):
+        if packed.is_floating_point():
+            yield packed
+    elif isinstance(packed, (list, tuple)):
+        for part in packed:
+            yield from arrays_of(part, seen)
+    elif type(packed).__module__.startswith("nmt.inference"):
+        yield from arrays_of(list(vars(packed).values()), seen)
+
+
+def made_up_shortlist(chance: random.Random, pieces: int) -> Shortlist:
+    best_VX = torch.randint(0, pieces, (pieces, chance.choice((1, 3, 9))))
+    some = [piece for piece in range(4, pieces) if chance.random() < 0.1]
+    return Shortlist(best_VX, torch.randperm(pieces), some, some)
+
+
+def made_up_search(chance: random.Random, sentences: int) -> dict[str, Any]:
+    """The settings of a beam search, of which some find nothing."""
+    beam = chance.choice((1, 1, 1, 2, 5, 13))
+    scored = beam > 1 or chance.random() < 0.5
+    return {
+        "max_lengths": [chance.randint(1, 20) for _ in range(sentences)],
+        "min_length": chance.choice((0, 0, 1, 7)),
+        "beam": beam,
+        "n_best": chance.randint(1, beam),
+        "length_alpha": chance.choice((0.0, 0.6, 1.0)),
+        "forbidden": chance.choice(((PAD, UNK, BOS), (PAD, BOS), ())),
+        "scored": scored,
+    }
+
+
+@needs_library
+@pytest.mark.parametrize("seed", range(SEEDS), ids=lambda seed: f"[{seed}]")
+def test_translating_with_odd_weights_stays_within_the_vocabulary(seed: int) -> None:
+    chance = random.Random(seed)
+    hidden, pieces = WIDEST.get(seed, chance.choice(WIDTHS)), chance.randint(4, 130)
+    model = made_up_network(chance, hidden, pieces)
+    where = chance.choice(("nowhere", "weights", "packed"))
+    sources = [[chance.randrange(pieces) for _ in range(chance.randint(1, 30))] for _ in range(chance.randint(1, 30))]
+    search = made_up_search(chance, len(sources))
+    try:
+        if where == "weights":
+            damage(chance.choice(list(model.parameters())).data, chance)
+        engine = NativeEngine(model, made_up_shortlist(chance, pieces) if chance.random() < 0.5 else None)
+        if where == "packed":
+            damage(chance.choice(list(arrays_of(engine, set()))), chance)
+        chooser = engine.chooser if chance.random() < 0.5 else NATIVE
+        with torch.inference_mode():
+            state = engine.encode(*padded(sources, suffix=(EOS,)))
+            found = in_pieces(beam_search(engine.step, state, bos=BOS, eos=EOS, chooser=chooser, **search), state.candidates)
+    except NmtError:
+        assert where != "nowhere" or search["min_length"] or pieces < 20, "a sound network must translate"
+        return
+    for best, longest in zip(found, search["max_lengths"], strict=True):
+        for hypothesis in best:
+            assert len(hypothesis.pieces) < max(longest, 1) + 1
+            assert all(0 <= piece < pieces for piece in hypothesis.pieces)
