@@ -1,8 +1,7 @@
-"""The recipe: one TOML file, five flat tables, read into frozen dataclasses that check themselves."""
+"""The recipe: one TOML file, five flat tables, read into frozen dataclasses that check themselves; limits.py has the end of each range."""
 
 import json
 import math
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from nmt.errors import NmtError
+from nmt.limits import check_number, shown
+from nmt.reading import TABLE_BYTES, parse_toml, read_any, read_file
 
 KINDS = ("unigram", "bpe", "char")
 CELLS = ("lstm", "gru", "peephole", "tanh")
@@ -18,7 +19,6 @@ DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16")
 SCHEDULES = ("cosine", "inverse-sqrt", "constant", "plateau")
 SELECTIONS = ("bleu", "chrf", "loss")
-MAX_LENGTH_ALPHA = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class DataConfig:
     dev: str  # corpus that chooses the best checkpoint; in the same formats
     source: str  # language code translated from, as in the file names
     target: str  # language code translated into
-    max_length: int = 200  # pieces a side; longer pairs are left out of training; at least 1
+    max_length: int = 200  # pieces a side; longer pairs are left out of training; 1 to 10,000
     max_ratio: float = 9.0  # longer side / shorter side in pieces; more unequal pairs are left out; at least 1
 
     def __post_init__(self) -> None:
@@ -37,14 +37,16 @@ class DataConfig:
             _check_text(f"data.{key}", text)
         if self.source == self.target:
             raise NmtError(f"data.source and data.target are both {self.source!r}; name two different languages")
-        _check_number("data.max_length", self.max_length, 1)
-        _check_number("data.max_ratio", self.max_ratio, 1)
+        for key, code in (("source", self.source), ("target", self.target)):
+            if "/" in code:  # "../x" would make the path of another file of every name that it ends
+                raise NmtError(f"data.{key} must be a language code, the end of a file name, got {shown(code)}")
+        _check_numbers("data", self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SubwordsConfig:
     kind: str = "unigram"  # unigram, bpe or char
-    vocab_size: int = 0  # pieces, special ones included; 0: chosen from the size of the corpus
+    vocab_size: int = 0  # pieces, special ones included; at most a million; 0: chosen from the size of the corpus
     joint: bool = True  # one subword model for both languages
     byte_fallback: bool = True  # characters never seen in training are spelt in bytes instead of becoming unknown
     character_coverage: float = 1.0  # share of the corpus's characters with a piece of their own; above 0, up to 1
@@ -55,10 +57,7 @@ class SubwordsConfig:
 
     def __post_init__(self) -> None:
         _check_choice("subwords.kind", self.kind, KINDS)
-        _check_number("subwords.vocab_size", self.vocab_size, 0)
-        _check_number("subwords.character_coverage", self.character_coverage, 0, 1, above=True)
-        _check_number("subwords.sampling", self.sampling, 0, 1)
-        _check_number("subwords.rare_characters", self.rare_characters, 0, 1)
+        _check_numbers("subwords", self)
         if self.sampling and self.kind == "char":
             raise NmtError(f"subwords.sampling has no meaning for single characters, got {self.sampling} with kind 'char'; set it to 0")
 
@@ -66,12 +65,12 @@ class SubwordsConfig:
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     cell: str = "lstm"  # lstm, gru, peephole (LSTM whose gates see the cell) or tanh
-    embedding_size: int = 512  # numbers per piece; at least 1
-    hidden_size: int = 512  # units of a decoder layer; each direction of the encoder has half of them; even
-    encoder_layers: int = 2  # bidirectional layers; at least 1
-    decoder_layers: int = 2  # layers; at least 1
+    embedding_size: int = 512  # numbers per piece; 1 to 65,536
+    hidden_size: int = 512  # units of a decoder layer; each direction of the encoder has half of them; even, at most 65,536
+    encoder_layers: int = 2  # bidirectional layers; 1 to 64
+    decoder_layers: int = 2  # layers; 1 to 64
     attention: str = "multiplicative"  # multiplicative (Luong et al. 2015) or additive (Bahdanau et al. 2015)
-    heads: int = 1  # attention heads; a divisor of hidden_size
+    heads: int = 1  # attention heads; a divisor of hidden_size, at most 1,024
     input_feeding: bool = False  # feed the context back into the first decoder layer: a serial loop in training (Luong et al. 2015)
     tie_embeddings: bool = True  # the output layer reads the rows of the embedding table
     dropout: float = 0.3  # probability; at least 0, below 1
@@ -81,10 +80,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         _check_choice("model.cell", self.cell, CELLS)
         _check_choice("model.attention", self.attention, ATTENTIONS)
-        for key in ("embedding_size", "hidden_size", "encoder_layers", "decoder_layers", "heads"):
-            _check_number(f"model.{key}", getattr(self, key), 1)
-        for key in ("dropout", "word_dropout", "weight_drop"):
-            _check_number(f"model.{key}", getattr(self, key), 0, 1, below=True)
+        _check_numbers("model", self)
         if self.weight_drop and self.input_feeding:
             raise NmtError("model.weight_drop needs model.input_feeding = false: its weights are dropped once for all positions")
         if self.hidden_size % 2:
@@ -125,33 +121,21 @@ class TrainingConfig:
         _check_choice("training.precision", self.precision, PRECISIONS)
         _check_choice("training.schedule", self.schedule, SCHEDULES)
         _check_choice("training.select", self.select, SELECTIONS)
-        for key in ("keep", "report_every", "accumulate", "plateau"):
-            _check_number(f"training.{key}", getattr(self, key), 1)
-        for key in (
-            "seed", "threads", "batch_pieces", "epochs", "warmup", "weight_decay",
-            "r_drop", "clip_norm", "clip_value", "validate_every", "patience",
-        ):  # fmt: skip
-            _check_number(f"training.{key}", getattr(self, key), 0)
-        _check_number("training.threads", self.threads, 0, 1024)
-        for key in ("label_smoothing", "average_decay"):
-            _check_number(f"training.{key}", getattr(self, key), 0, 1, below=True)
-        for key in ("learning_rate", "save_minutes"):
-            _check_number(f"training.{key}", getattr(self, key), 0, above=True)
+        if self.start_from:
+            _check_text("training.start_from", self.start_from)
+        _check_numbers("training", self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig:
-    beam: int = 5  # hypotheses kept for each sentence; 1: greedy
-    length_alpha: float = 1.0  # the score is log_prob / length**alpha; 0: no normalisation; at most MAX_LENGTH_ALPHA
-    max_length_factor: float = 2.0  # target pieces allowed for each source piece; above 0, at most 1,000
-    max_length_extra: int = 20  # target pieces allowed on top of that; at least 1
-    batch_pieces: int = 2048  # padded source pieces translated at once; at least 1
+    beam: int = 5  # hypotheses kept for each sentence, 1 to 100; 1: greedy
+    length_alpha: float = 1.0  # the score is log_prob / length**alpha; 0: no normalisation; 0 to 10
+    max_length_factor: float = 2.0  # target pieces allowed for each source piece; above 0, at most 20
+    max_length_extra: int = 20  # target pieces allowed on top of that; 1 to 1,000
+    batch_pieces: int = 2048  # padded source pieces translated at once; 1 to 100,000
 
     def __post_init__(self) -> None:
-        for key in ("beam", "max_length_extra", "batch_pieces"):
-            _check_number(f"search.{key}", getattr(self, key), 1)
-        _check_number("search.length_alpha", self.length_alpha, 0, MAX_LENGTH_ALPHA)
-        _check_number("search.max_length_factor", self.max_length_factor, 0, 1000, above=True)
+        _check_numbers("search", self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,29 +157,29 @@ TYPE_NAMES: Mapping[object, str] = {
 }
 
 
-def load_recipe(path: Path) -> Recipe:
-    """Read a recipe file."""
+def load_recipe(path: Path, within: Path | None = None) -> Recipe:
+    """Read a recipe: a file of the folder `within`, or whatever the user named, a pipe too."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = (read_any(path, TABLE_BYTES) if within is None else read_file(path, TABLE_BYTES, within)).decode()
     except FileNotFoundError:
         raise NmtError(f"{path}: no such recipe; check the path") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise NmtError(f"{path}: cannot be read as a recipe ({error})") from None
+        raise NmtError(f"{path}: cannot be read as a recipe ({getattr(error, 'strerror', error)})") from None
     return parse_recipe(text, str(path))
 
 
 def parse_recipe(text: str, name: str) -> Recipe:
     """Read a recipe from TOML; `name` is what error messages call it."""
     try:
-        document = tomllib.loads(text)
+        document = parse_toml(text)
     except ValueError as error:
         raise NmtError(f"{name}: not TOML: {error}") from None
     try:
         for table, content in document.items():
             if table not in TABLES:
-                raise NmtError(f"unknown table [{table}]{_suggestion(table, TABLES)}")
+                raise NmtError(f"unknown table [{shown(table)[1:-1]}]{_suggestion(table, TABLES)}")
             if not isinstance(content, dict):
-                raise NmtError(f"{table} must be a table, got {content!r}; write [{table}] above its keys")
+                raise NmtError(f"{table} must be a table, got {shown(content)}; write [{table}] above its keys")
         return Recipe(**{table: _build(table, document.get(table, {})) for table in TABLES})
     except NmtError as error:
         raise NmtError(f"{name}: {error}") from None
@@ -235,7 +219,7 @@ def _build(table: str, values: Mapping[str, object]) -> Any:
 def _known_field(table: str, key: str) -> "Field[Any]":
     known = {item.name: item for item in fields(TABLES[table])}
     if key not in known:
-        raise NmtError(f"unknown key {table}.{key}{_suggestion(key, known)}")
+        raise NmtError(f"unknown key {table}.{shown(key)[1:-1]}{_suggestion(key, known)}")
     return known[key]
 
 
@@ -251,7 +235,7 @@ def _setting_value(item: "Field[Any]", text: str) -> object:
     if item.type is str or (item.type == tuple[str, ...] and not text.startswith("[")):
         return text
     try:
-        values = tomllib.loads(f"value = {text}")
+        values = parse_toml(f"value = {text}")
     except ValueError:
         return text
     return values["value"] if len(values) == 1 else text
@@ -260,14 +244,17 @@ def _setting_value(item: "Field[Any]", text: str) -> object:
 def _typed(key: str, item: "Field[Any]", value: object) -> object:
     """The value in the field's own type; a whole number is a number, one string is a list of one."""
     if item.type is float and type(value) is int:
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf if value > 0 else -math.inf
     if item.type == tuple[str, ...]:
         texts = [value] if isinstance(value, str) else value
         if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
             return tuple(texts)
     elif type(value) is item.type:
         return value
-    raise NmtError(f"{key} must be {TYPE_NAMES[item.type]}, got {value!r}")
+    raise NmtError(f"{key} must be {TYPE_NAMES[item.type]}, got {shown(value)}")
 
 
 def _toml(value: object) -> str:
@@ -282,16 +269,17 @@ def _check_text(key: str, text: str) -> None:
         raise NmtError(f"{key} must not be empty")
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise NmtError(f"{key} must be valid Unicode, got {text!r}; rename the file")
+    if "\0" in text:
+        raise NmtError(f"{key} must have no NUL character, got {shown(text)}")
 
 
 def _check_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise NmtError(f"{key} must be one of {', '.join(choices)}, got {value!r}")
+        raise NmtError(f"{key} must be one of {', '.join(choices)}, got {shown(value)}")
 
 
-def _check_number(key: str, value: float, low: float, high: float = math.inf, *, above: bool = False, below: bool = False) -> None:
-    """Refuse what is outside [low, high], or not finite; `above` and `below` leave out the end itself."""
-    inside = (low < value if above else low <= value) and (value < high if below else value <= high)
-    if not inside or not math.isfinite(value):
-        limits = f"{'above' if above else 'at least'} {low}" + (f" and {'below' if below else 'at most'} {high}" if high < math.inf else "")
-        raise NmtError(f"{key} must be {limits}, got {value}")
+def _check_numbers(table: str, values: object) -> None:
+    """Raises NmtError if one of the numbers is not between its limits."""
+    for item in fields(TABLES[table]):
+        if item.type in (int, float):
+            check_number(f"{table}.{item.name}", getattr(values, item.name))

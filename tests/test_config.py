@@ -22,6 +22,7 @@ from nmt.config import (
     with_settings,
 )
 from nmt.errors import NmtError
+from nmt.limits import LIMITS
 
 DATA = '[data]\ntrain = ["corpus/train"]\ndev = "corpus/dev"\nsource = "nl"\ntarget = "en"\n'
 RECIPE = Recipe(data=DataConfig(train=("corpus/train",), dev="corpus/dev", source="nl", target="en"))
@@ -62,9 +63,9 @@ def test_dump_reads_back_equal_with_every_key_written() -> None:
 
 
 @given(
-    train=st.lists(st.text(min_size=1).filter(str.strip), min_size=1, max_size=3),
-    rate=st.floats(min_value=0, exclude_min=True, allow_infinity=False),
-    beam=st.integers(1, 10**6),
+    train=st.lists(st.text(min_size=1).filter(lambda text: text.strip() and "\0" not in text), min_size=1, max_size=3),
+    rate=st.floats(min_value=0, exclude_min=True, max_value=1000),
+    beam=st.integers(1, 100),
     joint=st.booleans(),
 )
 def test_any_recipe_survives_dump_and_parse(train: list[str], rate: float, beam: int, joint: bool) -> None:
@@ -121,7 +122,7 @@ def test_a_setting_may_hold_equals_signs_and_lists() -> None:
         (DATA.replace('["corpus/train"]', "[1]"), r"data.train must be a list of strings, got \[1\]$"),
         (DATA.replace('dev = "corpus/dev"\n', ""), r"^r.toml: data.dev is missing; write dev = \.\.\. under \[data\]$"),
         ("", r"^r.toml: data.train is missing"),
-        (DATA + "[search]\nbeam = 0", r"^r.toml: search.beam must be at least 1, got 0$"),
+        (DATA + "[search]\nbeam = 0", r"^r.toml: search.beam must be at least 1 and at most 100, got 0$"),
     ],
 )
 def test_mistakes_in_a_recipe_are_named(text: str, message: str) -> None:
@@ -138,7 +139,7 @@ def test_mistakes_in_a_recipe_are_named(text: str, message: str) -> None:
         ("search.bean=3", r"unknown key search.bean; did you mean beam\?"),
         ("search.beam=many", r"search.beam must be a whole number, got 'many'"),
         ("model.input_feeding=True", r"model.input_feeding must be true or false, got 'True'"),
-        ("search.beam=0", r"search.beam must be at least 1, got 0"),
+        ("search.beam=0", r"search.beam must be at least 1 and at most 100, got 0"),
         ("search.beam=3\nx=4", r"search.beam must be a whole number, got '3\\nx=4'"),
     ],
 )
@@ -154,8 +155,10 @@ def test_mistakes_in_a_setting_are_named(setting: str, message: str) -> None:
         ("data", "train", ("",), r"data.train must not be empty"),
         ("data", "dev", " ", r"data.dev must not be empty"),
         ("data", "dev", "a\udcff", r"data.dev must be valid Unicode"),
+        ("data", "dev", "a\0b", r"data.dev must have no NUL character, got 'a\\x00b'"),
+        ("data", "target", "../en", r"data.target must be a language code, the end of a file name, got '../en'"),
         ("data", "source", "en", r"data.source and data.target are both 'en'; name two different languages"),
-        ("data", "max_ratio", 0.5, r"data.max_ratio must be at least 1, got 0.5"),
+        ("data", "max_ratio", 0.5, r"data.max_ratio must be at least 1 and at most 1,000,000, got 0.5"),
         ("subwords", "kind", "wordpiece", r"subwords.kind must be one of unigram, bpe, char, got 'wordpiece'"),
         ("subwords", "character_coverage", 0.0, r"subwords.character_coverage must be above 0 and at most 1, got 0.0"),
         ("subwords", "sampling", 1.5, r"subwords.sampling must be at least 0 and at most 1, got 1.5"),
@@ -168,18 +171,18 @@ def test_mistakes_in_a_setting_are_named(setting: str, message: str) -> None:
         ("training", "precision", "fp16", r"training.precision must be one of auto, fp32, bf16, got 'fp16'"),
         ("training", "schedule", "linear", r"training.schedule must be one of cosine, inverse-sqrt, constant, plateau, got 'linear'"),
         ("training", "select", "ter", r"training.select must be one of bleu, chrf, loss, got 'ter'"),
-        ("training", "accumulate", 0, r"training.accumulate must be at least 1, got 0"),
-        ("training", "plateau", 0, r"training.plateau must be at least 1, got 0"),
-        ("training", "r_drop", -1.0, r"training.r_drop must be at least 0, got -1.0"),
+        ("training", "accumulate", 0, r"training.accumulate must be at least 1 and at most 10,000, got 0"),
+        ("training", "plateau", 0, r"training.plateau must be at least 1 and at most 1,000,000,000, got 0"),
+        ("training", "r_drop", -1.0, r"training.r_drop must be at least 0 and at most 1,000,000, got -1.0"),
         ("model", "word_dropout", 1.0, r"model.word_dropout must be at least 0 and below 1, got 1.0"),
         ("model", "weight_drop", -0.1, r"model.weight_drop must be at least 0 and below 1, got -0.1"),
-        ("training", "learning_rate", math.nan, r"training.learning_rate must be above 0, got nan"),
-        ("training", "learning_rate", math.inf, r"training.learning_rate must be above 0, got inf"),
-        ("training", "seed", -1, r"training.seed must be at least 0, got -1"),
+        ("training", "learning_rate", math.nan, r"training.learning_rate must be above 0 and at most 1,000, got nan"),
+        ("training", "learning_rate", math.inf, r"training.learning_rate must be above 0 and at most 1,000, got inf"),
+        ("training", "seed", -1, r"training.seed must be at least 0 and at most [0-9,]+, got -1"),
         ("training", "average_decay", 1.0, r"training.average_decay must be at least 0 and below 1, got 1.0"),
         ("search", "length_alpha", -0.1, r"search.length_alpha must be at least 0 and at most 10, got -0.1"),
-        ("search", "max_length_factor", 1e308, r"search.max_length_factor must be above 0 and at most 1000, got 1e\+308"),
-        ("search", "max_length_factor", 0.0, r"search.max_length_factor must be above 0 and at most 1000, got 0.0"),
+        ("search", "max_length_factor", 1e308, r"search.max_length_factor must be above 0 and at most 20, got 1e\+308"),
+        ("search", "max_length_factor", 0.0, r"search.max_length_factor must be above 0 and at most 20, got 0.0"),
     ],
 )
 def test_values_are_checked_where_they_are_made(table: str, key: str, value: object, message: str) -> None:
@@ -212,3 +215,51 @@ def test_what_is_no_text_file_is_no_recipe(tmp_path: Path, name: str) -> None:
 def test_weight_drop_and_input_feeding_exclude_each_other() -> None:
     with pytest.raises(NmtError, match=r"model.weight_drop needs model.input_feeding = false"):
         ModelConfig(weight_drop=0.2, input_feeding=True)
+
+
+NUMBERS = [(f"{table}.{item.name}", item.type) for table, kind in TABLES.items() for item in fields(kind) if item.type in (int, float)]
+
+
+@pytest.mark.parametrize(("key", "kind"), NUMBERS, ids=[key for key, _ in NUMBERS])
+def test_every_number_is_bounded(key: str, kind: type) -> None:
+    limit = LIMITS[key]
+    assert not math.isinf(limit.low)
+    assert not math.isinf(limit.high)
+    senseless = [10**30, 10**400, -1, -(10**400), "[[1]]", "{a = {b = 1}}", "0x" + "f" * 5000, "[0x" + "f" * 5000 + "]", "'many'"]
+    for value in [*senseless, *(["nan", "inf", "-inf"] if kind is float else ["nan", "1.5"])]:
+        with pytest.raises(NmtError, match=f"^{key} must be ") as refused:
+            with_settings(RECIPE, [f"{key}={value}"])
+        assert len(str(refused.value)) < 250
+
+
+def test_all_limits_are_of_numbers_of_the_recipe() -> None:
+    assert [key for key, _ in NUMBERS if key not in LIMITS] == []
+    assert LIMITS.keys() == {key for key, _ in NUMBERS}
+
+
+@pytest.mark.parametrize("key", [f"{table}.{item.name}" for table, kind in TABLES.items() for item in fields(kind)])
+@pytest.mark.parametrize("value", ["[[[[1]]]]", "{a = 1}", "[" * 100_000, "1979-05-27"])
+def test_no_key_takes_a_value_of_another_shape(key: str, value: str) -> None:
+    table, _, name = key.partition(".")
+    text = f"[{table}]\n{name} = {value}\n"
+    with pytest.raises(NmtError, match=r"^r.toml: (not TOML|data\.|subwords\.|model\.|training\.|search\.)"):
+        parse_recipe(text, "r.toml")
+
+
+def test_a_recipe_that_python_would_read_for_hours_is_refused_at_once() -> None:
+    with pytest.raises(NmtError, match=r"^r.toml: not TOML: a key of more than 32 parts$"):
+        parse_recipe("a" + ".a" * 100_000 + " = 1", "r.toml")
+
+
+def test_names_with_many_dots_are_no_keys() -> None:
+    dotted = ".".join("a" * 30)
+    assert parse_recipe(DATA.replace("corpus/dev", dotted), "r.toml").data.dev == dotted
+
+
+@pytest.mark.parametrize("within", [True, False])
+def test_a_recipe_larger_than_any_is_not_read(tmp_path: Path, within: bool) -> None:
+    path = tmp_path / "r.toml"
+    with path.open("wb") as file:
+        file.truncate(10**12)
+    with pytest.raises(NmtError, match=r"r.toml: cannot be read as a recipe \(.* bytes.*\)$"):
+        load_recipe(path, tmp_path if within else None)

@@ -15,17 +15,19 @@ HEAVY = ("torch", "numpy", "sentencepiece", "datasets", "pyarrow", "sacrebleu")
 # What each part may import beside itself; `commands` may import anything, and nobody imports `commands`.
 ALLOWED = {
     "errors": set[str](),
-    "hashing": set[str](),
+    "reading": set[str](),
+    "hashing": {"reading"},
+    "limits": {"errors"},
     "writing": {"errors"},
-    "config": {"errors"},
-    "data": {"errors", "config", "writing"},
+    "config": {"errors", "limits", "reading"},
+    "data": {"errors", "config", "limits", "reading", "writing"},
     "native": set[str](),
-    "model": {"errors", "config", "data", "native"},
+    "model": {"errors", "config", "data", "native", "reading"},
     "search": {"errors"},
     "scoring": {"errors"},
-    "training": {"errors", "config", "data", "hashing", "model", "search", "scoring", "inference", "writing", "native"},
-    "inference": {"errors", "config", "hashing", "data", "model", "search", "native", "writing"},
-    "report": {"errors", "config", "data", "search", "scoring", "inference"},
+    "training": {"errors", "config", "data", "hashing", "reading", "model", "search", "scoring", "inference", "writing", "native"},
+    "inference": {"errors", "config", "limits", "reading", "hashing", "data", "model", "search", "native", "writing"},
+    "report": {"errors", "config", "reading", "data", "search", "scoring", "inference"},
 }
 
 

@@ -19,7 +19,8 @@ def translator():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"beam": 0}, "beam is a number of hypotheses, got 0; give 1 or more"),
+        ({"beam": 0}, "beam is a number of hypotheses, got 0; give 1 to 10,000"),
+        ({"beam": 10**30}, "beam is a number of hypotheses, got 1000000000000000000000000000000; give 1 to 10,000"),
         ({"length_alpha": -1.0}, "length_alpha is an exponent of the length, got -1.0; give 0 to 10"),
         ({"length_alpha": 1e6}, "length_alpha is an exponent of the length, got 1000000.0; give 0 to 10"),
         ({"length_alpha": float("nan")}, "length_alpha is an exponent of the length, got nan"),

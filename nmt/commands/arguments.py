@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from nmt.config import DEVICES, MAX_LENGTH_ALPHA
+from nmt.config import DEVICES
 from nmt.inference.shards import Shard
+from nmt.limits import MAX_LENGTH_ALPHA
 
 PRECISIONS = ("auto", "fp32", "bf16", "int8", "fp16")
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Self
 
-from nmt.config import MAX_LENGTH_ALPHA
 from nmt.errors import NmtError
+from nmt.limits import MAX_BEAM, MAX_LENGTH_ALPHA
 
 MAX_PIECES = 100_000  # that min_length may be: the search keeps a number for each
 
@@ -20,7 +20,7 @@ class SearchOptions:
         NmtError: a value is out of range.
     """
 
-    beam: int | None = None  # hypotheses kept for each sentence, 1 or more; 1: greedy; None: the recipe's
+    beam: int | None = None  # hypotheses kept for each sentence, 1 to 10,000; 1: greedy; None: the recipe's
     length_alpha: float | None = None  # the score is log_prob / length**alpha, 0 to 10; None: the recipe's
     no_repeat_ngram: int = 0  # a translation has no sequence of so many pieces twice; 0: it may
     min_length: int = 0  # of a translation, 0 to 100,000; raises the longest length that the recipe allows
@@ -28,8 +28,8 @@ class SearchOptions:
     coverage: float = 0.0  # beta of Wu et al. (2016, eq. 14), 0 or more: what the beam has found is ranked by score + beta * penalty
 
     def __post_init__(self) -> None:
-        if self.beam is not None and self.beam < 1:
-            raise NmtError(f"beam is a number of hypotheses, got {self.beam}; give 1 or more")
+        if self.beam is not None and not 1 <= self.beam <= MAX_BEAM:
+            raise NmtError(f"beam is a number of hypotheses, got {self.beam}; give 1 to {MAX_BEAM:,}")
         if self.length_alpha is not None and not 0 <= self.length_alpha <= MAX_LENGTH_ALPHA:
             raise NmtError(f"length_alpha is an exponent of the length, got {self.length_alpha}; give 0 to {MAX_LENGTH_ALPHA}")
         if self.no_repeat_ngram < 0:

@@ -1,0 +1,86 @@
+"""The numbers that a recipe may hold: no key of a stranger's recipe asks for more than a machine has."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from nmt.errors import NmtError
+
+
+class Limit(NamedTuple):
+    """What a number must lie between; both ends count, unless `above` and `below` leave them out."""
+
+    low: float
+    high: float
+    above: bool = False
+    below: bool = False
+
+    def __str__(self) -> str:
+        return f"{'above' if self.above else 'at least'} {self.low:,} and {'below' if self.below else 'at most'} {self.high:,}"
+
+    def allows(self, value: float) -> bool:
+        """False for what is not a number, too."""
+        return (self.low < value if self.above else self.low <= value) and (value < self.high if self.below else value <= self.high)
+
+
+MAX_LENGTH_ALPHA = 10
+MAX_BEAM = 10_000  # that whoever translates may ask for
+SHARE = Limit(0, 1, below=True)
+COUNT = Limit(0, 10**9)
+AT_LEAST_ONE = Limit(1, 10**9)
+
+LIMITS: Mapping[str, Limit] = {
+    "data.max_length": Limit(1, 10_000),
+    "data.max_ratio": Limit(1, 10**6),
+    "subwords.vocab_size": Limit(0, 10**6),
+    "subwords.character_coverage": Limit(0, 1, above=True),
+    "subwords.rare_characters": Limit(0, 1),
+    "subwords.sampling": Limit(0, 1),
+    "model.embedding_size": Limit(1, 65_536),
+    "model.hidden_size": Limit(1, 65_536),
+    "model.encoder_layers": Limit(1, 64),
+    "model.decoder_layers": Limit(1, 64),
+    "model.heads": Limit(1, 1024),
+    "model.dropout": SHARE,
+    "model.word_dropout": SHARE,
+    "model.weight_drop": SHARE,
+    "training.seed": Limit(0, 2**63 - 1),
+    "training.threads": Limit(0, 1024),
+    "training.batch_pieces": COUNT,
+    "training.accumulate": Limit(1, 10_000),
+    "training.epochs": COUNT,
+    "training.learning_rate": Limit(0, 1000, above=True),
+    "training.warmup": COUNT,
+    "training.plateau": AT_LEAST_ONE,
+    "training.label_smoothing": SHARE,
+    "training.r_drop": Limit(0, 10**6),
+    "training.weight_decay": Limit(0, 10**6),
+    "training.clip_norm": Limit(0, 10**9),
+    "training.clip_value": Limit(0, 10**9),
+    "training.average_decay": SHARE,
+    "training.validate_every": COUNT,
+    "training.patience": COUNT,
+    "training.keep": AT_LEAST_ONE,
+    "training.save_minutes": Limit(0, 10**6, above=True),
+    "training.report_every": AT_LEAST_ONE,
+    # The next ones say how much work a model folder makes of each line of whoever translates with it; --beam may ask for more.
+    "search.beam": Limit(1, 100),
+    "search.length_alpha": Limit(0, MAX_LENGTH_ALPHA),
+    "search.max_length_factor": Limit(0, 20, above=True),
+    "search.max_length_extra": Limit(1, 1000),
+    "search.batch_pieces": Limit(1, 100_000),
+}
+
+
+def check_number(key: str, value: float) -> None:
+    """Raises NmtError for a number that the key must not have."""
+    if not LIMITS[key].allows(value):
+        raise NmtError(f"{key} must be {LIMITS[key]}, got {shown(value)}")
+
+
+def shown(value: object) -> str:
+    """A value as it is written, cut off where it would fill the screen; nothing that a file can hold makes this fail."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # whole numbers of thousands of digits, and lists in lists in lists
+        return f"a {type(value).__name__} too large to print"
+    return text if len(text) <= 100 else f"{text[:97]}..."
