@@ -16,7 +16,7 @@ from nmt.training.checkpoint import Checkpoint, is_whole, newest, prune
 from nmt.training.feed import PlacedBatches
 from nmt.training.loop import Learner, make_optimizer, train_updates
 from nmt.training.precision import autocast
-from nmt.training.state import TrainingState
+from nmt.training.state import Session, TrainingState
 
 
 def parts(seed=1, size=8):
@@ -98,7 +98,7 @@ def change_state(folder, changes, hash_too=True):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", '{"format": 3}', '{"format": 3, "sha256": {}}', '{"format": "3", "sha256": 5}', '{"sha256": {}}', "\udcff"],
+    ["", "{", "[]", "null", '{"format": 4}', '{"format": 4, "sha256": {}}', '{"format": "3", "sha256": 5}', '{"sha256": {}}', "\udcff"],
 )
 def test_a_state_that_nobody_wrote_is_damage(tmp_path, text):
     folder = parts().save(tmp_path)
@@ -109,11 +109,12 @@ def test_a_state_that_nobody_wrote_is_damage(tmp_path, text):
     assert not is_whole(folder)
 
 
-@pytest.mark.parametrize("key", ["update", "best_value", "window"])
+@pytest.mark.parametrize("key", ["update", "best_rank", "sessions", "window"])
 @pytest.mark.parametrize("value", [7, "seven", None, [], {}])
 def test_values_of_the_state_that_were_changed_are_damage(tmp_path, key, value):
     checkpoint = parts()
-    checkpoint.state.best_value = 1.5
+    checkpoint.state.best_rank = [1.5, 20.0, -3.0]
+    checkpoint.state.sessions = [Session("2026-01-01T00:00:00+00:00", "fp32", 0)]
     folder = checkpoint.save(tmp_path)
     state = json.loads((folder / "state.json").read_text())["state"]
     change_state(folder, {"state": {**state, key: value}}, hash_too=False)
@@ -128,13 +129,13 @@ def test_a_checkpoint_of_another_version_is_refused_even_with_one_before(tmp_pat
     state = json.loads((folder / "state.json").read_text())["state"]
     fewer = {key: value for key, value in state.items() if key != "stale"}
     for changes, reason in (
-        ({"format": 99}, "format 99, this one writes 3"),
+        ({"format": 99}, "format 99, this one writes 4"),
         ({"state": {**state, "mood": 1}}, "other values in its state"),
         ({"state": fewer}, "other values in its state"),
         ({"state": []}, "other values in its state"),
         ({"state": {**state, "window": {}}}, "other values in its state"),
     ):
-        change_state(folder, {"format": 3, "state": state, **changes})
+        change_state(folder, {"format": 4, "state": state, **changes})
         with pytest.raises(NmtError, match=rf"update-000001: a checkpoint of another version of nmt \({reason}\); use that version, or"):
             newest(tmp_path)
 

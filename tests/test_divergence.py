@@ -3,7 +3,7 @@ import math
 import pytest
 
 from nmt.errors import NmtError
-from nmt.training.divergence import is_diverged, refuse_divergence, watch, way_back
+from nmt.training.divergence import is_diverged, is_far, refuse_divergence, watch, way_back
 from nmt.training.state import TrainingState
 
 
@@ -40,9 +40,21 @@ def test_one_bad_batch_is_no_divergence_many_are():
 
 def test_a_second_divergence_and_one_without_a_checkpoint_end_the_run():
     state = after([2.0] * 60)
-    refuse_divergence(state, "update-000050")
-    with pytest.raises(NmtError, match=r"diverged before the first good checkpoint \(update 60: 2.00 nats a piece after 2.00\); lower"):
-        refuse_divergence(state, None)
+    refuse_divergence(state, "update-000050", 8000)
+    with pytest.raises(NmtError, match=r"diverged before the first good checkpoint \(update 60: 2 nats a piece, 2.00 before\); lower"):
+        refuse_divergence(state, None, 8000)
+    with pytest.raises(NmtError, match=r"\(update 1: 3e\+20 nats a piece, 8.99 by guessing\); lower training.learning_rate"):  # log 8000
+        refuse_divergence(after([3e20]), None, 8000)
     state.rolled_back = True
     with pytest.raises(NmtError, match="diverged again, with half the learning rate"):
-        refuse_divergence(state, "update-000050")
+        refuse_divergence(state, "update-000050", 8000)
+
+
+def test_a_loss_far_above_guessing_is_a_divergence_from_the_first_update_on():
+    guessing = math.log(8000)
+    assert not is_diverged(after([guessing]), 8000)
+    assert not is_diverged(after([2.9 * guessing]), 8000)
+    assert is_diverged(after([3.1 * guessing]), 8000)
+    assert is_diverged(after([guessing, guessing, 3e20]), 8000)
+    assert is_far(math.nan, 8000)
+    assert is_far(math.inf, 8000)

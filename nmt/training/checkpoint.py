@@ -20,10 +20,10 @@ from nmt.hashing import file_hash
 from nmt.inference.folder import checkpoints, update_of
 from nmt.model.weights import copy_weights, named_weights, read_weights, save_weights
 from nmt.training.average import WeightAverage
-from nmt.training.state import TrainingState, Window
+from nmt.training.state import Session, TrainingState, Window
 from nmt.writing import move, sync, writing
 
-FORMAT = 3  # raised whenever a run would go on otherwise than it began: other state, other batches, other random numbers
+FORMAT = 4  # raised whenever a run would go on otherwise than it began: other state, other batches, other random numbers
 FILES = ("model.safetensors", "averaged.safetensors", "optimizer.safetensors")
 STATE = "state.json"
 UNFINISHED = ".writing"  # ends the names of what may be half written
@@ -91,8 +91,8 @@ class Checkpoint:
             self.average.updates = saved["average_updates"]
         self._restore_optimizer(load_file(folder / "optimizer.safetensors"))
         values = dict(saved["state"])
-        window = Window(**values.pop("window"))
-        self.state.__dict__.update(values, window=window)
+        window, sessions = Window(**values.pop("window")), [Session(**each) for each in values.pop("sessions")]
+        self.state.__dict__.update(values, window=window, sessions=sessions)
 
     def _restore_optimizer(self, tensors: dict[str, Tensor]) -> None:
         names = dict(self.model.named_parameters())
@@ -162,13 +162,13 @@ def newest(run: Path) -> tuple[Path | None, list[Path]]:
     return None, damaged
 
 
-def prune(run: Path, keep: int) -> None:
-    """Removes all but the newest `keep` checkpoints and the best, and the damaged ones that lie ahead of the run."""
+def prune(run: Path, keep: int, needed: Path | None = None) -> None:
+    """Removes all but the newest `keep` checkpoints, the best and `needed`, and the damaged ones that lie ahead of the run."""
     best, last = (run / "best").resolve(), update_of((run / "last").resolve())
     behind = [folder for folder in checkpoints(run) if update_of(folder) <= last]
     ahead = [folder for folder in checkpoints(run) if update_of(folder) > last]
     for folder in (*ahead, *behind[:-keep]):
-        if folder.resolve() != best:
+        if folder.resolve() != best and folder != needed:
             shutil.rmtree(folder)
 
 

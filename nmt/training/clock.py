@@ -1,6 +1,9 @@
-"""How fast training goes, and how long it has still to go."""
+"""How fast training goes, how long it has still to go, and how long it has taken."""
 
 import time
+from datetime import UTC, datetime
+
+from nmt.training.state import Session, TrainingState
 
 
 class Clock:
@@ -29,3 +32,19 @@ class Clock:
     def seconds_left(self, update: int, updates: int) -> float:
         """At the average pace since this process began."""
         return (time.monotonic() - self.start) / max(1, update - self.first_update) * (updates - update)
+
+
+class SessionClock:
+    """The wall time from one start of the command on, kept in the state, and so with each checkpoint."""
+
+    def __init__(self) -> None:
+        self.started, self.start = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+
+    def begin(self, state: TrainingState, where: str) -> None:
+        """The updates begin, or begin again from a checkpoint of this session."""
+        if not state.sessions or state.sessions[-1].started != self.started:
+            state.sessions.append(Session(self.started, where, state.update))
+
+    def count(self, state: TrainingState) -> None:
+        """A checkpoint is about to be written."""
+        state.sessions[-1].seconds = round(time.monotonic() - self.start, 1)

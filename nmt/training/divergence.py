@@ -1,4 +1,4 @@
-"""Divergence: training that has lost what it had learnt, and the last checkpoint before that."""
+"""Divergence: training that has lost what it had learnt, or never learns, and the last checkpoint before that."""
 
 import math
 import shutil
@@ -13,6 +13,7 @@ from nmt.training.state import TrainingState
 
 UPDATES = 50  # that the running mean looks back on
 DIVERGED, SETTLED = 0.5, 0.1  # of the way from the lowest loss back to that of guessing
+FAR = 3.0  # times the loss of guessing: a new network has 1.0, and the worst learning rate that still learns came to 1.9
 
 
 def watch(state: TrainingState, loss: float) -> None:
@@ -30,27 +31,36 @@ def way_back(mean: float | None, lowest: float | None, vocabulary: int) -> float
     return 0.0 if mean is None or lowest is None or lowest >= guessing else (mean - lowest) / (guessing - lowest)
 
 
+def is_far(loss: float, vocabulary: int) -> bool:
+    """Whether a loss, nats a piece, is so far above that of guessing, log(pieces), that the network is broken."""
+    return not loss < FAR * math.log(vocabulary)  # one that is no number is not below anything
+
+
 def is_diverged(state: TrainingState, vocabulary: int) -> bool:
-    """Whether the running mean of the loss is half way back to guessing."""
-    return way_back(state.loss_mean, state.loss_lowest, vocabulary) > DIVERGED
+    """Whether the running mean of the loss is half way back to guessing, or far above it, from the first update on."""
+    far = state.loss_mean is not None and is_far(state.loss_mean, vocabulary)
+    return far or way_back(state.loss_mean, state.loss_lowest, vocabulary) > DIVERGED
 
 
-def refuse_divergence(state: TrainingState, good: str | None) -> None:
+def refuse_divergence(state: TrainingState, good: str | None, vocabulary: int) -> None:
     """Raises NmtError where a divergence cannot be answered: a second one in a run, or one before the first checkpoint."""
     if state.rolled_back or good is None:
         again = "again, with half the learning rate" if state.rolled_back else "before the first good checkpoint"
+        before = f"{math.log(vocabulary):.2f} by guessing" if state.loss_lowest is None else f"{state.loss_lowest:.2f} before"
         raise NmtError(
-            f"the loss diverged {again} (update {state.update:,}: {state.loss_mean:.2f} nats a piece after {state.loss_lowest:.2f}); "
+            f"the loss diverged {again} (update {state.update:,}: {state.loss_mean:.4g} nats a piece, {before}); "
             "lower training.learning_rate or training.clip_norm and choose another --run"
         )
 
 
 def last_good(run: Path, vocabulary: int) -> Path | None:
     """The newest whole checkpoint written while the loss was within a tenth of that way."""
-    for folder in reversed(checkpoints(run)):
-        if is_whole(folder) and _is_settled(read_state(folder)["state"], vocabulary):
-            return folder
-    return None
+    return next((folder for folder in reversed(checkpoints(run)) if is_whole(folder) and _is_settled(folder, vocabulary)), None)
+
+
+def last_settled(run: Path, vocabulary: int) -> Path | None:
+    """The checkpoint that a divergence would go back to, by its state alone: quicker, for it reads no weights."""
+    return next((folder for folder in reversed(checkpoints(run)) if _is_settled(folder, vocabulary)), None)
 
 
 def remove_after(run: Path, good: Path) -> None:
@@ -60,5 +70,10 @@ def remove_after(run: Path, good: Path) -> None:
             shutil.rmtree(folder)
 
 
-def _is_settled(state: Mapping[str, Any], vocabulary: int) -> bool:
-    return way_back(state["loss_mean"], state["loss_lowest"], vocabulary) <= SETTLED
+def _is_settled(folder: Path, vocabulary: int) -> bool:
+    try:
+        state: Mapping[str, Any] = read_state(folder)["state"]
+    except (OSError, ValueError):
+        return False
+    mean = state["loss_mean"]
+    return (mean is None or not is_far(mean, vocabulary)) and way_back(mean, state["loss_lowest"], vocabulary) <= SETTLED

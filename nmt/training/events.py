@@ -45,8 +45,8 @@ class Ended(NamedTuple):
 
     update: int
     finished: bool  # False: stopped on request, to be continued by the same command
-    best_update: int
-    best_value: float | None
+    best_update: int  # 0: no validation was of use
+    best_value: float | None  # of the selection metric
 
 
 Event = Note | Started | Report | Validated | Ended

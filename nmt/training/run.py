@@ -17,9 +17,9 @@ from nmt.training.ahead import fed_ahead
 from nmt.training.average import make_average
 from nmt.training.checkpoint import Checkpoint, checkpoint_name, newest, point, prune
 from nmt.training.clipping import layer_norms
-from nmt.training.clock import Clock
+from nmt.training.clock import Clock, SessionClock
 from nmt.training.dev_set import keep_dev, read_dev
-from nmt.training.divergence import is_diverged, last_good, refuse_divergence, remove_after
+from nmt.training.divergence import is_diverged, last_good, last_settled, refuse_divergence, remove_after
 from nmt.training.events import Ended, Event, Note, Report, Started, Validated
 from nmt.training.feed import PlacedBatches, updates_in_epoch
 from nmt.training.folder import Materials, Metrics, locked, open_materials, prepare
@@ -30,7 +30,7 @@ from nmt.training.processes import Processes, joined
 from nmt.training.schedule import learning_rate
 from nmt.training.skips import refuse_endless_skips, skip_line
 from nmt.training.state import TrainingState, Window
-from nmt.training.validation import Validation, Validator
+from nmt.training.validation import Validation, Validator, judge
 
 
 class _Outcome(Enum):
@@ -50,6 +50,7 @@ def train(recipe: Recipe, run: Path, stop: Callable[[], bool] = lambda: False, f
     Raises:
         NmtError: whatever is wrong with recipe, data, folder or disk.
     """
+    clock = SessionClock()
     device = choose_device(recipe.training.device)
     dev = read_dev(recipe.data, run)  # before the long steps: a wrong name is told at once
     with ExitStack() as stack:
@@ -66,7 +67,7 @@ def train(recipe: Recipe, run: Path, stop: Callable[[], bool] = lambda: False, f
         processes.share(None, device)  # the others wait for the folder
         if materials is None:
             materials = open_materials(run)
-        events = _Run(materials, dev, device, processes, run, stop).events()
+        events = _Run(materials, dev, device, processes, run, stop, clock).events()
         if processes.is_first:
             yield from (Note(line) for line in materials.store.summary)
             yield from events
@@ -85,10 +86,11 @@ class _Run:
         processes: Processes,
         run: Path,
         stop: Callable[[], bool],
+        session: SessionClock,
     ) -> None:
         self.recipe, self.subwords, self.store = materials
         self.config, self.run, self.stop = self.recipe.training, run, stop
-        self.dev, self.device, self.processes = dev, device, processes
+        self.dev, self.device, self.processes, self.session = dev, device, processes, session
         # Each shape of a batch has kernels of its own, which oneDNN keeps: 1,024 of them are gigabytes, and making them again costs little.
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
         if self.config.threads:
@@ -110,6 +112,7 @@ class _Run:
         if self.processes.is_first:
             self.validator = Validator(*self.dev, self.subwords, self.recipe, self.device)
         self.autocast = autocast(self.device, self.state.precision)
+        self.session.begin(self.state, self._where())
         yield Started(self._description(), self.state.update)
         outcome = yield from self._train()
         while outcome is _Outcome.DIVERGED:
@@ -191,20 +194,24 @@ class _Run:
         at = self.state.update
         good = last_good(self.run, self.subwords.target.size) if self.processes.is_first else None
         name = self.processes.share(good and good.name, self.device)
-        refuse_divergence(self.state, name)
+        refuse_divergence(self.state, name, self.subwords.target.size)
         if good:
             remove_after(self.run, good)
         yield Note(f"the loss diverged at update {at:,}: going back to {name} with half the learning rate")
         yield from self._restore()
+        self.session.begin(self.state, self._where())
         self.state.rolled_back = True
         self.state.rate_factor /= 2
 
     def _description(self) -> str:
         parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        return f"{parameters / 1e6:.1f}M parameters, {len(self.store):,} pairs, {self.updates:,} updates, {self._where()}"
+
+    def _where(self) -> str:
+        """What the updates are made on."""
         threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
         processes = f"{self.processes.size} processes, " if self.processes.size > 1 else ""
-        where = f"{processes}{described(self.state.precision, self.device, self.model.config.hidden_size)}{threads}"
-        return f"{parameters / 1e6:.1f}M parameters, {len(self.store):,} pairs, {self.updates:,} updates, {where}"
+        return f"{processes}{described(self.state.precision, self.device, self.model.config.hidden_size)}{threads}"
 
     def _report(self, epoch: int, clock: Clock) -> Report:
         state, window = self.state, self.state.window
@@ -223,7 +230,8 @@ class _Run:
     def _validate(self, update: Update) -> Iterator[Validated]:
         """The first process looks at the dev set; what follows from its value happens in all."""
         validation = self._look() if self.processes.is_first else None
-        is_best = self._judge(self.processes.share(validation and validation.value(self.config.select), self.device))
+        rank = validation and validation.rank(self.config.select, self.subwords.target.size)
+        is_best = judge(self.state, self.config, self.processes.share(rank, self.device))
         if not validation:
             return
         row = {
@@ -232,10 +240,7 @@ class _Run:
             "best": is_best,
         }  # fmt: skip
         self._write(row)
-        folder = self._save()
-        if is_best:
-            point(self.run, "best", folder)
-        prune(self.run, self.config.keep)
+        self._save(is_best)
         yield Validated(self.state.update, update.placed.epoch, validation, is_best)
 
     def _look(self) -> Validation:
@@ -246,28 +251,22 @@ class _Run:
             self.average.swap()
         return validation
 
-    def _judge(self, value: float) -> bool:
-        """Whether a validation is the best so far; too many that are not halve the learning rate on a plateau."""
-        state, config = self.state, self.config
-        is_best = state.best_value is None or value > state.best_value
-        state.stale = 0 if is_best else state.stale + 1
-        if is_best:
-            state.best_value, state.best_update = value, state.update
-        elif config.schedule == "plateau" and state.stale % config.plateau == 0:
-            state.rate_factor /= 2
-        return is_best
-
     def _write(self, row: dict[str, Any]) -> None:
         if self.processes.is_first:
             self.state.metrics_bytes = self.metrics.write(row)
 
-    def _save(self) -> Path:
-        """Writes a checkpoint; the other processes leave it to the first."""
+    def _save(self, is_best: bool = False) -> None:
+        """Writes a checkpoint, and removes old ones; the other processes leave it to the first."""
         self.saved_at = time.monotonic()
         if not self.processes.is_first:
-            return self.run
+            return
         self.metrics.sync()
-        return self.checkpoint.save(self.run)
+        self.session.count(self.state)
+        folder = self.checkpoint.save(self.run)
+        if is_best:
+            point(self.run, "best", folder)
+        prune(self.run, self.config.keep, last_settled(self.run, self.subwords.target.size))
 
     def _end(self, finished: bool) -> Ended:
-        return Ended(self.state.update, finished, self.state.best_update, self.state.best_value)
+        best_value = self.state.best_rank[0] if self.state.best_rank else None
+        return Ended(self.state.update, finished, self.state.best_update, best_value)

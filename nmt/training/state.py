@@ -37,6 +37,16 @@ class Window:
 
 
 @dataclass
+class Session:
+    """From one start of the command to its end, or to the checkpoint that the next one went on from."""
+
+    started: str  # UTC, ISO 8601
+    where: str  # what the updates were made on
+    first_update: int  # made by the sessions before
+    seconds: float = 0.0  # wall time, preparation included; updates that were made again later are not in it
+
+
+@dataclass
 class TrainingState:
     """Where training stands: with the tensors of a checkpoint, all that a continuation needs."""
 
@@ -46,7 +56,7 @@ class TrainingState:
     pieces: int = 0  # target pieces seen
     skipped: int = 0  # updates left out because the gradient was not finite
     skipped_in_row: int = 0
-    best_value: float | None = None  # of the selection metric
+    best_rank: list[float] | None = None  # of the best validation: selection metric, chrF, minus the loss; higher is better
     best_update: int = 0
     stale: int = 0  # validations since the best one
     precision: str = "fp32"  # chosen once for the whole run
@@ -57,4 +67,5 @@ class TrainingState:
     rolled_back: bool = False  # whether a divergence has been answered
     part_pieces: int = 0  # padded pieces that memory suffices for at once; 0: for every batch so far
     metrics_bytes: int = 0  # length of metrics.jsonl when this was written
+    sessions: list[Session] = field(default_factory=list)
     window: Window = field(default_factory=Window)

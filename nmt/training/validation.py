@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from nmt.config import Recipe
+from nmt.config import Recipe, TrainingConfig
 from nmt.data.batches import Batch, batch_order, collate
 from nmt.data.subwords import SubwordPair
 from nmt.inference.engine import Engine
@@ -15,7 +15,9 @@ from nmt.inference.translator import Translator
 from nmt.model.seq2seq import Seq2Seq
 from nmt.scoring.bleu import Score, corpus_scores
 from nmt.scoring.tokenisers import tokeniser_for
+from nmt.training.divergence import is_far
 from nmt.training.gradient import batch_loss
+from nmt.training.state import TrainingState
 
 
 class Validation(NamedTuple):
@@ -24,9 +26,27 @@ class Validation(NamedTuple):
     loss: float  # cross-entropy, nats a target piece, without label smoothing
     scores: list[Score]
 
-    def value(self, select: str) -> float:
-        """What checkpoints are compared by, higher is better: bleu or chrf of the beam translations, or minus the loss."""
-        return -self.loss if select == "loss" else self.scores[("bleu", "chrf").index(select)].value
+    def rank(self, select: str, vocabulary: int) -> list[float] | None:
+        """What checkpoints are compared by, higher is better: bleu or chrf of the beam translations or minus the loss, as selected.
+
+        chrF and then the loss decide between equals: BLEU is 0 until four words in a row are right, and always with shorter lines.
+        None where the loss is far above that of guessing among the pieces: no score of such a network counts.
+        """
+        if is_far(self.loss, vocabulary):
+            return None
+        bleu, chrf = (score.value for score in self.scores)
+        return [{"bleu": bleu, "chrf": chrf, "loss": -self.loss}[select], chrf, -self.loss]
+
+
+def judge(state: TrainingState, config: TrainingConfig, rank: list[float] | None) -> bool:
+    """Whether a validation is the best so far, of equals the later; too many without progress halve the learning rate on a plateau."""
+    is_best = rank is not None and (state.best_rank is None or rank >= state.best_rank)
+    state.stale = 0 if is_best and rank != state.best_rank else state.stale + 1
+    if is_best:
+        state.best_rank, state.best_update = rank, state.update
+    if state.stale and config.schedule == "plateau" and state.stale % config.plateau == 0:
+        state.rate_factor /= 2
+    return is_best
 
 
 class Validator:
