@@ -53,9 +53,14 @@ def write_corpus(prefix, pairs, seed=1):
 @pytest.fixture
 def tiny_recipe(tmp_path):
     """A recipe that trains in a second or two."""
+    return recipe_in(tmp_path)
+
+
+def recipe_in(folder):
+    """The tiny recipe, with its corpus in this folder."""
     return Recipe(
         data=DataConfig(
-            train=(write_corpus(tmp_path / "train", 120),), dev=write_corpus(tmp_path / "dev", 10, seed=2), source="nl", target="en"
+            train=(write_corpus(folder / "train", 120),), dev=write_corpus(folder / "dev", 10, seed=2), source="nl", target="en"
         ),
         subwords=SubwordsConfig(vocab_size=330),
         model=ModelConfig(embedding_size=16, hidden_size=16, dropout=0.2),

@@ -19,6 +19,7 @@ from nmt.model.weights import adopt_weights, read_weights
 CARD = "model.json"  # makes a folder an exported model
 FORMAT = 1
 CHECKPOINT = re.compile("update-[0-9]{6,}")  # the names that training gives to checkpoints
+POINTERS = ("best", "last")  # names in a run that stand for one of its checkpoints
 
 
 class ModelFolder(NamedTuple):
@@ -38,24 +39,68 @@ def open_folder(path: Path) -> ModelFolder:
     Raises:
         NmtError: no such folder, a part is missing, or an exported model's file is not the one that was exported.
     """
-    if not path.is_dir():
+    pointer = path.name in POINTERS and (path.parent / "recipe.toml").exists()
+    if not path.is_dir() and not (pointer and path.is_file()):
         raise NmtError(f"{path}: no such model folder; name a run of `nmt train` or a folder of `nmt export`")
     if (path / CARD).exists():
         card = _checked_card(path)
         return _parts(path, path, path / "model.safetensors", card)
     real = path.resolve()
-    run = real.parent.parent if real.parent.name == "checkpoints" else path
+    inside = path.parent if pointer else path
+    run = real.parent.parent if real.parent.name == "checkpoints" else inside
     if not (run / "recipe.toml").exists():
         raise NmtError(f"{path}: neither a run nor an exported model (no recipe.toml, no {CARD}); check the path")
-    for checkpoint in (path, path / "best", path / "last"):
-        weights = checkpoint / "averaged.safetensors"
-        points_nowhere = checkpoint != path and checkpoint.is_symlink() and not weights.exists()
-        if points_nowhere and checkpoints(run):
+    names = [path.name] if pointer else POINTERS if run == path else []
+    for checkpoint in [pointed(run, name) for name in names] or [path]:
+        weights = (checkpoint or run) / "averaged.safetensors"
+        if checkpoint and not weights.exists() and checkpoints(run):
             raise NmtError(f"{weights}: missing, the checkpoint is damaged or was deleted; name another one of {run / 'checkpoints'}")
         if weights.exists():
             check_weights(weights)
             return _parts(path, run, weights, {})
     raise NmtError(f"{path}: the run has no checkpoint yet; let `nmt train` reach its first one")
+
+
+def pointed(run: Path, name: str) -> Path | None:
+    """The checkpoint that RUN/best or RUN/last stands for, None where it stands for none (yet).
+
+    The name is a link, a text file with the link's target where the file system has no links, or the checkpoint's copy, made by a program
+    that followed the link. Where a copy of the run has lost the name, its newest checkpoint tells.
+
+    Raises:
+        NmtError: the file is not what training wrote.
+    """
+    path = run / name
+    if path.is_symlink() or path.is_dir():
+        own = next((folder for folder in checkpoints(run) if _is_copy(path, folder)), None)
+        return own or (path.resolve() if path.is_symlink() else path)
+    if path.exists():
+        text = path.read_text(encoding="utf-8", errors="replace").strip()
+        if not CHECKPOINT.fullmatch(text.removeprefix("checkpoints/")):
+            raise NmtError(f"{path}: names no checkpoint, got {text[:60]!r}; delete it, the newest checkpoint is used then")
+        return run / "checkpoints" / text.removeprefix("checkpoints/")
+    found = checkpoints(run)
+    if not found or name == "last":
+        return found[-1] if found else None
+    best = _best_update(found[-1])
+    return next((folder for folder in found if update_of(folder) == best), None)
+
+
+def _is_copy(path: Path, checkpoint: Path) -> bool:
+    """Whether a folder is a checkpoint, or a copy of it: the state has the hashes of all files."""
+    try:
+        return path.samefile(checkpoint) or (path / "state.json").read_bytes() == (checkpoint / "state.json").read_bytes()
+    except OSError:
+        return False
+
+
+def _best_update(checkpoint: Path) -> int | None:
+    """The update of the run's best checkpoint, by the state of a later one."""
+    try:
+        best = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))["state"]["best_update"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return best if isinstance(best, int) else None
 
 
 def checkpoints(run: Path) -> list[Path]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from nmt.errors import NmtError
+from nmt.inference.folder import pointed
 from nmt.inference.translator import Translator
 from nmt.report.close_up import CloseUp, close_up
 from nmt.report.close_ups import choose_lines, close_up_section
@@ -93,7 +94,7 @@ class _Builder:
         found = {}
         for run in self.runs:
             load = partial(Translator.load, run.path, self.wishes.device, "fp32")
-            if any((run.path / part).exists() for part in ("best", "last", "model.json")):
+            if pointed(run.path, "last") or (run.path / "model.json").exists():
                 translator: Translator | None = load()  # it has a model: one that cannot be read is an error, not a gap
             else:
                 translator = self._try(f"{run.name} cannot translate", load)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from nmt.config import Recipe, load_recipe
 from nmt.errors import NmtError
+from nmt.inference.folder import POINTERS, pointed
 
 Row = dict[str, Any]
 
@@ -42,7 +43,8 @@ def read_run(path: Path, name: str = "") -> RunRecord:
         raise NmtError(f"{path}: no run of nmt train (no recipe.toml); check the path")
     recipe = load_recipe(path / "recipe.toml")
     rows = _metrics(path / "metrics.jsonl")
-    state = _table(path / "last" / "state.json", "state")
+    best, last = (pointed(path, name) or path / name for name in POINTERS)
+    state = _table(last / "state.json", "state")
     return RunRecord(
         path=path,
         name=name or path.name,
@@ -50,7 +52,7 @@ def read_run(path: Path, name: str = "") -> RunRecord:
         updates=[row for row in rows if row.get("kind") == "update"],
         validations=[row for row in rows if row.get("kind") == "validation"],
         state=state,
-        hashes=_table(path / "best" / "state.json", "sha256") or _table(path / "model.json", "sha256"),
+        hashes=_table(best / "state.json", "sha256") or _table(path / "model.json", "sha256"),
         status=_status(path, recipe, state),
         corpus=_json(path / "data" / "store.json"),
     )

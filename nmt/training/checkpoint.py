@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from nmt.errors import NmtError
 from nmt.hashing import file_hash
-from nmt.inference.folder import checkpoints, update_of
+from nmt.inference.folder import checkpoints, pointed, update_of
 from nmt.model.weights import copy_weights, named_weights, read_weights, save_weights
 from nmt.training.average import WeightAverage
 from nmt.training.state import Session, TrainingState, Window
@@ -164,25 +164,34 @@ def newest(run: Path) -> tuple[Path | None, list[Path]]:
 
 def prune(run: Path, keep: int, needed: Path | None = None) -> None:
     """Removes all but the newest `keep` checkpoints, the best and `needed`, and the damaged ones that lie ahead of the run."""
-    best, last = (run / "best").resolve(), update_of((run / "last").resolve())
+    best, newest_one = pointed(run, "best"), pointed(run, "last")
+    last = update_of(newest_one) if newest_one else 0
     behind = [folder for folder in checkpoints(run) if update_of(folder) <= last]
     ahead = [folder for folder in checkpoints(run) if update_of(folder) > last]
     for folder in (*ahead, *behind[:-keep]):
-        if folder.resolve() != best and folder != needed:
+        if folder not in (best, needed):
             shutil.rmtree(folder)
 
 
 def point(run: Path, name: str, folder: Path) -> None:
-    """Lets the link RUN/name point to a checkpoint, atomically.
+    """Lets RUN/name point to a checkpoint, atomically: a link, or a text file where there are no links. Writes nothing if it does.
 
     Raises:
         NmtError: it cannot be written.
     """
-    temporary = run / f".{name}{UNFINISHED}"
-    with writing(run / name, "the link"):
+    path, temporary, target = run / name, run / f".{name}{UNFINISHED}", folder.relative_to(run).as_posix()
+    is_folder = path.is_dir() and not path.is_symlink()
+    if not is_folder and os.path.lexists(path) and pointed(run, name) == folder:
+        return
+    with writing(path, "the link"):
+        if is_folder and pointed(run, name) != path:  # a copy of a checkpoint, left by a program that followed the link
+            shutil.rmtree(path)
         temporary.unlink(missing_ok=True)
-        temporary.symlink_to(folder.relative_to(run))
-        os.replace(temporary, run / name)
+        try:
+            temporary.symlink_to(target)
+        except OSError:
+            temporary.write_text(f"{target}\n", encoding="utf-8")
+        os.replace(temporary, path)
         sync(run)
 
 

@@ -1,5 +1,6 @@
 """The run folder: recipe, subwords, data in pieces, shortlist, metrics; made once, taken up again by the same command."""
 
+import errno
 import fcntl
 import json
 import math
@@ -40,21 +41,28 @@ class Materials(NamedTuple):
 
 
 @contextmanager
-def locked(run: Path) -> Iterator[None]:
-    """Keeps a second process from training in the same folder.
+def locked(run: Path) -> Iterator[str]:
+    """Keeps a second process from training in the same folder; a line for people where the file system cannot do that, else nothing.
 
     Raises:
         NmtError: another process does, or the folder cannot be made.
     """
+    note = ""
     with ExitStack() as stack:
-        with writing(run):
-            run.mkdir(parents=True, exist_ok=True)
-            file = stack.enter_context(open(run / ".lock", "w", encoding="utf-8"))
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with writing(run):
+                run.mkdir(parents=True, exist_ok=True)
+                lock = os.open(run / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+            stack.callback(os.close, lock)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise NmtError(f"{run}: another process is training in this folder; wait for it or choose another --run") from None
-        yield
+        except NmtError as error:  # nobody can train on a read-only disk, but a finished run is done there too
+            if not (isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.EROFS, errno.EACCES) and checkpoints(run)):
+                raise
+        except OSError as error:
+            note = f"{run}: this file system has no locks ({error.strerror}); see to it that nothing else trains in this folder"
+        yield note
 
 
 def prepare(recipe: Recipe, run: Path, fit: bool = False) -> Iterator[str | Materials]:
@@ -91,7 +99,7 @@ def prepare(recipe: Recipe, run: Path, fit: bool = False) -> Iterator[str | Mate
         recipe, line = _fitted(recipe, subwords, store)
         yield line
     recipe = _resolved(recipe, subwords, len(store))
-    write_atomically(run / "recipe.toml", dump_recipe(recipe))
+    _write_recipe(run / "recipe.toml", recipe)
     yield Materials(recipe, subwords, store)
 
 
@@ -181,8 +189,15 @@ def _agreed(recipe: Recipe, run: Path) -> Recipe:
                 f"{run}: holds a run of another recipe ({key} is {before[key]!r} there, {now[key]!r} here"
                 f"{f', and {len(different) - 1} more' if len(different) > 1 else ''}); choose another --run, or delete it"
             )
-    write_atomically(path, dump_recipe(recipe))
+    _write_recipe(path, recipe)
     return recipe
+
+
+def _write_recipe(path: Path, recipe: Recipe) -> None:
+    """Writes nothing where nothing is new: a finished run may lie on a read-only disk."""
+    text = dump_recipe(recipe)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        write_atomically(path, text)
 
 
 def _recipe_of(path: Path) -> Recipe:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from nmt.config import Recipe
+from nmt.errors import NmtError
 from nmt.inference.translator import choose_device
 from nmt.model.seq2seq import Seq2Seq
 from nmt.training.ahead import fed_ahead
@@ -57,7 +58,8 @@ def train(recipe: Recipe, run: Path, stop: Callable[[], bool] = lambda: False, f
         processes = stack.enter_context(joined(device))
         materials = None
         if processes.is_first:
-            stack.enter_context(locked(run))
+            if note := stack.enter_context(locked(run)):
+                yield Note(note)
             for made in prepare(recipe, run, fit):
                 if isinstance(made, Materials):
                     materials = made
@@ -106,7 +108,7 @@ class _Run:
 
     def events(self) -> Iterator[Event]:
         yield from self._restore()
-        if self.state.epoch > self.config.epochs or self._is_stale():
+        if self._is_finished():
             yield self._end(finished=True)
             return
         if self.processes.is_first:
@@ -158,6 +160,9 @@ class _Run:
             clock.restart()
         return _Outcome.FINISHED
 
+    def _is_finished(self) -> bool:
+        return self.state.epoch > self.config.epochs or self._is_stale()
+
     def _is_stale(self) -> bool:
         return self.config.patience > 0 and self.state.stale >= self.config.patience
 
@@ -181,7 +186,12 @@ class _Run:
         best = folder.with_name(checkpoint_name(self.state.best_update))
         for link, checkpoint in (("last", folder), ("best", best)):
             if checkpoint.exists() and self.processes.is_first:  # a kill may have come between writing a checkpoint and pointing to it
-                point(self.run, link, checkpoint)
+                try:
+                    point(self.run, link, checkpoint)
+                except NmtError as error:
+                    if not self._is_finished():
+                        raise
+                    yield Note(str(error))
         yield Note(f"continuing after update {self.state.update:,}")
         compiled = is_compiled(self.state.precision, self.device)
         if compiled != self.state.compiled:
