@@ -192,7 +192,7 @@ def test_the_tasks_of_a_slurm_array_write_the_shards_of_the_whole(model: str, so
         assert slurm(arguments, SLURM_ARRAY_TASK_ID=task, **array).returncode == 0
     assert joined(tmp_path, "out") == whole
     again = slurm(arguments, SLURM_ARRAY_TASK_ID="2", **array | {"PYTHON": "false"})
-    assert (again.returncode, again.stderr) == (0, f"translate-slurm: {tmp_path}/out.shard-2-of-2 is there\n")
+    assert (again.returncode, again.stderr) == (0, f"translate-slurm: {tmp_path}/out.shard-2-of-2 exists already\n")
 
 
 def test_a_slurm_array_that_is_no_whole_is_refused(tmp_path: Path) -> None:
@@ -201,35 +201,3 @@ def test_a_slurm_array_that_is_no_whole_is_refused(tmp_path: Path) -> None:
     array = {"SLURM_ARRAY_TASK_COUNT": "2", "SLURM_ARRAY_TASK_MIN": "3", "SLURM_ARRAY_TASK_MAX": "7"}
     some = slurm(["model", "in", str(tmp_path / "out")], SLURM_ARRAY_TASK_ID="3", **array)
     assert (some.returncode, "the array must be 1-N" in some.stderr) == (2, True)
-
-
-STAND_IN = """
-from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
-pool = ThreadPoolExecutor(2)
-init = lambda: None
-remote = lambda num_cpus: lambda work: SimpleNamespace(remote=lambda *given: pool.submit(work, *given))
-get = lambda futures: [future.result() for future in futures]
-"""
-
-
-def ray(arguments: list[str], *folders: Path) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (*folders, ROOT)))}
-    command = [sys.executable, ROOT / "scripts/translate-ray.py", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
-
-
-def test_the_tasks_of_ray_make_the_whole(model: str, source: Path, tmp_path: Path) -> None:
-    """With a stand-in for Ray, which runs them as threads."""
-    whole = translate(model, source, tmp_path / "whole")
-    (tmp_path / "ray.py").write_text(STAND_IN)
-    done = ray(["2", model, str(source), str(tmp_path / "out"), "--precision", "fp32", "--device", "cpu"], tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "out").read_bytes() == whole
-
-
-def test_a_missing_ray_is_reported(tmp_path: Path) -> None:
-    assert ray(["2", "model"]).returncode == 2
-    (tmp_path / "ray.py").write_text("raise ImportError('ray')")
-    done = ray(["2", "model", "in", "out"], tmp_path)
-    assert (done.returncode, done.stderr) == (1, "translate-ray: Ray is not installed; pip install ray, on every machine\n")
