@@ -17,6 +17,7 @@ from nmt.errors import NmtError
 from nmt.inference.translation import Translation
 from nmt.report.all_sentences import all_sentences
 from nmt.report.build import Wishes, build_report
+from nmt.report.records import read_run
 from nmt.report.sentences import Output, Sentences
 from nmt.training.run import train
 
@@ -136,15 +137,38 @@ def test_a_run_that_has_lost_its_data_is_shown_with_its_gaps(runs: list[Path], t
     Page(report.html)
     assert report.notes[0] == "copy: no metrics are recorded"
     assert report.notes[1].startswith("no examples: ")
-    assert report.html.count("Not recorded.") == 7
+    assert "No metrics are recorded here" in report.html
 
 
 def test_an_exported_model_is_shown_without_its_training(runs: list[Path], tmp_path: Path) -> None:
     assert main(["export", str(runs[0]), str(tmp_path / "model")]) == 0
     report = build_report([tmp_path / "model"], Wishes(robustness=0, looked_at=("aap mies",), device="cpu"))
     assert "an exported model" in report.html
+    assert "0 updates" not in report.html
+    recorded = read_run(runs[0]).best
+    assert recorded
+    assert f"BLEU {recorded['scores'][0]['value']:.1f} at update {recorded['update']:,}" in report.html
+    assert f"up to update {recorded['update']:,} of a run that is not here" in report.html
     assert [note for note in report.notes if "training data are not beside the model" in note]
     assert 'id="inside"' in report.html
+
+
+def test_a_report_leaves_an_exported_model_as_it_is_and_writes_its_numbers_where_asked(
+    runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(runs[0]), str(tmp_path / "model")]) == 0
+    before = sorted(path.name for path in (tmp_path / "model").iterdir())
+    options = ["--sentences", "4", "--robustness", "0", "--device", "cpu", "--csv", str(tmp_path / "new" / "csv")]
+    assert main(["report", str(tmp_path / "model"), *options]) == 0
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == before
+    assert (tmp_path / "model-report.html").exists()
+    assert {"sentences.csv", "tree.csv", "attention.csv"} <= {path.name for path in (tmp_path / "new" / "csv").iterdir()}
+    assert len((tmp_path / "new" / "csv" / "sentences.csv").read_text().splitlines()) == 1 + 4
+
+
+def test_settings_that_differ_stand_first(html: str) -> None:
+    overview = html[html.index('<section id="overview"') :]
+    assert overview.index("model.cell") < overview.index("languages") < overview.index("Scores of the best checkpoint on the whole dev set")
 
 
 def test_too_much_text_is_cut_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,8 +209,10 @@ for (const kind of ["chart", "heat", "tree"]) {
   svg.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowRight"}));
   svg.dispatchEvent(new PointerEvent("pointermove", {clientX: 200, clientY: 200}));
   svg.querySelector(".node")?.dispatchEvent(new PointerEvent("pointerenter"));
-  document.body.dataset[kind] = (svg.closest(".scroll") || svg).nextElementSibling.textContent;
+  document.body.dataset[kind] = svg.closest("figure, .panel-part").querySelector(".readout").textContent;
 }
+const hints = [...document.querySelectorAll("#scores .more")];
+document.body.dataset.wide = hints.filter((each) => getComputedStyle(each).display === "block").length;
 document.querySelector("[data-toggle]").click();
 const table = document.querySelector("table.sentences");
 const order = document.querySelector("[data-order]");
@@ -225,6 +251,7 @@ def test_a_browser_draws_the_page_without_a_complaint(html: str, width: int, tmp
     assert 1 <= int(body["data-found"]) < 12
     assert body["data-closed"] == "1"  # the table of all sentences stays folded on paper
     assert int(body["data-overflow"]) <= 0
+    assert (int(body["data-wide"]) > 0) == (width < 400)  # wide tables say that they scroll
 
 
 def test_the_metrics_of_a_run_are_those_that_the_report_reads(runs: list[Path]) -> None:

@@ -1,8 +1,11 @@
 """The parts of a report that need no model: records of runs, scales, charts, marks, trees, markup."""
 
+import csv
 import fcntl
 import json
 import math
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,14 +16,18 @@ from nmt.inference.translation import Translation
 from nmt.report.charts import POINTS, Chart, Series, clean, histogram, line_chart, sparkline, thinned
 from nmt.report.close_up import CloseUp, TreeNode
 from nmt.report.close_ups import choose_lines
-from nmt.report.curves import number, score_of, training_section
+from nmt.report.curves import number, score_of, training_section, trend
 from nmt.report.examples import differing, level
+from nmt.report.facts import machine
 from nmt.report.heatmap import heat_map
 from nmt.report.markup import Markup, data, escape, table
-from nmt.report.records import read_run, read_runs
+from nmt.report.records import RunRecord, read_run, read_runs
 from nmt.report.scales import Scale, nice_step, scale_over, short
-from nmt.report.sentences import Output, Sentences, best, most_changed, words_with_probability, worst
+from nmt.report.scores import score_section
+from nmt.report.sentences import Output, Sentences, at_random, best, most_changed, words_with_probability, worst
+from nmt.report.spreadsheets import csv_text, spreadsheets
 from nmt.report.tree import ROW, place_nodes, prediction_tree
+from nmt.scoring.breakdown import Group
 
 UPDATE = {"kind": "update", "update": 10, "cross_entropy": 3.0, "layer_norms": {"output": 0.5}}
 VALIDATION = {"kind": "validation", "update": 10, "best": True, "scores": [{"metric": "BLEU", "value": 12.5, "signature": "s"}]}
@@ -140,8 +147,10 @@ def test_a_histogram_shows_shares() -> None:
     assert "nl: from 0.5 at 0 to 0.25 at 2." in html
 
 
-def test_a_run_without_metrics_has_a_training_section_of_gaps(tmp_path: Path) -> None:
-    assert training_section([read_run(make_run(tmp_path / "run"))]).count("Not recorded.") == 7
+def test_a_run_without_metrics_says_so_instead_of_drawing_gaps(tmp_path: Path) -> None:
+    found = training_section([read_run(make_run(tmp_path / "run"))])
+    assert "No metrics are recorded here" in found
+    assert "Not recorded." not in found
 
 
 def test_a_row_without_a_metric_is_a_gap() -> None:
@@ -215,11 +224,95 @@ def test_a_tree_puts_children_behind_and_parents_in_the_middle_with_the_best_pat
     assert (down[0], down[1]) == (1.5 * ROW, 3 * ROW)
 
 
+def test_a_heat_map_names_its_axes_and_writes_its_weights_in_percent() -> None:
+    heat = heat_map(VIEW)
+    assert "source piece →" in heat
+    assert "← target piece" in heat
+    assert re.findall(r'text-anchor="middle">(\d+)<', heat) == ["90", "10", "30", "70"]
+
+
+def test_a_tree_hangs_together_and_writes_how_likely_each_piece_is_after_its_prefix() -> None:
+    tree = prediction_tree(VIEW)
+    assert tree.count('class="start"') == 1
+    expected = [math.exp(-0.5), math.exp(-0.9), math.exp(-0.5), math.exp(-1.0), math.exp(-0.7)]
+    assert re.findall(r'class="chance">(\d+)<', tree) == [f"{100 * each:.0f}" for each in expected]
+
+
 def test_a_tree_and_a_heat_map_say_in_tables_what_they_show() -> None:
     tree, heat = prediction_tree(VIEW), heat_map(VIEW)
     assert tree.count('class="node') == 5
-    assert tree.count("<path") == 3
+    assert tree.count("<path") == 5  # each node hangs on its parent or on the empty prefix
     assert '<tr><th scope="row">a</th><td>-1.00</td><td>-0.500</td></tr>' in tree
     assert "▁x 0.90, ▁&lt;y&gt; 0.10" in heat
     assert heat.count('class="cell"') == 4
     assert "too many to draw" in prediction_tree(VIEW._replace(nodes=NODES * 100))
+
+
+def validated(folder: Path, key: str, values: list[float]) -> RunRecord:
+    rows = [{"kind": "validation", "update": place, "cross_entropy": value, "scores": [{"metric": "BLEU", "value": value}]}
+            for place, value in enumerate(values, start=1)]  # fmt: skip
+    run = read_run(make_run(folder, "".join(f"{json.dumps(row)}\n" for row in rows)))
+    return run._replace(recipe=replace(run.recipe, training=replace(run.recipe.training, select=key)))
+
+
+@pytest.mark.parametrize(
+    ("select", "values", "words"),
+    [
+        (
+            "bleu",
+            [10, 20, 30, 40, 41, 42, 43, 44],
+            "still gets better (43.5 on average over the last 2 validations, 41.5 over",
+        ),
+        ("bleu", [10, 20, 44, 44, 44.1, 44.1], "has levelled off (44.1 on average over the last 2 validations, 44.0 over the 2 before)"),
+        ("bleu", [44, 44, 40, 41], "gets worse"),
+        ("loss", [3.0, 3.0, 2.0, 2.0], "still gets better (2.000 on average over the last 2 validations, 3.000 over the 2 before)"),
+        ("loss", [2.0, 2.0, 3.0, 3.0], "gets worse"),
+        ("bleu", [1, 2, 3], "too few validations (3)"),
+    ],
+)
+def test_the_report_says_whether_the_curve_still_gets_better(select: str, values: list[float], words: str, tmp_path: Path) -> None:
+    assert words in trend(validated(tmp_path / "run", select, values))
+
+
+def test_the_minutes_of_a_run_are_its_pieces_over_their_speed(tmp_path: Path) -> None:
+    rows = [
+        {"kind": "update", "update": n, "pieces": pieces, "pieces_per_second": speed} for n, pieces, speed in ((1, 600, 10), (2, 1200, 5))
+    ]
+    run = read_run(make_run(tmp_path / "run", "".join(f"{json.dumps(row)}\n" for row in rows)))
+    assert run.minutes == 600 / 10 / 60 + 600 / 5 / 60
+    assert run._replace(updates=[]).minutes is None
+
+
+def test_random_examples_are_the_same_each_time_and_none_is_blank() -> None:
+    lines = Sentences("dev", 9, ["x"] * 8 + [""], ["y"] * 9)
+    chosen = at_random(lines, 4)
+    assert chosen == at_random(lines, 4) == sorted(set(chosen))
+    assert len(chosen) == 4
+    assert at_random(lines, 20) == list(range(8))
+
+
+def test_a_bar_stands_beside_its_number() -> None:
+    group = [Group("all", [0])]
+    html = score_section([Output("run", [Translation("a b c d", 0.0, 0.0, ())], [100.0])], Sentences("dev", 2, ["x"], ["a b c d"]), group)
+    assert 'class="bar" style="--value:100%" aria-hidden="true"></span>' in html
+    assert "Scores on the first 1 of 2 lines" in html
+    assert "<details><summary>Signatures" in html
+    assert "± is half of a 95 % confidence interval" in html
+    assert "one line: all resamples are the same" in html
+
+
+def test_the_machine_is_named_where_the_system_tells(tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text("processor : 0\nmodel name : A Chip\n")
+    assert machine(tmp_path / "cpuinfo").startswith("A Chip, ")
+    assert machine(tmp_path / "none")
+
+
+def test_spreadsheets_hold_what_the_page_thins(tmp_path: Path) -> None:
+    rows = [{**UPDATE, "update": number} for number in range(1, 1001)] + [VALIDATION]
+    run = read_run(make_run(tmp_path / "run", "".join(f"{json.dumps(row)}\n" for row in rows)))
+    lines = Sentences("dev", 1, ["een, twee"], ["one"])
+    made = spreadsheets([run], [Output("run", [Translation('"a"', 0.0, 0.0, ())], [12.345])], lines, [VIEW])
+    assert [len(made[name]) - 1 for name in ("updates", "layers", "validations", "attention", "tree")] == [1000, 1000, 1, 6, 5]
+    assert made["updates"][1] == ["run", 1, 3.0]
+    assert list(csv.reader(csv_text(made["sentences"]).splitlines()))[1] == ["1", "een, twee", "one", "12.35", '"a"']
+    assert spreadsheets([], [], None, []) == {}

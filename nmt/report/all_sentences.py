@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nmt.report.markup import details, escape
+from nmt.report.markup import MORE, details, escape
 from nmt.report.sentences import Output, Sentences
 
 LETTERS = 500_000  # of text in the table at most, so that the page stays small
@@ -29,7 +29,7 @@ def all_sentences(outputs: Sequence[Output], sentences: Sentences) -> str:
         '<div class="controls"><label>Only those with <input type="search" data-search></label> '
         f"<label>Order <select data-order>{options}</select></label></div>"
         f'<div class="scroll tall" role="region" tabindex="0" aria-label="{escape(shown)}">'
-        f'<table class="sentences"><thead><tr>{head}</tr></thead><tbody>\n{"".join(rows)}</tbody></table></div>',
+        f'<table class="sentences"><thead><tr>{head}</tr></thead><tbody>\n{"".join(rows)}</tbody></table></div>{MORE}',
     )
 
 

@@ -18,6 +18,7 @@ from nmt.report.page import page
 from nmt.report.records import RunRecord, read_runs
 from nmt.report.scores import recorded_scores, robustness_section, score_section
 from nmt.report.sentences import Output, Sentences, read_sentences, translate_sentences
+from nmt.report.spreadsheets import Table, spreadsheets
 from nmt.scoring.robustness import Outcome, measure_robustness
 
 Found = TypeVar("Found")
@@ -34,10 +35,11 @@ class Wishes(NamedTuple):
 
 
 class Report(NamedTuple):
-    """A page and what is missing on it."""
+    """A page, what is missing on it, and its numbers."""
 
     html: str
     notes: list[str]
+    tables: dict[str, Table]
 
 
 def build_report(paths: Sequence[Path], wishes: Wishes, progress: Callable[[str], None] = lambda text: None) -> Report:
@@ -56,10 +58,11 @@ class _Builder:
     def __init__(self, runs: list[RunRecord], wishes: Wishes, progress: Callable[[str], None]) -> None:
         self.runs, self.wishes, self.progress = runs, wishes, progress
         self.notes: list[str] = []
+        self.seen: list[CloseUp] = []
 
     def report(self) -> Report:
         runs, wishes = self.runs, self.wishes
-        self.notes += [f"{run.name}: no metrics are recorded" for run in runs if not run.updates and not run.validations]
+        self.notes += [f"{run.name}: no metrics are recorded" for run in runs if not (run.updates or run.validations or run.card)]
         sentences = self._try("no examples", partial(read_sentences, runs[0], wishes.test, wishes.sentences))
         translators = self._translators()
         outputs = self._outputs(translators, sentences) if sentences else []
@@ -73,7 +76,8 @@ class _Builder:
             corpus_section([(name, corpus) for name, corpus in corpora]), repeat_section(runs),
         ]  # fmt: skip
         title = f"nmt report: {', '.join(run.name for run in runs)}"
-        return Report(page(title, sections, any(run.status == "training" for run in runs)), self.notes)
+        tables = spreadsheets(runs, outputs, sentences, self.seen)
+        return Report(page(title, sections, any(run.status == "training" for run in runs)), self.notes, tables)
 
     def _measured(
         self, translators: dict[str, Translator], outputs: list[Output], sentences: Sentences, corpora: list[tuple[str, Corpus]]
@@ -83,6 +87,7 @@ class _Builder:
         chosen = [sentences.sources[line] for line in choose_lines(outputs, sentences)]
         self.progress("looking into the model")
         views = [self._views(translators, source) for source in (*self.wishes.looked_at, *chosen)]
+        self.seen = [view for group in views for view in group]
         return [
             score_section(outputs, sentences, rarity),
             examples_section(outputs, sentences),

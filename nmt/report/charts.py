@@ -35,12 +35,14 @@ class Chart(NamedTuple):
     series: list[Series]
     logarithmic: bool = False
     from_zero: bool = False
+    in_words: bool = True  # last, lowest and highest values are written below
 
 
 def line_chart(chart: Chart) -> str:
     """A figure with plot, legend, a line that reads out values, and a table of them; without any value a note that says so."""
-    series = [thinned(clean(each, chart.logarithmic)) for each in chart.series]
-    series = [each for each in series if any(y is not None for y in each.ys)]
+    whole = [clean(each, chart.logarithmic) for each in chart.series]
+    whole = [each for each in whole if any(y is not None for y in each.ys)]
+    series = [thinned(each) for each in whole]
     if not series:
         return f'<figure class="chart"><figcaption>{escape(chart.title)}</figcaption><p class="gap">Not recorded.</p></figure>\n'
     xs = [x for each in series for x in each.xs]
@@ -59,6 +61,7 @@ def line_chart(chart: Chart) -> str:
         f'<figure class="chart"><figcaption>{escape(chart.title)}{unit}</figcaption>{_legend(series)}'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" tabindex="0" aria-label="{escape(label)}" data-chart="{data(points)}">'
         f'{_axes(x_scale, y_scale, chart)}{lines}<line class="cursor" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/></svg>'
+        f"{_in_words(whole) if chart.in_words else ''}"
         f'<output class="readout" aria-live="polite"></output>{details("Table", _table(chart, series))}</figure>\n'
     )
 
@@ -79,7 +82,7 @@ def histogram(title: str, x_name: str, groups: Sequence[tuple[str, Sequence[int]
         series.append(
             Series(name, [float(place * width) for place in range(last + 1)], shares, colour, "dots" if colour == 0 else "dashed")
         )
-    return line_chart(Chart(title, f"{x_name} (bins of {width})", "share of lines", series, from_zero=True))
+    return line_chart(Chart(title, f"{x_name} (bins of {width})", "share of lines", series, from_zero=True, in_words=False))
 
 
 def clean(series: Series, logarithmic: bool) -> Series:
@@ -150,6 +153,17 @@ def _legend(series: list[Series]) -> str:
         for each in series
     )
     return f'<ul class="legend">{keys}</ul>'
+
+
+def _in_words(series: list[Series]) -> str:
+    """The last, lowest and highest value of each line: nothing needs to be pointed at."""
+    told = []
+    for each in series:
+        known = [(y, x) for x, y in zip(each.xs, each.ys, strict=True) if y is not None]
+        parts = (("last", known[-1]), ("lowest", min(known)), ("highest", max(known)))
+        name = f"{each.name}: " if len(series) > 1 else ""
+        told.append(f'<p class="now">{escape(name)}{", ".join(f"{part} {y:.4g} at {x:,.0f}" for part, (y, x) in parts)}</p>')
+    return "".join(told)
 
 
 def _summary(series: Series) -> str:

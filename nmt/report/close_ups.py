@@ -35,6 +35,7 @@ def close_up_section(groups: Sequence[Sequence[CloseUp]]) -> str:
 
 
 INTRODUCTION = (
-    "For each target piece, how much of its attention each source piece got; and all prefixes that the beam kept, the translation's own in "
-    "full colour. Point at a cell or a piece, or focus the picture and use the arrow keys. ▁ is a space, </s> the end of the sentence."
+    "For each target piece, how much of its attention each source piece got, in percent; and all prefixes that the beam kept, the "
+    "translation's own in full colour, with how likely each piece is after its prefix, in percent. Point at a cell or a piece, or focus "
+    "the picture and use the arrow keys, for more. ▁ is a space, </s> the end of the sentence."
 )

@@ -1,16 +1,24 @@
 """The section on training: learning curves, the health of gradients, and speed."""
 
 from nmt.report.charts import Chart, Series, line_chart, sparkline
-from nmt.report.markup import Markup, details, paragraph, section, table
+from nmt.report.markup import Markup, details, items, paragraph, section, table
 from nmt.report.records import Row, RunRecord
 
 
 def training_section(runs: list[RunRecord]) -> str:
     """Every curve of every run; what a run has not recorded is left out of its plot."""
+    recorded = [run for run in runs if run.updates or run.validations]
+    if not recorded:
+        return section("training", "Training", paragraph("No metrics are recorded here; metrics.jsonl of a run has them.", "gap"))
     figures = "".join(line_chart(chart) for chart in _charts(runs))
     layers = "".join(_layers(run) for run in runs)
     return section(
-        "training", "Training", paragraph(INTRODUCTION), f'<div class="grid-of-charts">{figures}</div>', *([layers] if layers else [])
+        "training",
+        "Training",
+        items([trend(run) for run in recorded]),
+        paragraph(INTRODUCTION),
+        f'<div class="grid-of-charts">{figures}</div>',
+        *([layers] if layers else []),
     )
 
 
@@ -18,6 +26,29 @@ INTRODUCTION = (
     "Loss is cross-entropy in nats per target piece. The gradient norm is the one before clipping; dashed: the highest of each window. "
     "Point at a plot, or focus it and press the arrow keys, to read out values."
 )
+
+
+RISE = {"bleu": 0.2, "chrf": 0.2, "loss": 0.01}  # between means of validations, what counts as one
+NAMES = {"bleu": "BLEU", "chrf": "chrF2", "loss": "loss"}
+
+
+def trend(run: RunRecord) -> str:
+    """Whether the dev curve by which checkpoints are selected still gets better: its last quarter against the quarter before."""
+    select = run.recipe.training.select
+    found = [number(row.get("cross_entropy")) if select == "loss" else score_of(row, NAMES[select]) for row in run.validations]
+    values = [value for value in found if value is not None]
+    if len(values) < 4:
+        return f"{run.name}: too few validations ({len(values)}) to say whether the curve still gets better."
+    count = max(2, len(values) // 4)
+    last, before = sum(values[-count:]) / count, sum(values[-2 * count : -count]) / count
+    gain = (before - last) if select == "loss" else (last - before)
+    digits = 3 if select == "loss" else 1
+    means = f"{last:.{digits}f} on average over the last {count} validations, {before:.{digits}f} over the {count} before"
+    if gain >= RISE[select]:
+        return f"{run.name}: {NAMES[select]} on the dev set still gets better ({means}): more updates may help."
+    if gain > -RISE[select]:
+        return f"{run.name}: {NAMES[select]} on the dev set has levelled off ({means}): more updates will hardly help."
+    return f"{run.name}: {NAMES[select]} on the dev set gets worse ({means}): the best checkpoint is kept, more updates will not help."
 
 
 def _charts(runs: list[RunRecord]) -> list[Chart]:

@@ -1,31 +1,39 @@
-"""The section of examples: the best, the worst and the most changed translations, with what differs marked."""
+"""The section of examples: the worst, the most changed, the best and some random translations, with what differs marked."""
 
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 from nmt.report.all_sentences import all_sentences
 from nmt.report.markup import escape, paragraph, section
-from nmt.report.sentences import Output, Sentences, Word, best, most_changed, words_with_probability, worst
+from nmt.report.sentences import Output, Sentences, Word, at_random, best, most_changed, words_with_probability, worst
 
 LEVELS = (0.1, 0.3, 0.6)  # probabilities below which a word is shaded, darkest first
 
 
 def examples_section(outputs: Sequence[Output], sentences: Sentences, count: int = 8) -> str:
-    """Three lists of examples; the most changed ones only where there are several runs."""
-    lists = [("Worst", worst(outputs, sentences, count)), ("Best", best(outputs, sentences, count // 2))]
+    """Lists of examples; the most changed ones only where there are several runs."""
+    lists = [
+        ("Worst", worst(outputs, sentences, count)),
+        ("Best", best(outputs, sentences, count // 2)),
+        ("Random", at_random(sentences, count)),
+    ]
     if len(outputs) > 1:
         lists.insert(1, ("Most changed between the runs", most_changed(outputs, sentences, count)))
     parts = [f"<h3>{title}</h3>\n" + "".join(_example(line, outputs, sentences) for line in lines) for title, lines in lists if lines]
     return section("examples", "Examples", paragraph(INTRODUCTION), LEGEND, *parts, all_sentences(outputs, sentences))
 
 
-INTRODUCTION = "Sentences of the set above, sorted by chrF2 of each sentence. Point at a word for its probability."
+INTRODUCTION = (
+    "Sentences of the set above with the chrF2 of each: the worst, the best, and some at random, which show what is usual. "
+    "Point at a word for its probability, or have all of them shown."
+)
 LEGEND = (
     '<div class="controls"><label><input type="checkbox" checked data-toggle="show-differences"> '
     'mark <span class="extra">words that the reference does not have</span> and '
     '<span class="missing">words that are missing</span></label> <label><input type="checkbox" checked data-toggle="show-confidence"> '
     'shade unsure words: <span class="w0">below 10 %</span> <span class="w1">below 30 %</span> '
-    '<span class="w2">below 60 %</span></label></div>\n'
+    '<span class="w2">below 60 %</span></label> <label><input type="checkbox" data-toggle="show-numbers"> '
+    "show the probability of every word in percent</label></div>\n"
 )
 
 
@@ -63,11 +71,12 @@ def level(probability: float | None) -> str:
 
 def _shaded(word: Word, is_extra: bool) -> str:
     kind = " ".join(name for name in (level(word.probability), "extra" if is_extra else "") if name)
-    return _marked(word.text, kind, "" if word.probability is None else f"p = {word.probability:.2f}")
+    return _marked(word.text, kind, word.probability)
 
 
-def _marked(text: str, kind: str, title: str = "") -> str:
-    if not kind and not title:
+def _marked(text: str, kind: str, probability: float | None = None) -> str:
+    if not kind and probability is None:
         return escape(text)
-    attributes = (f' class="{kind}"' if kind else "") + (f' title="{title}"' if title else "")
+    number = "" if probability is None else f' title="p = {probability:.2f}" data-p="{100 * probability:.0f}"'
+    attributes = (f' class="{kind}"' if kind else "") + number
     return f"<span{attributes}>{escape(text)}</span>"

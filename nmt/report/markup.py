@@ -27,8 +27,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], caption: str 
     label = escape(caption or header[0])
     return (
         f'{title}<div class="scroll" role="region" tabindex="0" aria-label="{label}"><table{kind} aria-label="{label}">'
-        f"<thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>\n"
+        f"<thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>{MORE}\n"
     )
+
+
+MORE = '<p class="more" aria-hidden="true">scroll sideways to see all →</p>'  # page.js shows it behind what is too wide
 
 
 class Markup(str):

@@ -2,7 +2,7 @@
 // Plots answer to the pointer and, when focused, to the arrow keys; without this script they are still whole.
 
 const all = (selector) => [...document.querySelectorAll(selector)];
-const readoutOf = (svg) => (svg.closest(".scroll") || svg).nextElementSibling;
+const readoutOf = (svg) => svg.closest("figure, .panel-part").querySelector(".readout");
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 function pointIn(svg, event) {
@@ -90,7 +90,7 @@ function setUpTree(svg) {
   const groups = [...svg.querySelectorAll(".node")];
   const links = new Map();
   const linkPaths = [...svg.querySelectorAll(".link")];
-  nodes.filter((node) => node[0] >= 0).forEach((node, index) => links.set(node, linkPaths[index]));
+  nodes.forEach((node, index) => links.set(node, linkPaths[index]));
   const siblings = (number) => nodes.map((_, index) => index).filter((index) => nodes[index][0] === nodes[number][0]);
   let current = 0;
 
@@ -102,7 +102,7 @@ function setUpTree(svg) {
     for (let at = number; at >= 0; at = nodes[at][0]) {
       path.unshift(nodes[at][1]);
       groups[at].classList.add("on");
-      if (links.has(nodes[at])) links.get(nodes[at]).classList.add("on");
+      links.get(nodes[at]).classList.add("on");
     }
     const [, , logProb, score] = nodes[number];
     const text = path.join("").replaceAll("▁", " ").trim();
@@ -141,6 +141,13 @@ function setUpSentences(table) {
     table.tBodies[0].append(...(order ? [...rows].sort(order) : rows));
   });
 }
+
+function markWide() {
+  all(".scroll").forEach((box) => box.classList.toggle("wide", box.scrollWidth > box.clientWidth + 1));
+}
+markWide();
+addEventListener("resize", markWide);
+all("details").forEach((each) => each.addEventListener("toggle", markWide));
 
 all("table.sentences").forEach(setUpSentences);
 all("[data-chart]").forEach(setUpChart);

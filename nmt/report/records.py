@@ -24,11 +24,24 @@ class RunRecord(NamedTuple):
     hashes: dict[str, str]  # SHA-256 of the best checkpoint's files
     status: str  # training, finished, stopped or exported
     corpus: Row  # data/store.json; empty without it
+    card: Row  # model.json of an exported model; empty without it
 
     @property
     def best(self) -> Row | None:
-        """The validation of the best checkpoint."""
-        return next((row for row in reversed(self.validations) if row.get("best")), None)
+        """The validation of the best checkpoint, which an exported model has in its card."""
+        recorded = self.card.get("validation")
+        return next((row for row in reversed(self.validations) if row.get("best")), recorded if isinstance(recorded, dict) else None)
+
+    @property
+    def minutes(self) -> float | None:
+        """Of training, by its recorded speed; without validations and saving. None without a record."""
+        spent, before = 0.0, 0.0
+        for row in self.updates:
+            pieces, speed = row.get("pieces"), row.get("pieces_per_second")
+            if isinstance(pieces, int | float) and isinstance(speed, int | float) and speed > 0:
+                spent += max(0.0, pieces - before) / speed
+                before = pieces
+        return spent / 60 if spent else None
 
 
 def read_run(path: Path, name: str = "") -> RunRecord:
@@ -55,6 +68,7 @@ def read_run(path: Path, name: str = "") -> RunRecord:
         hashes=_table(best / "state.json", "sha256") or _table(path / "model.json", "sha256"),
         status=_status(path, recipe, state),
         corpus=_json(path / "data" / "store.json"),
+        card=_json(path / "model.json"),
     )
 
 

@@ -1,6 +1,6 @@
 """The sections of numbers: scores with signatures, significance, parts of the test set, health of the outputs, robustness."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from nmt.report.curves import number
 from nmt.report.markup import Markup, details, escape, items, paragraph, section, table
@@ -26,17 +26,13 @@ def score_section(outputs: Sequence[Output], sentences: Sentences, rarity: Seque
     told = [*warnings(test, METRICS), *remarks(test, METRICS, results)]
     shown = len(sentences.sources)
     which = f"the first {shown:,} of {sentences.total:,} lines" if shown < sentences.total else f"all {shown:,} lines"
-    signatures = "".join(
-        f"<li>{escape(metric)}: <code>{escape(signature)}</code></li>"
-        for metric, signature in dict.fromkeys((each.score.metric, each.score.signature) for each in results)
-    )
     parts = [
-        paragraph(f"Measured on {sentences.name}, {which}, with 95 % confidence intervals. Higher is better, except for TER."),
-        _score_table(results),
+        paragraph(f"Measured on {which} of {sentences.name}, with 95 % confidence intervals. Higher is better, except for TER."),
+        _score_table(results, f"Scores on {which}"),
         items(told, "gap"),
         paragraph(paired_note("bootstrap", 0, count_tests(results)) + ".") if several else "",
         paragraph(MEANING, "note"),
-        details("Signatures: what it takes to compute the same numbers again", f"<ul>{signatures}</ul>", is_open=True),
+        _signatures((each.score.metric, each.score.signature) for each in results),
         _parts("By length of the reference", outputs, sentences, by_length(sentences.references)),
         _parts("By how often the rarest source word occurs in the training text", outputs, sentences, rarity),
         _health(outputs, sentences),
@@ -44,14 +40,20 @@ def score_section(outputs: Sequence[Output], sentences: Sentences, rarity: Seque
     return section("scores", "Scores", *parts)
 
 
-def _score_table(results: Sequence[Result]) -> str:
+def _signatures(named: Iterable[tuple[str, str]]) -> str:
+    """Metrics and their signatures, folded, each once."""
+    found = "".join(f"<li>{escape(metric)}: <code>{escape(signature)}</code></li>" for metric, signature in dict.fromkeys(named))
+    return details("Signatures: what it takes to compute the same numbers again", f"<ul>{found}</ul>")
+
+
+def _score_table(results: Sequence[Result], caption: str) -> str:
     metrics = list(dict.fromkeys(each.score.metric for each in results))
     rows = []
     for system in dict.fromkeys(each.system for each in results):
         rows.append(
             [system, *(_score(each) for metric in metrics for each in results if (each.system, each.score.metric) == (system, metric))]
         )
-    return table(["run", *metrics], rows, "Scores")
+    return table(["run", *metrics], rows, caption)
 
 
 def _score(result: Result) -> Markup:
@@ -75,7 +77,8 @@ def _parts(title: str, outputs: Sequence[Output], sentences: Sentences, groups: 
 
 
 def _bar(score: Score) -> Markup:
-    return Markup(f'<span class="bar" style="--value:{min(100.0, score.value):.0f}%">{score.value:.1f}</span>')
+    """The number, and a bar beside it that is full at 100."""
+    return Markup(f'{score.value:.1f} <span class="bar" style="--value:{min(100.0, score.value):.0f}%" aria-hidden="true"></span>')
 
 
 def _health(outputs: Sequence[Output], sentences: Sentences) -> str:
@@ -112,20 +115,22 @@ def robustness_section(measured: Sequence[tuple[str, Sequence[Outcome]]]) -> str
     about = "".join(f"<li><b>{escape(each.condition)}</b>: {escape(each.about)}</li>" for each in measured[0][1])
     signature = measured[0][1][0].scores[0].signature
     return section(
-        "robustness", "Robustness", paragraph("The same sentences, made harder. BLEU signature: " + signature), *parts,
-        details("What was done to the text", f"<ul>{about}</ul>"),
+        "robustness", "Robustness", paragraph(f"The first {measured[0][1][0].lines:,} of these sentences, made harder."), *parts,
+        details("What was done to the text", f"<ul>{about}</ul>"), _signatures([("BLEU", signature)]),
     )  # fmt: skip
 
 
 def recorded_scores(runs: Sequence[RunRecord]) -> str:
     """The scores that training itself wrote down at each run's best checkpoint."""
-    rows = []
+    rows, named = [], []
     for run in runs:
         for score in (run.best or {}).get("scores") or []:
             value = number(score.get("value"))
             if value is not None:
-                rows.append(
-                    [run.name, score.get("metric", ""), f"{value:.1f}", Markup(f"<code>{escape(score.get('signature', ''))}</code>")]
-                )
-    caption = "Dev scores of the best checkpoint, recorded in training"
-    return table(["run", "metric", "value", "signature"], rows, caption, numbers=False) if rows else ""
+                rows.append([run.name, score.get("metric", ""), f"{value:.1f}"])
+                named.append((str(score.get("metric", "")), str(score.get("signature", ""))))
+    if not rows:
+        return ""
+    dev = dict.fromkeys(run.recipe.data.dev for run in runs if run.best)
+    caption = f"Scores of the best checkpoint on the whole dev set ({', '.join(dev)}), recorded in training"
+    return table(["run", "metric", "value"], rows, caption) + _signatures(named)

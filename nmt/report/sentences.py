@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from random import Random
 from typing import NamedTuple
 
 from nmt.data.corpus import read_parallel
@@ -82,6 +83,12 @@ def worst(outputs: Sequence[Output], sentences: Sentences, count: int) -> list[i
 def best(outputs: Sequence[Output], sentences: Sentences, count: int) -> list[int]:
     """Lines with the highest mean score, longer ones first among equals."""
     return sorted(_lines(sentences), key=lambda line: (-_mean(outputs, line), -len(sentences.references[line])))[:count]
+
+
+def at_random(sentences: Sentences, count: int) -> list[int]:
+    """Lines drawn at random, the same ones for each report on these sentences, in their order; blank lines are no examples."""
+    lines = _lines(sentences)
+    return sorted(Random(1).sample(lines, min(count, len(lines))))
 
 
 def most_changed(outputs: Sequence[Output], sentences: Sentences, count: int) -> list[int]:
