@@ -39,7 +39,7 @@ class TensorBoard:
         try:
             from torch.utils.tensorboard import SummaryWriter as Writer
         except ImportError:
-            raise NmtError("--tensorboard needs the package tensorboard; pip install 'nmt[tensorboard]'") from None
+            raise NmtError("--tensorboard needs the package tensorboard; pip install tensorboard") from None
         self.folder, self.make = folder, Writer
         self.writer: SummaryWriter | None = None
         self.last = (0, False)  # update and kind of the last figures: an update is reported first, then validated
