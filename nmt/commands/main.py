@@ -10,6 +10,7 @@ from types import FrameType, ModuleType
 from nmt import __version__
 from nmt.commands import average, check, evaluate, export, info, report, score, train, translate
 from nmt.commands.arguments import UsageError
+from nmt.commands.memory import is_shortage, shortage_line
 from nmt.commands.streams import STDOUT, abandon_output, open_streams, refuse_closed_output
 from nmt.errors import NmtError, explained
 
@@ -43,12 +44,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         subparsers[arguments.command].error(str(error))
     except NmtError as error:
         return _fail(str(error))
-    except OSError as error:
-        return _system_failure(error)
-    except (MemoryError, RuntimeError) as error:
-        if not _out_of_memory(error):
+    except (MemoryError, RuntimeError, ImportError, OSError) as error:
+        if is_shortage(error):
+            return _fail(shortage_line(error))
+        if not isinstance(error, OSError):
             raise
-        return _fail(f"out of memory ({error}); lower training.batch_pieces or search.batch_pieces in the recipe, or --beam")
+        return _system_failure(error)
     except KeyboardInterrupt:
         print("nmt: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -68,7 +69,8 @@ def entry() -> int:
         sys.stdout.flush()
     except OSError as error:
         status = _system_failure(error)
-    if sys.argv[1:2] == ["translate"]:  # nothing is left to tidy up, and torch takes half a second to take itself apart
+    # Nothing is left to tidy up. Torch takes half a second to take itself apart, and a thread that failed may never end.
+    if status or sys.argv[1:2] == ["translate"]:
         sys.stderr.flush()
         os._exit(status)
     return status
@@ -105,11 +107,6 @@ def _system_failure(error: OSError) -> int:
     if isinstance(error, BrokenPipeError) or error.filename == STDOUT:
         abandon_output()
     return NO_READER if isinstance(error, BrokenPipeError) else _fail(explained(error))
-
-
-def _out_of_memory(error: MemoryError | RuntimeError) -> bool:
-    """Whether Python, torch on a CPU or torch on a GPU says so; without loading torch."""
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

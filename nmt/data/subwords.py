@@ -6,6 +6,7 @@ becomes a space.
 """
 
 import io
+import os
 import random
 import re
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,7 @@ import sentencepiece
 
 from nmt.data.sampling import SubwordSampler
 from nmt.data.spaces import plain
+from nmt.data.threads import require_threads
 from nmt.errors import NmtError
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ SAMPLE_PAIRS = 1_000_000  # pairs that subwords are learnt from; of larger corpo
 SAMPLE_LINES = 2 * SAMPLE_PAIRS  # lines that one model is learnt from
 LINE_BYTES = 1 << 16  # longer lines are translated, but no pieces are learnt from them
 PARALLEL_LINES = 1000  # from so many lines on, encoding uses all cores
+THREADS = 16  # that subwords are learnt with on every machine: another number could give other pieces
 SMALLEST_DEFAULT, LARGEST_DEFAULT = 500, 32_000  # pieces
 
 Item = TypeVar("Item")
@@ -69,7 +72,9 @@ class Subwords:
     def encode(self, lines: Sequence[str]) -> list[list[int]]:
         """Ids of each line, without BOS and EOS; a blank line has none."""
         _check_unicode(lines)
-        threads = -1 if len(lines) >= PARALLEL_LINES else 1
+        threads = (os.cpu_count() or 1) if len(lines) >= PARALLEL_LINES else 1
+        if threads > 1:
+            require_threads(threads)
         ids: list[list[int]] = self._processor.encode(list(lines), num_threads=threads)
         return ids
 
@@ -191,6 +196,7 @@ def train_subwords(lines: Iterable[str], config: "SubwordsConfig", vocab_size: i
 
 def _train(lines: list[str], config: "SubwordsConfig", vocab_size: int) -> bytes:
     model = io.BytesIO()
+    require_threads(THREADS)
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(lines),
         model_writer=model,
@@ -205,6 +211,7 @@ def _train(lines: list[str], config: "SubwordsConfig", vocab_size: int) -> bytes
         eos_id=EOS,
         normalization_rule_name="identity",
         max_sentence_length=LINE_BYTES,
+        num_threads=THREADS,
         minloglevel=2,
     )
     return model.getvalue()
