@@ -55,6 +55,11 @@ def test_segments_are_never_empty_and_never_longer_than_allowed(pieces: list[str
     assert all(0 < length <= longest for length in lengths if pieces)
 
 
+def test_a_mark_that_is_spelled_in_bytes_ends_a_sentence() -> None:
+    assert segment_ends(["▁a", "<0x2E>", "▁b", "▁c", "▁d"], 4) == [2, 5]
+    assert segment_ends(["▁好", "<0xE3>", "<0x80>", "<0x82>", "我", "们"], 5) == [4, 6]
+
+
 def test_no_cut_goes_through_a_character_that_is_spelled_in_bytes() -> None:
     assert segment_ends(["▁a", "b", "<0xE2>", "<0x82>", "<0xAC>", "c"], 4) == [2, 5, 6]
 
@@ -78,7 +83,7 @@ def test_a_segment_begins_as_a_line_of_training_does(chinese: Subwords) -> None:
     [("▁aap", "noot", True), ("▁aap", "▁noot", False), ("。", "我", False), ("好", "我", False), ("ไป", "มา", False)],
 )
 def test_a_cut_inside_a_word_is_known(before: str, after: str, inside: bool) -> None:
-    assert is_within_word(before, after) == inside
+    assert is_within_word([before, after], 1) == inside
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_alignments_link_existing_words(translator):
 def test_a_long_line_is_translated_in_segments_and_none_is_lost(translator):
     sentence = "aap noot mies wim ."
     pieces = len(translator.subwords.source.encode([sentence])[0])
-    fitting = translator.recipe.data.max_length // pieces
+    fitting = translator.lengths.source // pieces
     long_line = " ".join([sentence] * 3 * fitting)
     alone = translator.translate([" ".join([sentence] * fitting)])[0]
     assert translator.translate([long_line])[0] == " ".join([alone] * 3)

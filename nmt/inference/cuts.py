@@ -15,8 +15,9 @@ NOT_FIRST = re.compile(f"[{CLOSERS}。！？｡、，；：…]")  # belongs to 
 CHINESE_JAPANESE = "\u2e80-\u303f\u3040-\u30ff\u31c0-\u31ff\u3400-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\U00020000-\U0003ffff"
 WIDE = re.compile(f"[{CHINESE_JAPANESE}]")
 WITHOUT_SPACES = re.compile(f"[{CHINESE_JAPANESE}\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff]")  # also Thai, Lao, Tibetan, Burmese, Khmer
-LATER_BYTE = re.compile("<0x[89AB].>")  # of a character that is spelled in bytes
-MARKS = 4  # pieces before a cut in which its mark and closing quotes are
+BYTES = re.compile("(?:<0x[0-9A-F]{2}>)+")  # how sentencepiece spells what it has no piece for
+LATER_BYTE = re.compile("<0x[89AB].>")  # not the first one of a character
+MARKS = 8  # pieces before a cut in which its mark and closing quotes are
 
 
 def segment_ends(pieces: Sequence[str], longest: int) -> list[int]:
@@ -39,8 +40,8 @@ def _best_end(pieces: Sequence[str], start: int, limit: int) -> int:
     word = character = 0
     for end in range(limit, start, -1):
         starts_word = pieces[end].startswith(WORD_START)
-        before = "".join(pieces[max(start, end - MARKS) : end]).rstrip(WORD_START)
-        if starts_word or (WIDE_END.search(before) and not NOT_FIRST.match(pieces[end])):
+        before = _text(pieces[max(start, end - MARKS) : end]).rstrip(WORD_START)
+        if starts_word or (WIDE_END.search(before) and not NOT_FIRST.match(_text(pieces[end : end + MARKS]))):
             if SENTENCE_END.search(before):
                 return end
             if CLAUSE_END.search(before):
@@ -52,9 +53,14 @@ def _best_end(pieces: Sequence[str], start: int, limit: int) -> int:
     return by_mark.get(CLAUSE_END) or word or character or limit
 
 
-def is_within_word(before: str, after: str) -> bool:
-    """Whether a cut between two pieces is inside a word: no space stands there, and the script would have one between words."""
-    return not (after.startswith(WORD_START) or WITHOUT_SPACES.search(before[-1:]) or WITHOUT_SPACES.match(after))
+def _text(pieces: Sequence[str]) -> str:
+    return BYTES.sub(lambda spelled: bytes.fromhex(spelled[0][3:-1].replace("><0x", "")).decode(errors="replace"), "".join(pieces))
+
+
+def is_within_word(pieces: Sequence[str], cut: int) -> bool:
+    """Whether a cut is inside a word: no space stands there, and the script would have one between words."""
+    before, after = _text(pieces[max(0, cut - MARKS) : cut]), _text(pieces[cut : cut + MARKS])
+    return not (after.startswith(WORD_START) or WITHOUT_SPACES.match(before[-1:]) or WITHOUT_SPACES.match(after))
 
 
 def glue(before: str, after: str) -> str:

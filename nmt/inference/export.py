@@ -14,6 +14,7 @@ from nmt.config import dump_recipe
 from nmt.errors import NmtError
 from nmt.hashing import file_hash
 from nmt.inference.folder import CARD, FORMAT, ModelFolder, check_weights, checkpoints, empty_network, load_network, open_folder
+from nmt.inference.lengths import LENGTHS
 from nmt.inference.shortlist import SHORTLIST
 from nmt.model.weights import named_weights, read_weights, save_weights
 from nmt.writing import move, writing
@@ -91,6 +92,8 @@ def _fill(partial: Path, folder: ModelFolder, weights: Mapping[str, Tensor], pre
     folder.subwords.save(partial)
     if folder.shortlist:
         shutil.copyfile(folder.shortlist, partial / SHORTLIST)
+    if folder.recorded:
+        (partial / LENGTHS).write_text(folder.recorded.text(), encoding="utf-8")
     hashes = {file.name: file_hash(file) for file in sorted(partial.iterdir())}
     card = {"format": FORMAT, "nmt": __version__, "precision": precision, "validation": validation, "sha256": hashes}
     (partial / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")

@@ -12,6 +12,7 @@ from nmt.config import Recipe, load_recipe
 from nmt.data.subwords import SubwordPair
 from nmt.errors import NmtError
 from nmt.hashing import file_hash
+from nmt.inference.lengths import Lengths
 from nmt.inference.shortlist import SHORTLIST
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model.weights import adopt_weights, read_weights
@@ -31,6 +32,12 @@ class ModelFolder(NamedTuple):
     weights: Path
     shortlist: Path | None  # None: it has none
     card: dict[str, Any]  # of an exported model; empty for a run
+    recorded: Lengths | None  # of the longest lines in training
+
+    @property
+    def lengths(self) -> Lengths:
+        """Of the longest lines in training, or what the recipe allowed where there is no record of them."""
+        return self.recorded or Lengths(self.recipe.data.max_length, self.recipe.data.max_length)
 
 
 def open_folder(path: Path) -> ModelFolder:
@@ -128,8 +135,8 @@ def open_members(first: ModelFolder, paths: Sequence[str | Path]) -> list[ModelF
 
 def _parts(path: Path, root: Path, weights: Path, card: dict[str, Any]) -> ModelFolder:
     shortlist = root / SHORTLIST
-    subwords = SubwordPair.load(root)
-    return ModelFolder(path, load_recipe(root / "recipe.toml"), subwords, weights, shortlist if shortlist.exists() else None, card)
+    subwords, recipe = SubwordPair.load(root), load_recipe(root / "recipe.toml")
+    return ModelFolder(path, recipe, subwords, weights, shortlist if shortlist.exists() else None, card, Lengths.load(root))
 
 
 def check_weights(weights: Path) -> None:

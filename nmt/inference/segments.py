@@ -49,7 +49,7 @@ def _cut(line: int, ids: list[int], prefix: list[int], source: Subwords, longest
         if not spaced and UNK not in part:
             anew = source.encode(source.decode([part]))[0]
             part = anew if 0 < len(anew) <= longest else part
-        yield Segment(line, part, [], spaced, is_within_word(pieces[start - 1], pieces[start]))
+        yield Segment(line, part, [], spaced, is_within_word(pieces, start))
 
 
 def encode_prefixes(prefixes: Sequence[str], subwords: SubwordPair, places: Sequence[str]) -> list[list[int]]:

@@ -16,6 +16,7 @@ from nmt.inference.alignment import words_of
 from nmt.inference.engines import AnyEngine
 from nmt.inference.ensemble import Ensemble
 from nmt.inference.folder import open_folder, open_members
+from nmt.inference.lengths import Lengths, shortest_of
 from nmt.inference.lines import CHUNK_LINES, chunks
 from nmt.inference.options import SearchOptions
 from nmt.inference.packing import Kernels
@@ -55,8 +56,8 @@ class Translator:
     """A model with its subwords and search settings; its methods may be called from several threads.
 
     `translate` and its sisters take lines; line ends are taken off. A blank line translates to a blank line. A line of more pieces than
-    `data.max_length` of the recipe is translated in segments. `others` make an ensemble with the model, whose
-    recipe counts.
+    any in training is translated in segments (`lengths`; `data.max_length` of the recipe where nothing is recorded). `others` make an
+    ensemble with the model, whose recipe counts.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Translator:
         engine: AnyEngine | None = None,
         others: Sequence[Predictor] = (),
         remark: str = "",
+        lengths: Lengths | None = None,
     ) -> None:
         self.model, self.subwords, self.recipe, self.precision, self.engine = model, subwords, recipe, precision, engine
         self.remark = remark  # on the engine, for people
@@ -75,6 +77,8 @@ class Translator:
         self.predictor: Predictor | Ensemble = Ensemble([alone, *others]) if others else alone
         self.search = recipe.search
         self.device = model.output.weight.device
+        most = recipe.data.max_length
+        self.lengths = lengths or Lengths(most, most)  # of the longest lines in training
 
     @classmethod
     def load(
@@ -99,7 +103,8 @@ class Translator:
         members = open_members(folder, ensemble)
         first = load_predictor(folder, chosen, precision, shortlist)
         others = [load_predictor(member, chosen, first.chosen_precision, shortlist) for member in members]
-        return cls(first.model, folder.subwords, folder.recipe, first.precision, first.engine, others, first.remark)
+        lengths = shortest_of(each.lengths for each in (folder, *members))
+        return cls(first.model, folder.subwords, folder.recipe, first.precision, first.engine, others, first.remark, lengths)
 
     def translate(
         self,
@@ -166,7 +171,7 @@ class Translator:
 
     def _nbest(self, lines: Sequence[tuple[str, str]], wish: _Wish) -> list[list[Translation]]:
         texts, prefixes = [text for text, _ in lines], [prefix for _, prefix in lines]
-        segments = cut_lines(texts, prefixes, self.subwords, self.recipe.data.max_length)
+        segments = cut_lines(texts, prefixes, self.subwords, self.lengths.source)
         results: list[list[Translation]] = [[] for _ in segments]
         for batch in segment_batches(segments, self.predictor.batch_pieces(self.search.batch_pieces, wish.beam)):
             for index, translations in zip(batch, self._translate_batch([segments[index] for index in batch], wish), strict=True):
@@ -235,7 +240,7 @@ class Translator:
         for batch in source_batches(widths, self.search.batch_pieces):
             forced = self.predictor.force_decode([source_ids[i] for i in batch], [target_ids[i] for i in batch])
             for index, pair in zip(batch, forced, strict=True):
-                is_long = bool(widths[index] > self.recipe.data.max_length)
+                is_long = len(source_ids[index]) > self.lengths.source or len(target_ids[index]) > self.lengths.target
                 scores[index] = PairScore(sum(pair.log_probs), len(pair.log_probs), is_long)
         return scores
 

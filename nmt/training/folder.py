@@ -21,7 +21,8 @@ from nmt.data.spaces import plain
 from nmt.data.store import Store, build_store, open_store
 from nmt.data.subwords import SAMPLE_PAIRS, SubwordPair, train_subword_pair
 from nmt.errors import NmtError
-from nmt.inference.folder import checkpoints
+from nmt.inference.folder import checkpoints, open_folder
+from nmt.inference.lengths import LENGTHS, Lengths, longest_of
 from nmt.inference.shortlist import SHORTLIST, Shortlist
 from nmt.training.fit import fit_batch
 from nmt.training.initial import first_subwords
@@ -92,6 +93,7 @@ def prepare(recipe: Recipe, run: Path, fit: bool = False) -> Iterator[str | Mate
         yield f"learnt {pieces}{_sampled(SAMPLE_PAIRS, audit.kept)}"
     mark = sha256(b"\0".join([content.encode(), subwords.source.model, subwords.target.model, repr(data).encode()])).hexdigest()
     store = _store(run, recipe, subwords, mark)
+    _record_lengths(run, recipe, store)
     if not (run / SHORTLIST).exists():
         _save_shortlist(learn_shortlist(store, subwords), run)
         yield f"made the lexical shortlist{_sampled(sum(map(len, sampled_rows(store.source_lengths, store.target_lengths))), len(store))}"
@@ -159,6 +161,17 @@ def _store(run: Path, recipe: Recipe, subwords: SubwordPair, mark: str) -> Store
     (run / SHORTLIST).unlink(missing_ok=True)
     audit = Audit()
     return build_store(folder, _clean(recipe, audit), subwords, recipe.data, audit, mark)
+
+
+def _record_lengths(run: Path, recipe: Recipe, store: Store) -> None:
+    """The longest lines of this run's data and of those of the model that it starts from."""
+    lengths = [Lengths(int(store.source_lengths.max()), int(store.target_lengths.max()))]
+    if recipe.training.start_from:
+        lengths.append(open_folder(Path(recipe.training.start_from)).lengths)
+    text = longest_of(lengths).text()
+    path = run / LENGTHS
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        write_atomically(path, text)
 
 
 def _clean(recipe: Recipe, audit: Audit) -> Iterator[Pair]:

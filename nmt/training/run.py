@@ -12,6 +12,7 @@ import torch
 
 from nmt.config import Recipe
 from nmt.errors import NmtError
+from nmt.inference.lengths import Lengths
 from nmt.inference.translator import choose_device
 from nmt.model.seq2seq import Seq2Seq
 from nmt.training.ahead import fed_ahead
@@ -112,7 +113,7 @@ class _Run:
             yield self._end(finished=True)
             return
         if self.processes.is_first:
-            self.validator = Validator(*self.dev, self.subwords, self.recipe, self.device)
+            self.validator = Validator(*self.dev, self.subwords, self.recipe, self.device, Lengths.load(self.run))
         self.autocast = autocast(self.device, self.state.precision)
         self.session.begin(self.state, self._where())
         yield Started(self._description(), self.state.update)

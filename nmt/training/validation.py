@@ -10,6 +10,7 @@ from nmt.config import Recipe, TrainingConfig
 from nmt.data.batches import Batch, batch_order, collate
 from nmt.data.subwords import SubwordPair
 from nmt.inference.engine import Engine
+from nmt.inference.lengths import Lengths
 from nmt.inference.probe import choose_kernels
 from nmt.inference.translator import Translator
 from nmt.model.seq2seq import Seq2Seq
@@ -53,13 +54,19 @@ class Validator:
     """The dev set, encoded once."""
 
     def __init__(
-        self, sources: Sequence[str], references: Sequence[str], subwords: SubwordPair, recipe: Recipe, device: torch.device
+        self,
+        sources: Sequence[str],
+        references: Sequence[str],
+        subwords: SubwordPair,
+        recipe: Recipe,
+        device: torch.device,
+        lengths: Lengths | None = None,
     ) -> None:
         self.sources, self.references, self.subwords, self.recipe = list(sources), list(references), subwords, recipe
-        self.device = device
+        self.device, self.lengths = device, lengths
         source_ids, target_ids = subwords.encode_sources(self.sources), subwords.target.encode(self.references)
-        lengths = [np.array([len(ids) for ids in side]) for side in (source_ids, target_ids)]
-        order = batch_order(lengths[0], lengths[1], recipe.training.batch_pieces, seed=0, epoch=0)
+        widths = [np.array([len(ids) for ids in side]) for side in (source_ids, target_ids)]
+        order = batch_order(widths[0], widths[1], recipe.training.batch_pieces, seed=0, epoch=0)
         self.batches: list[Batch] = [collate([source_ids[i] for i in rows], [target_ids[i] for i in rows]).to(device) for rows in order]
 
     def validate(self, model: Seq2Seq, precision: str, autocast: Callable[[], torch.autocast]) -> Validation:
@@ -69,7 +76,8 @@ class Validator:
         with torch.inference_mode(), autocast():
             loss = sum(float(batch_loss(model, batch, 0.0).cross_entropy) for batch in self.batches)
         engine = Engine(model, choose_kernels(precision)) if self.device.type == "cpu" else None
-        translations = Translator(model, self.subwords, self.recipe, precision, engine).translate(self.sources)
+        translator = Translator(model, self.subwords, self.recipe, precision, engine, lengths=self.lengths)
+        translations = translator.translate(self.sources)
         model.train(training)
         scores = corpus_scores(translations, [self.references], tokeniser=tokeniser_for(self.recipe.data.target).name)
         return Validation(loss / sum(batch.pieces for batch in self.batches), scores)
