@@ -6,7 +6,9 @@ import torch
 from conftest import untrained_translator
 
 from nmt.inference.coverage import coverage_penalty
+from nmt.inference.forced import Forced
 from nmt.inference.options import SearchOptions
+from nmt.inference.translation import Translation, penalised
 
 LINES = ["aap noot mies", "", "wim zus jet teun", "lam"]
 BETA = 0.7
@@ -44,9 +46,10 @@ def test_the_beams_hypotheses_are_ranked_by_score_and_penalty(translator, n):
     for line, before, after in zip(LINES, plain, ranked, strict=True):
         if line:
             source = translator.subwords.source.encode([line])[0]
-            expected = [each.score + BETA * penalty(translator, source, each) for each in before]
+            expected = [each.score + BETA * penalty(translator, source, each) / normaliser(translator, each) for each in before]
             assert [each.score for each in after] == pytest.approx(sorted(expected, reverse=True)[:n], abs=1e-5)
-            assert all(each.score - each.coverage == pytest.approx(score_of(translator, each), abs=1e-5) for each in after)
+            for each in after:
+                assert each.score == pytest.approx((each.log_prob + each.coverage) / normaliser(translator, each), abs=1e-5)
     assert ranked[1] == plain[1]
 
 
@@ -56,8 +59,17 @@ def penalty(translator, source, translation):
     return coverage_penalty(translator.predictor.force_decode([source], [pieces])[0].weights_TS)
 
 
-def score_of(translator, translation):
-    return translation.log_prob / (len(translation.pieces) + 1) ** translator.search.length_alpha
+def normaliser(translator, translation):
+    return (len(translation.pieces) + 1) ** translator.search.length_alpha
+
+
+def test_the_penalty_counts_as_log_probability_does_whatever_the_length(translator):
+    pieces = ("a",) * 9
+    forced = Forced(log_probs=(-0.5,) * 10, weights_TS=torch.tensor([[0.05, 0.05]] * 10))  # of the only piece half is covered
+    for alpha in (0.0, 0.2, 1.0):
+        plain = Translation("", -5.0, -5.0 / 10**alpha, pieces)
+        worse = Translation("", -5.0 + 0.2 * math.log(0.5), 0.0, pieces)  # as improbable as the penalty makes it
+        assert penalised(plain, forced, 0.2, alpha).score == pytest.approx(worse.log_prob / 10**alpha)
 
 
 def test_the_penalty_changes_translations_and_streams_are_ranked_too(translator):
@@ -78,7 +90,9 @@ def test_the_score_of_a_line_in_segments_has_the_penalties_of_all(translator):
     (best,) = translator.nbest([line], 1, options=replace(SHORT, coverage=BETA))[0]
     assert best.segments > 1
     assert best.coverage < 0
-    assert best.score == pytest.approx(best.log_prob / (len(best.pieces) + best.segments) ** translator.search.length_alpha + best.coverage)
+    assert best.score == pytest.approx(
+        (best.log_prob + best.coverage) / (len(best.pieces) + best.segments) ** translator.search.length_alpha
+    )
 
 
 def test_nothing_is_decoded_twice_without_a_penalty(translator, monkeypatch):

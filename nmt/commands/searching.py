@@ -13,7 +13,11 @@ def add_option_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--min-length", metavar="N", type=at_least(0), default=0, help="a translation has at least N pieces")
     group.add_argument("--max-length", metavar="N", type=at_least(1), help="a translation has at most N pieces (default: the recipe's)")
     group.add_argument(
-        "--coverage", metavar="B", type=not_negative, default=0.0, help="rank what the beam has found by score + B * coverage penalty"
+        "--coverage",
+        metavar="B",
+        type=not_negative,
+        default=0.0,
+        help="rank what the beam has found by (log-probability + B * coverage penalty) / length^A; 0.2 is usual",
     )
 
 

@@ -1,4 +1,9 @@
-"""Coverage: whether a translation has read all of its source."""
+"""Coverage: whether a translation has read all of its source.
+
+Wu et al. (2016, eq. 14) add beta times the penalty to a score that is divided by ((5 + length) / 6) ** 0.2, hardly at all. Scores here are
+divided by length ** alpha, with an alpha of 1 unless a recipe says otherwise, and the penalty is divided with them: added whole, it weighed
+as many times more as the translation is long, and chose translations that are too long. Their beta of 0.2 fits both ways.
+"""
 
 import torch
 from torch import Tensor

@@ -25,7 +25,7 @@ class SearchOptions:
     no_repeat_ngram: int = 0  # a translation has no sequence of so many pieces twice; 0: it may
     min_length: int = 0  # of a translation, 0 to 100,000; raises the longest length that the recipe allows
     max_length: int | None = None  # of a translation, 1 or more and at least min_length; None: the recipe's for each source length
-    coverage: float = 0.0  # beta of Wu et al. (2016, eq. 14), 0 or more: what the beam has found is ranked by score + beta * penalty
+    coverage: float = 0.0  # beta of Wu et al. (2016, eq. 14), 0 or more: ranks the beam by (log_prob + beta * penalty) / length**alpha
 
     def __post_init__(self) -> None:
         if self.beam is not None and not 1 <= self.beam <= MAX_BEAM:

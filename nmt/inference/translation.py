@@ -17,12 +17,12 @@ class Translation(NamedTuple):
 
     text: str
     log_prob: float  # nats, end of sentence included; of a line in segments the sum over them
-    score: float  # log_prob / length ** alpha + coverage; higher is better
+    score: float  # (log_prob + coverage) / length ** alpha; higher is better
     pieces: tuple[str, ...]
     piece_log_probs: tuple[float, ...] = ()  # of each piece and the end of sentence; only with details
     alignment: Alignment = ()  # (source word, target word); only with details
     segments: int = 1  # in which a line longer than the model has seen was translated
-    coverage: float = 0.0  # beta * coverage penalty, a part of the score
+    coverage: float = 0.0  # beta * coverage penalty, nats
     source_pieces: tuple[str, ...] = ()  # with the end of sentence; only with attention
     attention: tuple[Sequence[float], ...] = ()  # of each piece and the end of sentence to each of the source_pieces, T x S
 
@@ -61,10 +61,11 @@ def attended(translation: Translation, source: Sequence[int], forced: Forced, su
     return translation._replace(source_pieces=tuple(subwords.pieces([*source, EOS])), attention=attention)
 
 
-def penalised(translation: Translation, forced: Forced, beta: float) -> Translation:
-    """The same with its coverage penalty in the score."""
+def penalised(translation: Translation, forced: Forced, beta: float, alpha: float) -> Translation:
+    """The same with its coverage penalty in the score, in which it counts as log-probability does."""
     coverage = beta * coverage_penalty(forced.weights_TS)
-    return translation._replace(score=translation.score + coverage, coverage=coverage)
+    length = len(translation.pieces) + 1
+    return translation._replace(score=translation.score + coverage / length**alpha, coverage=coverage)
 
 
 def join_segments(segments: Sequence[SegmentTranslations], alpha: float) -> list[Translation]:
@@ -99,7 +100,7 @@ def _joined(segments: Sequence[SegmentTranslations], parts: list[Translation], a
     return Translation(
         text=text,
         log_prob=log_prob,
-        score=log_prob / length**alpha + coverage,
+        score=(log_prob + coverage) / length**alpha,
         pieces=tuple(piece for part in parts for piece in part.pieces),
         piece_log_probs=tuple(value for part in parts for value in part.piece_log_probs),
         alignment=tuple(alignment),

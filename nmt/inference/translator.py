@@ -216,7 +216,7 @@ class Translator:
         pairs = self.predictor.force_decode([source] * len(hypotheses), [hypothesis.pieces for hypothesis in hypotheses])
         judged = list(zip(translations, pairs, strict=True))
         if wish.reranked:
-            judged = [(penalised(translation, forced, wish.options.coverage), forced) for translation, forced in judged]
+            judged = [(penalised(translation, forced, wish.options.coverage, wish.alpha), forced) for translation, forced in judged]
             judged.sort(key=lambda each: -each[0].score)
         subwords, judged = self.subwords.source, judged[: wish.n]
         if wish.details:
