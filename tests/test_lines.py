@@ -105,10 +105,10 @@ def test_a_json_object_may_force_a_prefix() -> None:
 
 def test_json_text_is_cleaned_as_plain_text_is() -> None:
     warnings: list[str] = []
-    content = b'{"text": "a\\nb"}\n{"text": "c\\ud800"}\n'
-    assert [line.text for line in json_lines(io.BytesIO(content), "in.jsonl", warnings.append)] == ["a b", "c\ufffd"]
+    content = b'{"text": "a\\fb\\r\\nc"}\n{"text": "c\\ud800"}\n'
+    assert [line.text for line in json_lines(io.BytesIO(content), "in.jsonl", warnings.append)] == ["a b\nc", "c\ufffd"]
     assert warnings == [
-        "in.jsonl:1: control character U+000A; all of them became spaces",
+        "in.jsonl:1: control character U+000C; all of them became spaces",
         "in.jsonl:2: half a surrogate pair; it became U+FFFD",
     ]
 

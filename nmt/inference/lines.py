@@ -24,7 +24,7 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 class Line(NamedTuple):
     """One line to translate: clean text, and for JSON lines the object it came from."""
 
-    text: str
+    text: str  # of JSON, with its line breaks
     fields: dict[str, Any] | None = None
     prefix: str = ""  # what its translation begins with
 
@@ -55,7 +55,8 @@ def json_lines(stream: Iterable[bytes], name: str, warn: Warn, start: int = 0, s
             raise NmtError(f'{where}: not a JSON object with a string "text", got {text.strip()[:60]}')
         if not isinstance(prefix := fields.get("prefix", ""), str):
             raise NmtError(f'{where}: "prefix" must be a string, got {json.dumps(prefix)[:60]}; leave it out where nothing is forced')
-        yield Line(_clean(fields["text"], where, warn), fields, _clean(prefix, where, warn))
+        lines = fields["text"].replace("\r\n", "\n").split("\n")  # a text may have several
+        yield Line("\n".join(_clean(line, where, warn) for line in lines), fields, _clean(prefix, where, warn))
 
 
 def dump_json(fields: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from nmt.errors import NmtError
+from nmt.inference.texts import whole_number
 from nmt.limits import MAX_BEAM, MAX_LENGTH_ALPHA
 
 MAX_PIECES = 100_000  # that min_length may be: the search keeps a number for each
@@ -28,6 +29,10 @@ class SearchOptions:
     coverage: float = 0.0  # beta of Wu et al. (2016, eq. 14), 0 or more: ranks the beam by (log_prob + beta * penalty) / length**alpha
 
     def __post_init__(self) -> None:
+        for name in ("beam", "no_repeat_ngram", "min_length", "max_length"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, whole_number(value, name, "round it"))
         if self.beam is not None and not 1 <= self.beam <= MAX_BEAM:
             raise NmtError(f"beam is a number of hypotheses, got {self.beam}; give 1 to {MAX_BEAM:,}")
         if self.length_alpha is not None and not 0 <= self.length_alpha <= MAX_LENGTH_ALPHA:

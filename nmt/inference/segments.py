@@ -1,7 +1,7 @@
 """Lines longer than the model has seen are translated in segments: nothing is truncated."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise, zip_longest
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -65,24 +65,6 @@ def encode_prefixes(prefixes: Sequence[str], subwords: SubwordPair, places: Sequ
         if UNK in ids:
             raise NmtError(f"{place}prefix {prefix[:60]!r}: the model has no piece for some of its characters; leave them out")
     return found
-
-
-def with_prefixes(lines: Iterable[str], prefixes: Iterable[str] | None) -> Iterator[tuple[str, str]]:
-    """Each line with its prefix, "" for none.
-
-    Raises:
-        NmtError: a text in place of several, or not as many prefixes as lines.
-    """
-    for name, value in (("lines", lines), ("prefixes", prefixes)):
-        if isinstance(value, str):
-            raise NmtError(f"{name} must be several lines, got the text {value[:40]!r}; put it in a list")
-    if prefixes is None:
-        yield from ((line, "") for line in lines)
-        return
-    for number, (line, prefix) in enumerate(zip_longest(lines, prefixes), start=1):
-        if line is None or prefix is None:
-            raise NmtError(f"{'prefix' if line is None else 'line'} {number} has no partner; give one prefix for each line, '' for none")
-        yield line, prefix
 
 
 def segment_batches(segments: Sequence[Segment], batch_pieces: int) -> list[Integers]:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from nmt.inference.formats import json_line, nbest_lines, text_line
 from nmt.inference.lines import Line, chunks
 from nmt.inference.options import SearchOptions
+from nmt.inference.texts import split_breaks
 
 if TYPE_CHECKING:
     from nmt.inference.packing import Kernels
     from nmt.inference.translation import Translation
     from nmt.inference.translator import Translator
+
+
+ONE_LINE = "n-best lists, alignments, word scores and attention are of one line"
 
 
 class Chunk(NamedTuple):
@@ -71,16 +76,25 @@ class TranslationTask:
 
         n_best = self.n_best or (1 if self.form != "nbest" else self.options.beam or translator.search.beam)
         details = self.alignments or self.word_scores
-        texts, prefixes = [line.text for line in chunk.lines], [line.prefix for line in chunk.lines]
-        if any(prefixes):
-            places = [f"{self.name}:{number}: " for number in range(chunk.first + 1, chunk.first + 1 + len(texts))]
+        places = [f"{self.name}:{number}: " for number in range(chunk.first + 1, chunk.first + 1 + len(chunk.lines))]
+        if any(prefixes := [line.prefix for line in chunk.lines]):
             encode_prefixes(prefixes, translator.subwords, places)  # names the line of one that cannot be forced
-        found = translator.nbest(texts, n_best, details=details, options=self.options, prefixes=prefixes, attention=self.attention)
-        notes = [
-            f"{self.name}:{number}: longer than any line in training; translated in {best[0].segments} segments"
-            for number, best in enumerate(found, start=chunk.first + 1)
-            if best[0].segments > 1
-        ]
+        notes = []
+        whole = n_best > 1 or details or self.attention
+        texts = [line.text for line in chunk.lines]
+        if whole:
+            notes += [f"{place}line breaks became spaces: {ONE_LINE}" for place, text in zip(places, texts, strict=True) if "\n" in text]
+            texts = [text.replace("\n", " ") for text in texts]
+        parts, counts = split_breaks(zip(texts, prefixes, strict=True))
+        lines, starts = zip(*parts, strict=True)
+        each = iter(translator.nbest(lines, n_best, details=details, options=self.options, prefixes=starts, attention=self.attention))
+        found = []
+        for place, count in zip(places, counts, strict=True):
+            several = list(islice(each, count))
+            segments = sum(best[0].segments for best in several if best[0].segments > 1)
+            if segments:
+                notes.append(f"{place}longer than any line in training; translated in {segments} segments")
+            found.append(several[0] if count == 1 else [several[0][0]._replace(text="\n".join(best[0].text for best in several))])
         return Rendered(list(self._lines(chunk, found)), notes)
 
     def _lines(self, chunk: Chunk, found: list[list[Translation]]) -> Iterator[str]:

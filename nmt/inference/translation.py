@@ -27,6 +27,14 @@ class Translation(NamedTuple):
     attention: tuple[Sequence[float], ...] = ()  # of each piece and the end of sentence to each of the source_pieces, T x S
 
 
+class PairScore(NamedTuple):
+    """The model's judgement of a given translation."""
+
+    log_prob: float  # nats, end of sentence included
+    pieces: int  # target pieces, end of sentence included
+    is_long: bool = False  # a side has more pieces than any line in training
+
+
 class SegmentTranslations(NamedTuple):
     """The n-best list of one segment of a line."""
 

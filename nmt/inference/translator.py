@@ -21,18 +21,20 @@ from nmt.inference.lines import CHUNK_LINES, chunks
 from nmt.inference.options import SearchOptions
 from nmt.inference.packing import Kernels
 from nmt.inference.predictor import Predictor, SearchSettings, load_predictor
-from nmt.inference.segments import Segment, cut_lines, segment_batches, with_prefixes
-from nmt.inference.translation import SegmentTranslations, Translation, attended, detailed, join_segments, penalised, translations_of
+from nmt.inference.segments import Segment, cut_lines, segment_batches
+from nmt.inference.texts import join_breaks, single_lines, split_breaks, texts_of, whole_number, with_prefixes
+from nmt.inference.translation import (
+    PairScore,
+    SegmentTranslations,
+    Translation,
+    attended,
+    detailed,
+    join_segments,
+    penalised,
+    translations_of,
+)
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.picks import Hypothesis
-
-
-class PairScore(NamedTuple):
-    """The model's judgement of a given translation."""
-
-    log_prob: float  # nats, end of sentence included
-    pieces: int  # target pieces, end of sentence included
-    is_long: bool = False  # a side has more pieces than any line in training
 
 
 class _Wish(NamedTuple):
@@ -55,7 +57,8 @@ class _Wish(NamedTuple):
 class Translator:
     """A model with its subwords and search settings; its methods may be called from several threads.
 
-    `translate` and its sisters take lines; line ends are taken off. A blank line translates to a blank line. A line of more pieces than
+    `translate` and its sisters take lines; line ends are taken off. A blank line translates to a blank line. A text of several lines is
+    translated line by line and keeps its breaks; n-best lists and scores are of single lines. A line of more pieces than
     any in training is translated in segments (`lengths`; `data.max_length` of the recipe where nothing is recorded). `others` make an
     ensemble with the model, whose recipe counts.
     """
@@ -70,6 +73,7 @@ class Translator:
         others: Sequence[Predictor] = (),
         remark: str = "",
         lengths: Lengths | None = None,
+        path: Path | None = None,
     ) -> None:
         self.model, self.subwords, self.recipe, self.precision, self.engine = model, subwords, recipe, precision, engine
         self.remark = remark  # on the engine, for people
@@ -79,6 +83,28 @@ class Translator:
         self.device = model.output.weight.device
         most = recipe.data.max_length
         self.lengths = lengths or Lengths(most, most)  # of the longest lines in training
+        self.path = path  # of the folder that holds the weights
+        self.others = len(others)  # models of an ensemble beside the first one
+
+    def __repr__(self) -> str:
+        model, data = self.recipe.model, self.recipe.data
+        network = f"{model.cell} of {model.encoder_layers}+{model.decoder_layers} layers of {model.hidden_size}"
+        others = f" with {self.others} more" if self.others else ""
+        where = f", {self.path}{others}" if self.path else others
+        return f"<Translator {data.source} to {data.target}, {network}, {self.precision} on {self.device}{where}>"
+
+    def __reduce__(self) -> str:
+        raise NmtError("a Translator cannot be pickled or copied; call Translator.load in each process, threads may share one")
+
+    @property
+    def source_language(self) -> str:
+        """The language that is translated, as the recipe calls it."""
+        return self.recipe.data.source
+
+    @property
+    def target_language(self) -> str:
+        """The language that it is translated to, as the recipe calls it."""
+        return self.recipe.data.target
 
     @classmethod
     def load(
@@ -104,7 +130,9 @@ class Translator:
         first = load_predictor(folder, chosen, precision, shortlist)
         others = [load_predictor(member, chosen, first.chosen_precision, shortlist) for member in members]
         lengths = shortest_of(each.lengths for each in (folder, *members))
-        return cls(first.model, folder.subwords, folder.recipe, first.precision, first.engine, others, first.remark, lengths)
+        return cls(
+            first.model, folder.subwords, folder.recipe, first.precision, first.engine, others, first.remark, lengths, folder.weights.parent
+        )
 
     def translate(
         self,
@@ -121,7 +149,8 @@ class Translator:
         may begin a new word or go on with the prefix's last one. Only a blank line stays blank, whatever its prefix.
 
         Raises:
-            NmtError: beam or length_alpha is out of range, not as many prefixes as lines, or a prefix with characters without a piece.
+            NmtError: beam or length_alpha is out of range, something is no text, not as many prefixes as lines, or a prefix with
+                characters without a piece.
         """
         return list(self.stream(lines, beam, length_alpha, options=options, prefixes=prefixes))
 
@@ -133,11 +162,19 @@ class Translator:
         *,
         options: SearchOptions | None = None,
         prefixes: Iterable[str] | None = None,
+        chunk_lines: int | None = None,
     ) -> Iterator[str]:
-        """What `translate` gives, in order, in constant memory: lines are read by the thousand."""
+        """What `translate` gives, in order, in constant memory: `chunk_lines` lines are read and translated together, 2,000 by default.
+
+        With `chunk_lines=1` each line is answered before the next one is read, as a dialogue needs; more are faster.
+        """
         wish = self._wish(1, (options or SearchOptions()).override(beam, length_alpha), scored=False)
-        for chunk in chunks(with_prefixes(lines, prefixes), CHUNK_LINES):
-            yield from (best[0].text for best in self._nbest(chunk, wish))
+        size = CHUNK_LINES if chunk_lines is None else whole_number(chunk_lines, "chunk_lines", "give 1 to answer each line at once")
+        if size < 1:
+            raise NmtError(f"chunk_lines is a number of lines, got {size}; give 1 to answer each line at once")
+        for chunk in chunks(with_prefixes(texts_of(lines, "lines"), prefixes), size):
+            parts, counts = split_breaks(chunk)
+            yield from join_breaks((best[0].text for best in self._nbest(parts, wish)), counts)
 
     def nbest(
         self,
@@ -160,9 +197,10 @@ class Translator:
             NmtError: n is out of range, or as of `translate`.
         """
         wish = self._wish(n, (options or SearchOptions()).override(beam, length_alpha), details=details, attention=attention)
-        return self._nbest(list(with_prefixes(lines, prefixes)), wish)
+        return self._nbest(list(with_prefixes(single_lines(lines, "lines"), prefixes)), wish)
 
     def _wish(self, n: int, options: SearchOptions, *, details: bool = False, attention: bool = False, scored: bool = True) -> _Wish:
+        n = whole_number(n, "n", "round it")
         beam = self.search.beam if options.beam is None else options.beam
         alpha = self.search.length_alpha if options.length_alpha is None else options.length_alpha
         if not 1 <= n <= beam:
@@ -229,8 +267,9 @@ class Translator:
         """The log-probability of each target line given its source line; long lines are not cut, nothing says where both would go apart.
 
         Raises:
-            NmtError: not as many targets as sources.
+            NmtError: not as many targets as sources, or something is no line of text.
         """
+        sources, targets = list(single_lines(sources, "sources")), list(single_lines(targets, "targets"))
         if len(sources) != len(targets):
             raise NmtError(f"{len(sources)} source lines but {len(targets)} target lines; give one target for each source")
         source_ids = self.subwords.encode_sources(sources)
