@@ -160,7 +160,7 @@ TYPE_NAMES: Mapping[object, str] = {
 def load_recipe(path: Path, within: Path | None = None) -> Recipe:
     """Read a recipe: a file of the folder `within`, or whatever the user named, a pipe too."""
     try:
-        text = (read_any(path, TABLE_BYTES) if within is None else read_file(path, TABLE_BYTES, within)).decode()
+        text = (read_any(path, TABLE_BYTES) if within is None else read_file(path, TABLE_BYTES, within)).decode("utf-8-sig")
     except FileNotFoundError:
         raise NmtError(f"{path}: no such recipe; check the path") from None
     except (OSError, UnicodeDecodeError) as error:

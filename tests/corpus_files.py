@@ -1,9 +1,14 @@
 """The same pairs in each format that a corpus can have."""
 
+import bz2
+import csv
 import gzip
+import io
 import json
+import lzma
 from collections.abc import Callable
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import datasets
 import pyarrow
@@ -21,7 +26,23 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def write(name: str, lines: list[str]) -> None:
     content = "".join(f"{line}\n" for line in lines).encode()
-    Path(name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    pack = {".gz": gzip.compress, ".xz": lzma.compress, ".bz2": bz2.compress}.get(Path(name).suffix, bytes)
+    Path(name).write_bytes(pack(content))
+
+
+def write_csv(name: str, rows: list[tuple[str, ...]], delimiter: str) -> None:
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(rows)
+    write(name, [text.getvalue().removesuffix("\n")])
+
+
+def tmx(units: list[str], head: str = "") -> list[str]:
+    """The lines of a translation memory of these units."""
+    return ['<?xml version="1.0"?>', head, '<tmx version="1.4"><header/><body>', *(f"<tu>{unit}</tu>" for unit in units), "</body></tmx>"]
+
+
+def unit(source: str, target: str) -> str:
+    return f'<tuv xml:lang="en-GB"><seg>{escape(target)}</seg></tuv><tuv xml:lang="NL"><seg>{escape(source)}</seg></tuv>'
 
 
 def write_prefix(prefix: str, ending: str = "") -> None:
@@ -51,6 +72,14 @@ def flat() -> list[dict[str, object]]:
 FORMATS: dict[str, Callable[[], object]] = {
     "plain": lambda: write_prefix("plain"),
     "packed": lambda: write_prefix("packed", ".gz"),
+    "dense": lambda: write_prefix("dense", ".xz"),
+    "denser": lambda: write_prefix("denser", ".bz2"),
+    "half.nl.gz": lambda: write_prefix("half", ".gz"),
+    "words.tsv": lambda: write("words.tsv", ["Target\tsource", *(f"{target}\t{source}" for source, target in TEXTS)]),
+    "a.csv": lambda: write_csv("a.csv", [("id", "nl", "en"), *(("1, 2", *pair) for pair in TEXTS)], ","),
+    "a.csv.xz": lambda: write_csv("a.csv.xz", [("en", "nl"), *((target, source) for source, target in TEXTS)], ";"),
+    "a.tmx": lambda: write("a.tmx", tmx([unit(*pair) for pair in TEXTS])),
+    "wide.tmx": lambda: Path("wide.tmx").write_bytes("".join(tmx([unit(*pair) for pair in TEXTS])).encode("utf-16")),
     "a.tsv": lambda: write("a.tsv", [f"{source}\t{target}" for source, target in TEXTS]),
     "named.tsv.gz": lambda: write("named.tsv.gz", ["id\ten\tnl", *(f"1\t{target}\t{source}" for source, target in TEXTS)]),
     "a.jsonl": lambda: write("a.jsonl", [json.dumps(row) for row in nested()]),

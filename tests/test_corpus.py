@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from corpus_files import FORMATS, TEXTS, empty_folder, write, write_prefix
+from corpus_files import FORMATS, TEXTS, empty_folder, tmx, unit, write, write_prefix
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +24,10 @@ in_empty_folder = pytest.fixture(autouse=True)(empty_folder)
 def test_every_format_gives_the_same_pairs(specification: str) -> None:
     FORMATS[specification]()
     assert [(pair.source, pair.target) for pair in read_pairs(specification, "nl", "en")] == TEXTS
-    assert [(pair.target, pair.source) for pair in read_pairs(specification, "en", "nl")] == TEXTS or specification == "a.tsv"
+    assert [(pair.target, pair.source) for pair in read_pairs(specification, "en", "nl")] == TEXTS or specification in (
+        "a.tsv",
+        "words.tsv",
+    )
 
 
 @pytest.mark.parametrize(
@@ -33,6 +36,8 @@ def test_every_format_gives_the_same_pairs(specification: str) -> None:
         ("plain", "plain.nl:5"),
         ("packed", "packed.nl.gz:5"),
         ("named.tsv.gz", "named.tsv.gz:6"),
+        ("a.csv", "a.csv:6"),
+        ("a.tmx", "a.tmx:8"),
         ("a.jsonl", "a.jsonl:5"),
         ("a.parquet", "a.parquet:5"),
         ("hf://saved", "hf://saved#train:5"),
@@ -133,7 +138,7 @@ def test_a_damaged_gzip_file_is_refused() -> None:
 def test_missing_files_are_named() -> None:
     write("a.nl", ["een"])
     with pytest.raises(
-        NmtError, match=r"^a: found neither a.en nor a.en.gz; give a prefix, a .tsv, .jsonl or .parquet file, hf://NAME, or a"
+        NmtError, match=r"^a: found neither a.en nor a.en.gz; give a prefix, a .tsv, .csv, .jsonl, .tmx or .parquet file, hf://NAME"
     ):
         list(read_pairs("a", "nl", "en"))
     with pytest.raises(NmtError, match=r"^b.tsv: no such file; check the path"):
@@ -163,6 +168,7 @@ def test_a_table_with_a_short_line_is_refused(lines: list[str], expected: str) -
     [
         ("{", r"not JSON \(.*\); write one object a line"),
         ("[" * 100_000, r"not JSON \(.*\); write one object a line"),
+        ('{"nl": ' + "1" * 6000 + "}", r"not JSON \(.*\); write one object a line"),
         ("[1]", r"expected an object with 'nl' and 'en', got '\[1\]'"),
         ('{"nl": "een", "eng": "one"}', r"no key 'en'; found 'nl', 'eng'"),
         ('{"translation": {}}', r"no key 'nl'; found none"),
@@ -208,3 +214,96 @@ def test_a_fingerprint_is_that_of_the_text() -> None:
     write("a.en", ["other"])
     assert fingerprint("a", "nl", "en") != first
     assert fingerprint("hf://x", "nl", "en") != fingerprint("hf://y", "nl", "en")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("één\n".encode("utf-16"), r"looks like UTF-16: it begins with the byte order mark ff fe; .*iconv -f UTF-16 -t UTF-8 a.nl > NEW"),
+        ("een\n".encode("utf-16-le"), r"looks like UTF-16LE: 4 of its first 8 bytes are zero; .*iconv -f UTF-16LE -t UTF-8 a.nl > NEW"),
+        ("een\n".encode("utf-16-be"), r"looks like UTF-16BE: 4 of its first 8 bytes are zero; .*iconv -f UTF-16BE"),
+        ("een\n".encode("utf-32"), r"looks like UTF-32: it begins with the byte order mark ff fe 00 00"),
+        (b"een\rtwee\rdrie\r", r"its lines end with carriage returns alone; convert it: tr '\\r' '\\n' < a.nl > NEW"),
+        (b"\x28\xb5\x2f\xfd\0", r"a zstd archive, not plain text; unpack it first: zstd -d a.nl"),
+        (b"PK\x03\x04", r"a zip archive \(or an office document\), not plain text; unpack it first: unzip a.nl"),
+        (gzip.compress(b"een\n"), r"packed with gzip, not plain text; give it a name that ends in .gz"),
+    ],
+)
+def test_what_is_no_utf8_text_is_named_with_its_cure(content: bytes, expected: str) -> None:
+    Path("a.nl").write_bytes(content)
+    write("a.en", ["one"])
+    for read in (lambda: list(read_lines(Path("a.nl"))), lambda: list(read_pairs("a", "nl", "en"))):
+        with pytest.raises(NmtError, match=rf"^a.nl: {expected}"):
+            read()
+
+
+def test_a_line_without_end_is_refused_before_it_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.data.lines.LONGEST_LINE", 1 << 10)
+    write("a.gz", ["x" * 1023, "y" * 2048])  # with its line feed the first one fits
+    lines = read_lines(Path("a.gz"))
+    assert next(lines) == "x" * 1023
+    with pytest.raises(NmtError, match=r"^a.gz:2: the line is too long; a line may have \d+ MiB"):
+        next(lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"), [("a.nl.zst", "a.nl.zst is there: unpack or rename it"), ("a", "a is a file of another format: give")]
+)
+def test_a_file_that_is_not_read_is_named(name: str, advice: str) -> None:
+    write(name, ["x"])
+    with pytest.raises(NmtError, match=rf"^a: found neither a.nl nor a.nl.gz; {advice}"):
+        list(read_pairs("a", "nl", "en"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (['"een,one'], r"1: not CSV \(unexpected end of data\); put a sentence with commas"),
+        (["een,one", "een, twee,one"], r"2: expected 2 columns, got 3; name the columns in a first line.* in quotes"),
+        (["een,one", '"twee" x,two'], r"2: not CSV \(',' expected after '\"'\)"),
+        (["x" * (1 << 18) + ",y"], r"1: not CSV \(field larger than field limit"),
+    ],
+)
+def test_malformed_csv_is_refused(lines: list[str], expected: str) -> None:
+    write("a.csv", lines)
+    with pytest.raises(NmtError, match=rf"^a.csv:{expected}"):
+        list(read_pairs("a.csv", "nl", "en"))
+
+
+def test_a_csv_record_over_two_lines_is_one_pair_of_the_line_where_it_begins() -> None:
+    write("a.csv", ["nl,en", "een,one", '"twee', 'drie",two', "vier,four"])
+    assert [pair.where for pair in read_pairs("a.csv", "nl", "en")] == ["a.csv:2", "a.csv:3", "a.csv:5"]
+
+
+def test_the_codes_of_a_segments_format_are_no_text_and_a_missing_side_is_blank() -> None:
+    marked = '<tuv xml:lang="nl"><seg>een <bpt i="1">{\\b </bpt><hi>vette</hi>\n  hond</seg></tuv>'
+    write("a.tmx", tmx([marked, unit("twee", "two")]))
+    assert [(pair.source, pair.target) for pair in read_pairs("a.tmx", "nl", "en")] == [("een vette hond", ""), ("twee", "two")]
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (tmx([unit("een", "one")])[:-1], r"5: not XML \(no element found\); is the file damaged\?"),
+        (tmx(["&lol;"], '<!DOCTYPE tmx [<!ENTITY lol "lol">]>'), r"2: the file defines an entity, 'lol', which nmt does not read"),
+    ],
+)
+def test_a_damaged_or_dangerous_translation_memory_is_refused(lines: list[str], expected: str) -> None:
+    write("a.tmx", lines)
+    with pytest.raises(NmtError, match=rf"^a.tmx:{expected}"):
+        list(read_pairs("a.tmx", "nl", "en"))
+
+
+def test_a_segment_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.data.tmx.LONGEST_LINE", 10)
+    write("a.tmx", tmx([unit("een", "eleven letters")]))
+    with pytest.raises(NmtError, match=r"^a.tmx:4: a segment of more than 10 characters"):
+        list(read_pairs("a.tmx", "nl", "en"))
+
+
+def test_a_packed_file_that_is_cut_off_is_named() -> None:
+    for name in ("a.xz", "a.bz2"):
+        write(name, [str(number) for number in range(5000)])
+        Path(name).write_bytes(Path(name).read_bytes()[:-30])
+        with pytest.raises(NmtError, match=rf"^{name}: cannot be read to its end \(.*\); is the file damaged\?"):
+            list(read_lines(Path(name)))

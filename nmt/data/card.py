@@ -40,7 +40,7 @@ def corpus_card(folder: Path) -> CorpusCard:
     """The card of the corpus in this folder."""
     path = folder / "corpus.toml"
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise NmtError(f"{folder}: a folder without corpus.toml; give the prefix of its files, such as {folder / 'train'}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -1,20 +1,30 @@
 """Parallel text in any of its formats -> pairs, one at a time."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from glob import escape
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
 from nmt.data.card import corpus_card
-from nmt.data.lines import lenient_lines, read_lines
-from nmt.data.records import read_hub, read_json_lines, read_parquet, read_table
+from nmt.data.lines import PACKED, bare, lenient_lines, read_lines
+from nmt.data.records import read_csv, read_hub, read_json_lines, read_parquet, read_table
+from nmt.data.tmx import read_tmx
 from nmt.errors import NmtError
 
 __all__ = ["Pair", "fingerprint", "read_lines", "read_pairs", "read_parallel"]
 
+Reader = Callable[[Path, str, str], Iterator[tuple[str, str, str]]]
+
 HUB = "hf://"
-FILE_FORMATS: Mapping[str, str] = {".tsv": "table", ".jsonl": "json lines", ".parquet": "parquet"}
+FILE_FORMATS: Mapping[str, Reader] = {
+    ".tsv": read_table,
+    ".csv": read_csv,
+    ".jsonl": read_json_lines,
+    ".tmx": read_tmx,
+    ".parquet": read_parquet,
+}
 
 
 class Pair(NamedTuple):
@@ -26,9 +36,10 @@ class Pair(NamedTuple):
 def read_pairs(specification: str, source: str, target: str, split: str = "train") -> Iterator[Pair]:
     """The pairs of a corpus in its order, in constant memory.
 
-    `specification` is one of: PREFIX (for PREFIX.nl and PREFIX.en, either of them also .gz), FILE.tsv, FILE.jsonl (both also .gz),
-    FILE.parquet, hf://NAME, hf://NAME:CONFIG#SPLIT, hf:///FOLDER, or a folder with a corpus.toml, FOLDER or FOLDER#SPLIT. `source` and
-    `target` are the language codes; `split` is read where a corpus has several and the specification names none.
+    `specification` is one of: PREFIX (for PREFIX.nl and PREFIX.en; one of the two names does as well), FILE.tsv, FILE.csv, FILE.jsonl,
+    FILE.tmx (all of them also .gz, .xz or .bz2), FILE.parquet, hf://NAME, hf://NAME:CONFIG#SPLIT, hf:///FOLDER, or a folder with a
+    corpus.toml, FOLDER or FOLDER#SPLIT. `source` and `target` are the language codes; `split` is read where a corpus has several and
+    the specification names none.
 
     Raises NmtError for a file that is missing, empty, malformed, or longer than its partner.
     """
@@ -88,10 +99,7 @@ def _read_part(part: str, source: str, target: str, split: str) -> Iterator[tupl
     files = _files(part, source, target)
     if len(files) == 2:
         return _read_two(files[0], files[1])
-    kind = FILE_FORMATS[_suffix(part)]
-    if kind == "parquet":
-        return read_parquet(files[0], source, target)
-    return read_table(files[0], source, target) if kind == "table" else read_json_lines(files[0], source, target)
+    return FILE_FORMATS[_suffix(part)](files[0], source, target)
 
 
 def _files(part: str, source: str, target: str) -> list[Path]:
@@ -103,17 +111,28 @@ def _files(part: str, source: str, target: str) -> list[Path]:
     sides = [_side_files(part, language) for language in (source, target)]
     for language, found in zip((source, target), sides, strict=True):
         if not found:
-            advice = "give a prefix, a .tsv, .jsonl or .parquet file, hf://NAME, or a folder with a corpus.toml"
-            raise NmtError(f"{part}: found neither {part}.{language} nor {part}.{language}.gz; {advice}")
+            prefix = bare(part).removesuffix(f".{source}").removesuffix(f".{target}")
+            if prefix != bare(part) and Path(part).is_file():  # one of the two files in place of their prefix
+                return _files(prefix, source, target)
+            raise NmtError(f"{part}: found neither {part}.{language} nor {part}.{language}.gz; {_instead(part, language)}")
     return [found[0] for found in sides]
 
 
+def _instead(part: str, language: str) -> str:
+    """What to do where a prefix has no file that can be read."""
+    near = sorted(str(path) for path in Path(part).parent.glob(f"{escape(Path(part).name)}.{escape(language)}.*"))
+    if near:
+        return f"{near[0]} is there: unpack or rename it"
+    advice = "give a prefix, a .tsv, .csv, .jsonl, .tmx or .parquet file, hf://NAME, or a folder with a corpus.toml"
+    return f"{part} is a file of another format: {advice}" if Path(part).is_file() else advice
+
+
 def _side_files(prefix: str, language: str) -> list[Path]:
-    return [path for path in (Path(f"{prefix}.{language}"), Path(f"{prefix}.{language}.gz")) if path.is_file()]
+    return [path for ending in ("", *PACKED) if (path := Path(f"{prefix}.{language}{ending}")).is_file()]
 
 
 def _suffix(part: str) -> str:
-    return Path(part.removesuffix(".gz")).suffix
+    return Path(bare(part)).suffix
 
 
 def _read_two(source_path: Path, target_path: Path) -> Iterator[tuple[str, str, str]]:

@@ -1,7 +1,9 @@
 """Formats that hold both sides of a pair in one record -> (source, target, where)."""
 
+import csv
 import json
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
     from pyarrow import Table
 
+HEADERS = (("source", "target"), ("src", "tgt"), ("src", "trg"))  # beside the languages
 ROWS = 1000  # records of a data set read at a time
 
 # datasets and pyarrow are imported where they are used: reading plain text must not wait for them.
@@ -19,16 +22,49 @@ ROWS = 1000  # records of a data set read at a time
 
 def read_table(path: Path, source: str, target: str) -> Iterator[tuple[str, str, str]]:
     """Tab-separated values without quoting: a header line that names both languages, or exactly two columns, source and target."""
+    advice = f"name the columns in a first line, with {source!r} and {target!r} among them, and write no tabs within a sentence"
+    return _table(path, source, target, ((number, line.split("\t")) for number, line in enumerate(lenient_lines(path), 1)), advice)
+
+
+def read_csv(path: Path, source: str, target: str) -> Iterator[tuple[str, str, str]]:
+    """Values separated by commas, or semicolons if the first line has more of them, in the quotes of RFC 4180; columns as `read_table`."""
+    advice = f"name the columns in a first line, with {source!r} and {target!r} among them, and put a sentence with a comma in quotes"
+    return _table(path, source, target, _csv_rows(path), advice)
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    lines = lenient_lines(path)
+    first = next(lines, "")
+    delimiter = ";" if first.count(";") > first.count(",") else ","
+    reader = csv.reader((f"{line}\n" for line in chain([first], lines)), delimiter=delimiter, strict=True)
+    begun = 1
+    try:
+        for row in reader:
+            if row:  # a blank line is no record
+                yield begun, row
+            begun = reader.line_num + 1
+    except csv.Error as error:
+        raise NmtError(f"{path}:{begun}: not CSV ({error}); put a sentence with commas, quotes or line breaks in quotes") from None
+
+
+def _table(path: Path, source: str, target: str, rows: Iterator[tuple[int, list[str]]], advice: str) -> Iterator[tuple[str, str, str]]:
     columns, width = (0, 1), 2
-    for number, line in enumerate(lenient_lines(path), 1):
-        cells = line.split("\t")
-        if number == 1 and {source, target} <= set(cells):
-            columns, width = (cells.index(source), cells.index(target)), len(cells)
+    for position, (number, cells) in enumerate(rows):
+        if position == 0 and (named := _named_columns(cells, source, target)):
+            columns, width = named, len(cells)
             continue
         if len(cells) != width:
-            advice = f"name the columns in a first line, with {source!r} and {target!r} among them, and write no tabs within a sentence"
             raise NmtError(f"{path}:{number}: expected {width} columns, got {len(cells)}; {advice}")
         yield cells[columns[0]], cells[columns[1]], f"{path}:{number}"
+
+
+def _named_columns(cells: list[str], source: str, target: str) -> tuple[int, int] | None:
+    """The columns of both sides, where this first line is a header: the languages, or the words that people write there."""
+    names = [cell.strip().strip('"').casefold() for cell in cells]
+    for first, second in ((source.casefold(), target.casefold()), *HEADERS):
+        if first in names and second in names:
+            return names.index(first), names.index(second)
+    return None
 
 
 def read_json_lines(path: Path, source: str, target: str) -> Iterator[tuple[str, str, str]]:
@@ -39,7 +75,7 @@ def read_json_lines(path: Path, source: str, target: str) -> Iterator[tuple[str,
         where = f"{path}:{number}"
         try:
             record = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # ValueError also of a number of thousands of digits
             raise NmtError(f"{where}: not JSON ({error}); write one object a line") from None
         yield *_texts(record, source, target, where), where
 
@@ -124,5 +160,5 @@ def _texts(record: Any, source: str, target: str, where: str) -> tuple[str, str]
         if language not in record:
             raise NmtError(f"{where}: no key {language!r}; found {', '.join(map(repr, record)) or 'none'}")
         if not isinstance(record[language], str | None):
-            raise NmtError(f"{where}: {language!r} must be a string, got {record[language]!r}")
+            raise NmtError(f"{where}: {language!r} must be a string, got {repr(record[language])[:60]}")
     return record[source] or "", record[target] or ""
