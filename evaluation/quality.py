@@ -12,7 +12,7 @@ from evaluation.robustness import MODEL, RECIPE
 from nmt.config import dump_recipe, load_recipe
 from nmt.data.corpus import read_parallel
 from nmt.errors import NmtError
-from nmt.inference.export import best_validation
+from nmt.inference.scores import best_validation
 from nmt.inference.translator import Translator
 from nmt.scoring.bleu import corpus_scores
 from nmt.training.run import train

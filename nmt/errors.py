@@ -1,6 +1,7 @@
 """The one exception that a user can cause, and what to do about errors of the operating system."""
 
 import errno
+import re
 
 # What to do about an error of the system; of any other one: look at the path.
 ADVICE = {
@@ -23,11 +24,28 @@ ADVICE = {
 }
 
 
+LONGEST = 2000  # characters of a message
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
 class NmtError(Exception):
     """What is wrong and what to do about it, with the file:line or key that the user wrote.
 
     Commands print it on one line of stderr and exit with status 1; it never comes with a traceback.
     """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
+
+
+def printable(text: str) -> str:
+    """One line without the characters by which names and values of strangers' files could command a terminal or hide text in it.
+
+    White space becomes a space; control characters, marks that turn the direction of writing, and halves of surrogate pairs are written
+    as \\x1b or \\u202e. What would fill the screen is cut off.
+    """
+    line = UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), " ".join(text.split()))
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}... ({len(line):,} characters)"
 
 
 def advice(error: OSError) -> str:

@@ -172,7 +172,10 @@ def test_a_damaged_model_is_refused(tmp_path: Path, content: bytes) -> None:
 
 def test_a_foreign_model_is_refused() -> None:
     model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(LINES), model_writer=model, vocab_size=40, minloglevel=2)
+    rule = "identity"
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(LINES), model_writer=model, vocab_size=40, normalization_rule_name=rule, minloglevel=2
+    )
     with pytest.raises(
         NmtError, match=r"they.model: ids of pad, unk, bos, eos must be \(0, 1, 2, 3\), got \(-1, 0, 1, 2\); use a subword model that nmt"
     ):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nmt.config import DEVICES
+from nmt.errors import printable
 from nmt.inference.shards import Shard
 from nmt.limits import MAX_LENGTH_ALPHA
 
@@ -90,4 +91,4 @@ def shard_of(text: str) -> Shard:
 
 def log(message: str) -> None:
     """Everything that is no result goes to stderr."""
-    print(f"nmt: {message}", file=sys.stderr, flush=True)
+    print(f"nmt: {printable(message)}", file=sys.stderr, flush=True)

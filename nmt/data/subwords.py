@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 import sentencepiece
 
+from nmt.data.charsmap import has_charsmap
 from nmt.data.sampling import SubwordSampler
 from nmt.data.spaces import plain
 from nmt.data.threads import require_threads
 from nmt.errors import NmtError
+from nmt.reading import read_file
 
 if TYPE_CHECKING:
     from nmt.config import SubwordsConfig
@@ -29,6 +31,8 @@ WORD_START = "▁"  # what sentencepiece writes for the space before a word
 SAMPLE_PAIRS = 1_000_000  # pairs that subwords are learnt from; of larger corpora a random sample
 SAMPLE_LINES = 2 * SAMPLE_PAIRS  # lines that one model is learnt from
 LINE_BYTES = 1 << 16  # longer lines are translated, but no pieces are learnt from them
+MODEL_BYTES = 1 << 26  # of a subword model; one of 32,000 pieces has less than a megabyte
+MODEL_FILES = ("subwords.model", "subwords.source.model", "subwords.target.model")  # one for both languages, or two
 PARALLEL_LINES = 1000  # from so many lines on, encoding uses all cores
 THREADS = 16  # that subwords are learnt with on every machine: another number could give other pieces
 SMALLEST_DEFAULT, LARGEST_DEFAULT = 500, 32_000  # pieces
@@ -42,11 +46,18 @@ class Subwords:
     def __init__(self, model: bytes, name: str = "subword model"):
         """Raises NmtError, calling the model `name`, if these bytes are no model of this toolkit."""
         self.model = model
+        damaged = NmtError(f"{name}: not a sentencepiece model (damaged?); copy it again or train again")
+        try:
+            rewrites = has_charsmap(model)
+        except ValueError:
+            raise damaged from None
+        if rewrites:
+            raise NmtError(f"{name}: rewrites characters by its own table, which nmt never writes; use a subword model that nmt trained")
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
             self._processor.LoadFromSerializedProto(model)
         except RuntimeError:
-            raise NmtError(f"{name}: not a sentencepiece model (damaged?); copy it again or train again") from None
+            raise damaged from None
         processor = self._processor
         ids = (processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id())
         if ids != (PAD, UNK, BOS, EOS):
@@ -56,8 +67,9 @@ class Subwords:
 
     @classmethod
     def load(cls, path: Path) -> Self:
+        """Reads the model that lies in a folder; no link may lead out of it."""
         try:
-            return cls(path.read_bytes(), str(path))
+            return cls(read_file(path, MODEL_BYTES, path.parent), str(path))
         except OSError as error:
             raise NmtError(f"{path}: cannot read the subword model ({error.strerror}); is the model folder whole?") from None
 

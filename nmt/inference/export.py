@@ -15,8 +15,9 @@ from nmt.errors import NmtError
 from nmt.hashing import file_hash
 from nmt.inference.folder import CARD, FORMAT, ModelFolder, check_weights, checkpoints, empty_network, load_network, open_folder
 from nmt.inference.lengths import LENGTHS
-from nmt.inference.shortlist import SHORTLIST
-from nmt.model.weights import named_weights, read_weights, save_weights
+from nmt.inference.scores import best_validation
+from nmt.inference.shortlist import SHORTLIST, Shortlist
+from nmt.model.weights import largest_file, named_weights, read_weights, save_weights
 from nmt.writing import move, writing
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -45,7 +46,7 @@ def average_checkpoints(run: Path, last: int, output: Path) -> list[Path]:
     folder = open_folder(run)
     model = empty_network(folder)
     for file in found[-last:]:
-        check_weights(file)
+        check_weights(file, largest_file(model), run)
     _write(folder, mean_of([read_weights(file, model) for file in found[-last:]]), output, "fp32", None)
     return [file.parent for file in found[-last:]]
 
@@ -53,22 +54,6 @@ def average_checkpoints(run: Path, last: int, output: Path) -> list[Path]:
 def mean_of(weights: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """The arithmetic mean of several checkpoints, tensor by tensor, summed in fp64."""
     return {name: torch.stack([each[name].double() for each in weights]).mean(0).to(first.dtype) for name, first in weights[0].items()}
-
-
-def best_validation(run: Path) -> dict[str, Any] | None:
-    """The dev scores of a run's best checkpoint; None where there is no record of them."""
-    metrics = run / "metrics.jsonl"
-    if not metrics.exists():
-        return None
-    best = None
-    for line in metrics.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:  # a run that is going on, or was killed, may have written half a line
-            continue
-        if isinstance(row, dict) and row.get("kind") == "validation" and row.get("best"):
-            best = row
-    return best
 
 
 def _write(folder: ModelFolder, weights: Mapping[str, Tensor], output: Path, precision: str, validation: dict[str, Any] | None) -> None:
@@ -91,7 +76,8 @@ def _fill(partial: Path, folder: ModelFolder, weights: Mapping[str, Tensor], pre
     (partial / "recipe.toml").write_text(dump_recipe(folder.recipe), encoding="utf-8")
     folder.subwords.save(partial)
     if folder.shortlist:
-        shutil.copyfile(folder.shortlist, partial / SHORTLIST)
+        sizes = folder.subwords.source.size, folder.subwords.target.size
+        Shortlist.load(folder.shortlist, *sizes).save(partial / SHORTLIST)  # not a copy: what a stranger's file holds beside it stays
     if folder.recorded:
         (partial / LENGTHS).write_text(folder.recorded.text(), encoding="utf-8")
     hashes = {file.name: file_hash(file) for file in sorted(partial.iterdir())}

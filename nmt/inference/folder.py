@@ -1,25 +1,30 @@
 """Model folders: a training run or an exported model, checked before it is used."""
 
-import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from nmt.config import Recipe, load_recipe
-from nmt.data.subwords import SubwordPair
+from nmt.data.subwords import MODEL_BYTES, MODEL_FILES, SubwordPair
 from nmt.errors import NmtError
 from nmt.hashing import file_hash
-from nmt.inference.lengths import Lengths
-from nmt.inference.shortlist import SHORTLIST
+from nmt.inference.lengths import LENGTHS, Lengths
+from nmt.inference.scores import checked_validation
+from nmt.inference.shortlist import SHORTLIST, largest_shortlist
+from nmt.limits import shown
 from nmt.model.seq2seq import Seq2Seq
-from nmt.model.weights import adopt_weights, read_weights
+from nmt.model.weights import adopt_weights, largest_file, read_weights
+from nmt.reading import JSON_BYTES, TABLE_BYTES, read_file, read_json
 
 CARD = "model.json"  # makes a folder an exported model
+RECIPE = "recipe.toml"
+WEIGHTS = "model.safetensors"  # of an exported model
 FORMAT = 1
 CHECKPOINT = re.compile("update-[0-9]{6,}")  # the names that training gives to checkpoints
+POINTER_BYTES = 1000  # of the text file that may stand for a link
 POINTERS = ("best", "last")  # names in a run that stand for one of its checkpoints
 
 
@@ -50,8 +55,7 @@ def open_folder(path: Path) -> ModelFolder:
     if not path.is_dir() and not (pointer and path.is_file()):
         raise NmtError(f"{path}: no such model folder; name a run of `nmt train` or a folder of `nmt export`")
     if (path / CARD).exists():
-        card = _checked_card(path)
-        return _parts(path, path, path / "model.safetensors", card)
+        return _exported(path)
     real = path.resolve()
     inside = path.parent if pointer else path
     run = real.parent.parent if real.parent.name == "checkpoints" else inside
@@ -63,8 +67,9 @@ def open_folder(path: Path) -> ModelFolder:
         if checkpoint and not weights.exists() and checkpoints(run):
             raise NmtError(f"{weights}: missing, the checkpoint is damaged or was deleted; name another one of {run / 'checkpoints'}")
         if weights.exists():
-            check_weights(weights)
-            return _parts(path, run, weights, {})
+            folder = _parts(path, run, weights, {})
+            check_weights(weights, largest_file(empty_network(folder)), run)
+            return folder
     raise NmtError(f"{path}: the run has no checkpoint yet; let `nmt train` reach its first one")
 
 
@@ -82,7 +87,7 @@ def pointed(run: Path, name: str) -> Path | None:
         own = next((folder for folder in checkpoints(run) if _is_copy(path, folder)), None)
         return own or (path.resolve() if path.is_symlink() else path)
     if path.exists():
-        text = path.read_text(encoding="utf-8", errors="replace").strip()
+        text = _pointer_text(path)
         if not CHECKPOINT.fullmatch(text.removeprefix("checkpoints/")):
             raise NmtError(f"{path}: names no checkpoint, got {text[:60]!r}; delete it, the newest checkpoint is used then")
         return run / "checkpoints" / text.removeprefix("checkpoints/")
@@ -93,10 +98,17 @@ def pointed(run: Path, name: str) -> Path | None:
     return next((folder for folder in found if update_of(folder) == best), None)
 
 
+def _pointer_text(path: Path) -> str:
+    try:
+        return read_file(path, POINTER_BYTES).decode(errors="replace").strip()
+    except OSError as error:
+        raise NmtError(f"{path}: names no checkpoint ({error.strerror}); delete it, the newest checkpoint is used then") from None
+
+
 def _is_copy(path: Path, checkpoint: Path) -> bool:
     """Whether a folder is a checkpoint, or a copy of it: the state has the hashes of all files."""
     try:
-        return path.samefile(checkpoint) or (path / "state.json").read_bytes() == (checkpoint / "state.json").read_bytes()
+        return path.samefile(checkpoint) or read_file(path / "state.json", JSON_BYTES) == read_file(checkpoint / "state.json", JSON_BYTES)
     except OSError:
         return False
 
@@ -104,7 +116,7 @@ def _is_copy(path: Path, checkpoint: Path) -> bool:
 def _best_update(checkpoint: Path) -> int | None:
     """The update of the run's best checkpoint, by the state of a later one."""
     try:
-        best = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))["state"]["best_update"]
+        best = read_json(checkpoint / "state.json", within=checkpoint)["state"]["best_update"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return best if isinstance(best, int) else None
@@ -133,39 +145,73 @@ def open_members(first: ModelFolder, paths: Sequence[str | Path]) -> list[ModelF
     return folders
 
 
+def _exported(path: Path) -> ModelFolder:
+    """An exported model. The small files are looked at first: they say how large the others may be."""
+    card = _checked_card(path)
+    hashes = card["sha256"]
+    _check_files(path, hashes, dict.fromkeys(MODEL_FILES, MODEL_BYTES) | {RECIPE: TABLE_BYTES, LENGTHS: TABLE_BYTES})
+    folder = _parts(path, path, path / WEIGHTS, card)
+    sizes = folder.subwords.source.size, folder.subwords.target.size
+    _check_files(path, hashes, {WEIGHTS: largest_file(empty_network(folder)), SHORTLIST: largest_shortlist(*sizes)})
+    return folder
+
+
 def _parts(path: Path, root: Path, weights: Path, card: dict[str, Any]) -> ModelFolder:
     shortlist = root / SHORTLIST
-    subwords, recipe = SubwordPair.load(root), load_recipe(root / "recipe.toml")
+    subwords, recipe = SubwordPair.load(root), load_recipe(root / RECIPE, root)
     return ModelFolder(path, recipe, subwords, weights, shortlist if shortlist.exists() else None, card, Lengths.load(root))
 
 
-def check_weights(weights: Path) -> None:
-    """Raises NmtError unless a file of a run's checkpoint is the one that training wrote."""
+def check_weights(weights: Path, limit: int, run: Path) -> None:
+    """Raises NmtError unless a file of a run's checkpoint, of at most `limit` bytes, is the one that training wrote."""
     state = weights.with_name("state.json")
     try:
-        expected = json.loads(state.read_text(encoding="utf-8"))["sha256"][weights.name]
+        expected = read_json(state, within=run)["sha256"][weights.name]
     except (OSError, ValueError, KeyError, TypeError):
         raise NmtError(f"{state}: missing or damaged; use another checkpoint of the run") from None
-    if file_hash(weights) != expected:
+    try:
+        found = file_hash(weights, limit, run)
+    except OSError as error:
+        raise NmtError(f"{weights}: cannot be read ({error.strerror}); use another checkpoint of the run") from None
+    if found != expected:
         raise NmtError(f"{weights}: not the file that training wrote (its SHA-256 differs); use another checkpoint of the run")
 
 
 def _checked_card(path: Path) -> dict[str, Any]:
+    """The card of an exported model, with values of the types that export writes."""
     try:
-        card = json.loads((path / CARD).read_text(encoding="utf-8"))
+        card = dict(read_json(path / CARD, within=path))
         hashes = dict(card["sha256"])
+        if not all(isinstance(value, str) for value in hashes.values()):
+            raise ValueError("a hash that is no string")
+        checked_validation(card.get("validation"))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise NmtError(f"{path / CARD}: not the card of an exported model ({error}); export the run again") from error
+        reason = getattr(error, "strerror", None) or error
+        raise NmtError(f"{path / CARD}: not the card of an exported model ({reason}); export the run again") from error
     if card.get("format") != FORMAT:
-        raise NmtError(f"{path / CARD}: format {card.get('format')}, this version reads {FORMAT}; use the nmt version that exported it")
-    for name, expected in hashes.items():
+        found = shown(card.get("format"))
+        raise NmtError(f"{path / CARD}: format {found}, this version reads {FORMAT}; use the nmt version that exported it")
+    for name in hashes:
         if Path(name).name != name:
-            raise NmtError(f"{path / CARD}: names a file outside the folder, {name!r}; do not use this model")
-        if not (path / name).is_file():
+            raise NmtError(f"{path / CARD}: names a file outside the folder, {shown(name)}; do not use this model")
+        if name not in (WEIGHTS, RECIPE, SHORTLIST, LENGTHS, *MODEL_FILES):
+            raise NmtError(f"{path / CARD}: names a file that no export has, {shown(name)}; do not use this model")
+    return card
+
+
+def _check_files(path: Path, hashes: dict[str, str], limits: Mapping[str, int]) -> None:
+    """Compares files with the hashes that the card has of them, after their sizes with these limits in bytes."""
+    for name, limit in limits.items():
+        if name not in hashes:
+            continue
+        if not (path / name).exists():
             raise NmtError(f"{path / name}: missing; copy the model folder again")
-        if file_hash(path / name) != expected:
+        try:
+            found = file_hash(path / name, limit, path)
+        except OSError as error:
+            raise NmtError(f"{path / name}: cannot be read ({error.strerror}); copy the model folder again") from None
+        if found != hashes[name]:
             raise NmtError(f"{path / name}: not the file that was exported (its SHA-256 differs); copy the model folder again")
-    return dict(card)
 
 
 def load_network(folder: ModelFolder, device: torch.device) -> Seq2Seq:

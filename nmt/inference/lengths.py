@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from nmt.errors import NmtError
+from nmt.limits import LIMITS, shown
+from nmt.reading import TABLE_BYTES, read_json
 
 LENGTHS = "lengths.json"  # in a run and in an exported model
 
@@ -27,11 +29,11 @@ class Lengths(NamedTuple):
         if not path.exists():
             return None
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = read_json(path, TABLE_BYTES, folder)
             found = cls(values["source"], values["target"])
-            if any(type(value) is not int or value < 1 for value in found):
-                raise ValueError(f"got {found.source!r} and {found.target!r}")
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            if any(type(value) is not int or not 1 <= value <= LIMITS["data.max_length"].high for value in found):
+                raise ValueError(f"got {shown(found.source)} and {shown(found.target)}")
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise NmtError(f"{path}: not the longest lines of training ({error}); copy it again, or delete it") from None
         return found
 

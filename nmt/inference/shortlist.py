@@ -15,11 +15,17 @@ from torch import Tensor
 
 from nmt.data.subwords import EOS, PAD
 from nmt.errors import NmtError
-from nmt.model.weights import save_weights
+from nmt.model.weights import HEADER_BYTES, array_shapes, save_weights
 
 SHORTLIST = "shortlist.safetensors"  # its file in a run or model folder
 STEP = 64  # candidate sets are a multiple of so many pieces
+LARGEST = 256  # target pieces of one source piece; training writes 100
 FREQUENT = 128  # target pieces that are always candidates
+
+
+def largest_shortlist(source_size: int, target_size: int) -> int:
+    """Bytes that the file of a shortlist between vocabularies of these sizes has at most: its pieces are numbers of 4 bytes."""
+    return 8 + HEADER_BYTES + 4 * (source_size * (LARGEST + 1) + 2 * target_size)
 
 
 class Shortlist:
@@ -51,15 +57,17 @@ class Shortlist:
         """
         advice = "delete it, and the `nmt train` of this run makes it again"
         try:
+            found = array_shapes(path, largest_shortlist(source_size, target_size))
+            shapes = {name: each.shape for name, each in found.items()}
+            best, rest = shapes.pop("best", ()), {name: len(shape) for name, shape in shapes.items()}
+            if len(best) != 2 or rest != {"frequent": 1, "source_bytes": 1, "target_bytes": 1}:
+                raise NmtError(f"{path}: not a shortlist; {advice}")
+            if best[0] != source_size or shapes["frequent"] != (target_size,):
+                raise NmtError(f"{path}: the shortlist of another model; {advice}")
             parts = load_file(path)
         except (OSError, SafetensorError) as error:
-            raise NmtError(f"{path}: cannot read the shortlist ({error}); {advice}") from error
-        shapes = {name: tuple(part.shape) for name, part in parts.items()}
-        best, rest = shapes.pop("best", ()), {name: len(shape) for name, shape in shapes.items()}
-        if len(best) != 2 or rest != {"frequent": 1, "source_bytes": 1, "target_bytes": 1}:
-            raise NmtError(f"{path}: not a shortlist; {advice}")
-        if best[0] != source_size or shapes["frequent"] != (target_size,):
-            raise NmtError(f"{path}: the shortlist of another model; {advice}")
+            reason = getattr(error, "strerror", None) or error
+            raise NmtError(f"{path}: cannot read the shortlist ({reason}); {advice}") from error
         for name, part in parts.items():
             if part.dtype != torch.int32 or ((part < 0) | (part >= (source_size if name == "source_bytes" else target_size))).any():
                 raise NmtError(f"{path}: names pieces that the model does not have; {advice}")

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -10,6 +11,18 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from nmt.errors import NmtError
+from nmt.limits import shown
+from nmt.reading import open_file
+
+HEADER_BYTES = 1 << 20  # names, types and shapes of all arrays; the largest network that a recipe allows needs a third of it
+KINDS = ("F32", "BF16", "F16")  # what weights may be stored in
+
+
+class ArrayShape(NamedTuple):
+    """What a safetensors file says about one of its arrays."""
+
+    kind: str  # such as F32
+    shape: tuple[int, ...]
 
 
 def named_weights(model: nn.Module) -> dict[str, Tensor]:
@@ -25,6 +38,27 @@ def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
     path.chmod(0o666 & ~mask)  # safetensors lets nobody else read it
 
 
+def array_shapes(path: Path, limit: int) -> dict[str, ArrayShape]:
+    """What the arrays of a safetensors file are, by name. None of them is read.
+
+    Raises:
+        OSError: as of `open_file`.
+        SafetensorError: no safetensors file.
+    """
+    with open_file(path, limit, path.parent) as file:
+        size = int.from_bytes(file.read(8), "little")
+    if size > HEADER_BYTES:
+        raise SafetensorError(f"its header would have {size:,} bytes, at most {HEADER_BYTES:,} make sense")
+    with safe_open(path, framework="pt") as arrays:
+        slices = {name: arrays.get_slice(name) for name in arrays.keys()}  # noqa: SIM118
+        return {name: ArrayShape(each.get_dtype(), tuple(each.get_shape())) for name, each in slices.items()}
+
+
+def largest_file(model: nn.Module) -> int:
+    """Bytes that a file of this network's weights has at most."""
+    return 8 + HEADER_BYTES + 4 * sum(value.numel() for value in named_weights(model).values())
+
+
 def read_weights(path: Path, model: nn.Module) -> dict[str, Tensor]:
     """The tensors of a file, in fp32, whose names and shapes are exactly the model's.
 
@@ -35,17 +69,19 @@ def read_weights(path: Path, model: nn.Module) -> dict[str, Tensor]:
     """
     expected = named_weights(model)
     try:
-        with safe_open(path, framework="pt") as file:
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-        if shapes.keys() != expected.keys():
-            different = ", ".join(sorted(expected.keys() ^ shapes.keys())[:3])
+        found = array_shapes(path, largest_file(model))
+        if found.keys() != expected.keys():
+            different = ", ".join(shown(name)[1:-1] for name in sorted(expected.keys() ^ found.keys())[:3])
             raise NmtError(f"{path}: these are the weights of another network ({different} differ); use the recipe they were trained with")
-        for name, shape in shapes.items():
+        for name, (kind, shape) in found.items():
             if shape != tuple(expected[name].shape):
-                raise NmtError(f"{path}: {name} has shape {shape}, the recipe asks for {tuple(expected[name].shape)}")
+                raise NmtError(f"{path}: {name} has shape {shown(shape)}, the recipe asks for {tuple(expected[name].shape)}")
+            if kind not in KINDS:
+                raise NmtError(f"{path}: {name} holds {kind}, weights are {', '.join(KINDS)}; copy the model folder again")
         return {name: value.float() for name, value in load_file(path).items()}
     except (OSError, SafetensorError) as error:
-        raise NmtError(f"{path}: cannot read the weights ({error}); copy the model folder again") from error
+        reason = getattr(error, "strerror", None) or error
+        raise NmtError(f"{path}: cannot read the weights ({reason}); copy the model folder again") from error
 
 
 def copy_weights(weights: Mapping[str, Tensor], model: nn.Module) -> None:
