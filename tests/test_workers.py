@@ -298,10 +298,13 @@ def test_signals_leave_whole_lines_and_no_process(
     wait_for(lambda: not any(alive(worker) for worker in workers))
 
 
-def test_workers_do_not_outlive_a_killed_run(running: tuple[subprocess.Popen[bytes], list[int]]) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
+def test_workers_are_gone_within_a_second_of_their_run(number: signal.Signals, running: tuple[subprocess.Popen[bytes], list[int]]) -> None:
     process, workers = running
-    process.kill()
-    wait_for(lambda: not any(alive(worker) for worker in workers))
+    process.send_signal(number)
+    process.wait()
+    time.sleep(1)
+    assert not any(alive(worker) for worker in workers)
     assert b"Traceback" not in process.communicate()[1]
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import torch
 
+import nmt.inference.forks  # noqa: F401  a forked child can translate
 from nmt.config import DEVICES, Recipe
 from nmt.data.batches import source_batches
 from nmt.data.spaces import is_blank

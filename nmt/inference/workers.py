@@ -1,7 +1,7 @@
 """Translation by several processes of one thread each: what keeps all cores of a processor busy.
 
 A thread of this process stands for each worker. It hands over a chunk and waits for the result, for the error that the worker met, or for
-the end of the pipe, which is how a worker's death shows. The same end of the pipe tells a worker that this process is no more.
+the end of the pipe, which is how a worker's death shows. A worker notices by itself that this process is no more.
 """
 
 import multiprocessing
@@ -20,6 +20,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Self
 
 from nmt.errors import NmtError, advice
+from nmt.inference.children import child
 from nmt.inference.task import Chunk, Rendered, TranslationTask
 
 if TYPE_CHECKING:
@@ -102,11 +103,10 @@ class _Worker:
     """A process that translates, and this end of its pipe."""
 
     def __init__(self, task: TranslationTask) -> None:
-        context = multiprocessing.get_context("spawn")
         self.name = task.name
         try:
-            self.connection, other_end = context.Pipe()
-            self.process = context.Process(target=_serve, args=(other_end, task), daemon=True)
+            self.connection, other_end = multiprocessing.Pipe()
+            self.process = child(_serve, other_end, task)
             with signals_held(signal.SIGINT):
                 self.process.start()
         except OSError as error:

@@ -19,6 +19,7 @@ from nmt.data.batches import Batch, collate
 from nmt.data.store import Store
 from nmt.data.subwords import EOS, SubwordPair
 from nmt.errors import NmtError
+from nmt.inference.children import child
 from nmt.inference.translator import choose_device
 from nmt.inference.workers import signals_held
 from nmt.model.seq2seq import Seq2Seq
@@ -178,9 +179,8 @@ def _entry(path: Path, key: str) -> int:
 
 
 def _in_a_process(trial: Trial) -> int:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(theirs, trial), daemon=True)
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    process = child(_answer, theirs, trial)
     with signals_held(signal.SIGINT):
         process.start()
     theirs.close()

@@ -13,6 +13,7 @@ from typing import NamedTuple, Self
 
 from nmt.data.subwords import SubwordPair, Subwords
 from nmt.errors import NmtError
+from nmt.inference.children import child
 from nmt.inference.workers import serve, signals_held
 
 HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # they ask this process to end its update, for which it may need segmentations
@@ -62,9 +63,8 @@ class _Sampler:
     """One process, and this end of its pipe."""
 
     def __init__(self, subwords: SubwordPair) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.connection, other_end = context.Pipe()
-        self.process = context.Process(target=_serve, args=(other_end, subwords.models), daemon=True)
+        self.connection, other_end = multiprocessing.Pipe()
+        self.process = child(_serve, other_end, subwords.models)
         with signals_held(*HELD):
             self.process.start()
         other_end.close()
