@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import settings
+from native_networks import SETS
 
+from nmt import native
 from nmt.commands.main import main
 from nmt.config import DataConfig, ModelConfig, Recipe, SearchConfig, SubwordsConfig, TrainingConfig, dump_recipe
 from nmt.data.subwords import SubwordPair, train_subwords
@@ -138,3 +140,15 @@ def failure(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     assert captured.err.startswith("nmt: error: ")
     assert captured.err.count("\n") == 1
     return captured.err
+
+
+@pytest.fixture(params=SETS or [None])
+def each_set(request):
+    """Compiled functions of each instruction set that this processor has, one after the other."""
+    if request.param:
+        before = native.set_in_use()
+        native.functions().nmt_use_set(native.SETS.index(request.param))
+        yield request.param
+        native.functions().nmt_use_set(native.SETS.index(before))
+    else:
+        yield None

@@ -11,6 +11,7 @@ from nmt.inference import shortlist as shortlist_module
 from nmt.inference.shortlist import Shortlist
 from nmt.model.seq2seq import Seq2Seq
 
+SETS = () if isinstance(native.library(), str) else native.sets(native.functions())  # the instruction sets that this processor can use
 needs_library = pytest.mark.skipif(isinstance(native.library(), str), reason=f"no compiled engine: {native.library()}")
 CELLS = ("lstm", "gru", "peephole", "tanh")
 V = 200  # not a multiple of 64: the logits have 56 columns more

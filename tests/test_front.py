@@ -16,6 +16,7 @@ from nmt.search.front import Front, Onward
 from nmt.search.picks import Picks
 from nmt.search.rules import Rules
 
+pytestmark = pytest.mark.usefixtures("each_set")
 LENGTHS = 9  # max_lengths reach so far
 
 

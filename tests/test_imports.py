@@ -21,7 +21,7 @@ ALLOWED = {
     "writing": {"errors"},
     "config": {"errors", "limits", "reading"},
     "data": {"errors", "config", "limits", "reading", "writing"},
-    "native": set[str](),
+    "native": {"errors"},
     "model": {"errors", "limits", "config", "data", "native", "reading"},
     "search": {"errors"},
     "scoring": {"errors"},

@@ -16,6 +16,7 @@ from nmt.inference.packing import Kernels
 from nmt.search.beam import beam_search
 from nmt.search.chooser import TORCH
 
+pytestmark = pytest.mark.usefixtures("each_set")
 SOURCES = [[5, 6, 7, 8, 9], [10, 11], [12] * 33, [33, 44, 55, 66]]
 
 

@@ -16,6 +16,8 @@ from nmt.inference.predictor import Predictor, SearchSettings
 from nmt.inference.shortlist import Shortlist
 from nmt.search.beam import beam_search
 
+pytestmark = pytest.mark.usefixtures("each_set")
+
 
 @pytest.fixture
 def shortlist():

@@ -8,6 +8,7 @@ from nmt.inference.packing import Kernels
 from nmt.inference.probe import choose_kernels
 from nmt.inference.shortlist import Shortlist
 from nmt.model.seq2seq import Seq2Seq
+from nmt.native import set_in_use
 
 AnyEngine = Engine | NativeEngine
 
@@ -17,7 +18,7 @@ class Chosen(NamedTuple):
 
     engine: AnyEngine
     precision: str  # fp32, bf16 or int8
-    remark: str  # compiled, or why not; empty where nobody asked for 8 bits
+    remark: str  # compiled, with which instructions, or why not; empty where nobody asked for 8 bits
 
 
 def choose_engine(model: Seq2Seq, precision: str | Kernels, shortlist: Shortlist | None) -> Chosen:
@@ -28,7 +29,7 @@ def choose_engine(model: Seq2Seq, precision: str | Kernels, shortlist: Shortlist
     """
     reason = why_not(model.config)
     if precision in ("auto", "int8") and reason is None:
-        return Chosen(NativeEngine(model, shortlist), "int8", "compiled engine")
+        return Chosen(NativeEngine(model, shortlist), "int8", f"compiled engine, {set_in_use()}")
     kernels = precision if isinstance(precision, Kernels) else choose_kernels(precision)
     remark = f"not the compiled engine: {reason}" if precision in ("auto", "int8") else ""
     return Chosen(Engine(model, kernels, None if kernels.precision == "fp32" else shortlist), kernels.precision, remark)

@@ -1,225 +1,75 @@
 """Compiled code, called through ctypes: the 8-bit engine with its candidates and choices, and what bf16 training needs.
 
-It is built when nmt is installed where there is a C++ compiler, and used on processors with AVX512-VNNI (training: AVX512-BF16);
-elsewhere torch computes.
+It is built when nmt is installed where there is a C++ compiler. The engine is compiled for each instruction set of SETS, and a
+processor uses the last one that it has; NMT_ISA names another one. Training needs AVX512-BF16. Where something is missing torch computes.
 Every function reads and writes arrays of its caller and gives up the interpreter's lock.
 """
 
 import ctypes
-from ctypes import POINTER, Structure, c_float, c_int64, c_void_p
+import os
+from ctypes import POINTER, c_int64, c_uint32, c_void_p
 from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from nmt.errors import NmtError
+from nmt.native.arrays import (
+    AdvanceArrays,
+    CandidatesArrays,
+    DecoderArrays,
+    DropoutArrays,
+    EncoderArrays,
+    GreedyArrays,
+    LogitsArrays,
+    MatrixArrays,
+    MemoryArrays,
+    RDropArrays,
+    RecurrenceArrays,
+    ShortlistArrays,
+    SoftmaxArrays,
+    StepArrays,
+    unlike,
+)
 from nmt.native.build import LIBRARY, sources_mark
+from nmt.native.elf import cut_short
+
+__all__ = [
+    "CELLS",
+    "LANES",
+    "LIBRARY",
+    "PANEL",
+    "SETS",
+    "SIGNATURES",
+    "TRAINING",
+    "AdvanceArrays",
+    "CandidatesArrays",
+    "DecoderArrays",
+    "DropoutArrays",
+    "EncoderArrays",
+    "GreedyArrays",
+    "LogitsArrays",
+    "MatrixArrays",
+    "MemoryArrays",
+    "RDropArrays",
+    "RecurrenceArrays",
+    "ShortlistArrays",
+    "SoftmaxArrays",
+    "StepArrays",
+    "address",
+    "functions",
+    "library",
+    "set_in_use",
+    "sets",
+    "sources_mark",
+    "threads_for",
+]
 
 LANES = 16  # units whose gates lie side by side
 PANEL = 64  # columns that are computed together
-CELLS = {"lstm": 0, "peephole": 1, "gru": 2, "tanh": 3}  # their numbers in vector.h
-
-
-class MatrixArrays(Structure):
-    """`Matrix` of matrix.h."""
-
-    _fields_ = (
-        ("weights", c_void_p),
-        ("scales", c_void_p),
-        ("starts", c_void_p),
-        ("bias", c_void_p),
-        ("inputs", c_int64),
-        ("columns", c_int64),
-    )
-
-
-class CellArrays(Structure):
-    """`CellWeights` of cells.h."""
-
-    _fields_ = (
-        ("gates", MatrixArrays),
-        ("bias", c_void_p),
-        ("peepholes", c_void_p),
-        ("cell", c_int64),
-        ("units", c_int64),
-    )
-
-
-class EncoderArrays(Structure):
-    """`Encoder` of engine.cpp."""
-
-    _fields_ = (
-        ("layers", c_int64),
-        ("hidden", c_int64),
-        ("cells", POINTER(CellArrays)),
-        ("tables", POINTER(c_void_p)),
-        ("inputs", POINTER(MatrixArrays)),
-    )
-
-
-class DecoderArrays(Structure):
-    """`Decoder` of engine.cpp."""
-
-    _fields_ = (
-        ("layers", c_int64),
-        ("hidden", c_int64),
-        ("heads", c_int64),
-        ("table", c_void_p),
-        ("cells", POINTER(CellArrays)),
-        ("combine", POINTER(MatrixArrays)),
-    )
-
-
-class MemoryArrays(Structure):
-    """`Memory` of engine.cpp."""
-
-    _fields_ = (
-        ("keys", c_void_p),
-        ("values", c_void_p),
-        ("offsets", c_void_p),
-        ("candidates", c_void_p),
-        ("width", c_int64),
-        ("allowed", c_void_p),
-        ("others", c_void_p),
-        ("half_variance", c_float),
-    )
-
-
-class StepArrays(Structure):
-    """`Step` of engine.cpp."""
-
-    _fields_ = (
-        ("rows", c_int64),
-        ("rows_before", c_int64),
-        ("sentences", c_int64),
-        ("pieces", c_void_p),
-        ("parents", c_void_p),
-        ("sentence", c_void_p),
-        ("before", c_void_p),
-        ("after", c_void_p),
-        ("logits", c_void_p),
-    )
-
-
-class GreedyArrays(Structure):
-    """`Greedy` of greedy.cpp."""
-
-    _fields_ = (
-        *((name, c_int64) for name in ("sentences", "bos", "eos", "min_length", "room")),
-        ("max_lengths", c_void_p),
-        ("early", c_void_p),
-        ("early_count", c_int64),
-        ("never", c_void_p),
-        ("never_count", c_int64),
-        *((name, c_void_p) for name in ("first", "pieces", "lengths")),
-        ("failed", c_int64),
-    )
-
-
-class RecurrenceArrays(Structure):
-    """`Recurrence` of trained_cells.h."""
-
-    _fields_ = (
-        ("cell", c_int64),
-        ("rows", c_int64),
-        ("width", c_int64),
-        ("units", c_int64),
-        ("reverse", c_int64),
-        ("threads", c_int64),
-        ("lengths", c_void_p),
-        ("weights", c_void_p),
-        ("bias", c_void_p),
-        ("peepholes", c_void_p),
-        ("gates", c_void_p),
-        ("recurrent", c_void_p),
-        ("states", c_void_p),
-        ("hidden", c_void_p),
-        ("first_hidden", c_void_p),
-        ("first_states", c_void_p),
-        ("gradients", c_void_p),
-        ("first_gradients", c_void_p),
-        ("carried", c_void_p),
-        ("peephole_gradients", c_void_p),
-    )
-
-
-class DropoutArrays(Structure):
-    """`Dropout` of dropout.cpp."""
-
-    _fields_ = (
-        *((name, c_int64) for name in ("rows", "width", "offset", "size", "threshold", "seed", "single", "backwards", "threads")),
-        ("part", c_void_p),
-        ("joined", c_void_p),
-    )
-
-
-class SoftmaxArrays(Structure):
-    """`Softmax` of softmax.cpp."""
-
-    _fields_ = (
-        *((name, c_int64) for name in ("rows", "size", "threads")),
-        *((name, c_void_p) for name in ("logits", "targets", "cross_entropy", "log_sums")),
-        ("smoothing", c_float),
-    )
-
-
-class RDropArrays(Structure):
-    """`RDrop` of r_drop.cpp."""
-
-    _fields_ = (
-        *((name, c_int64) for name in ("rows", "size", "threads")),
-        *((name, c_void_p) for name in ("first", "second", "targets", "loss", "cross_entropy")),
-        ("smoothing", c_float),
-        ("alpha", c_float),
-    )
-
-
-class ShortlistArrays(Structure):
-    """`Shortlist` of candidates.cpp."""
-
-    _fields_ = (
-        *((name, c_int64) for name in ("pieces", "best_count")),
-        *((name, c_void_p) for name in ("best", "is_byte", "always", "bytes")),
-        ("shared", c_float),
-    )
-
-
-class CandidatesArrays(Structure):
-    """`Candidates` of candidates.cpp."""
-
-    _fields_ = (
-        *((name, c_int64) for name in ("sentences", "length")),
-        *((name, c_void_p) for name in ("source", "outputs", "counts", "allowed", "own")),
-        *((name, c_int64) for name in ("columns", "width", "padding")),
-    )
-
-
-class LogitsArrays(Structure):
-    """`Logits` of look.h."""
-
-    _fields_ = (
-        ("logits", c_void_p),
-        ("rows", c_int64),
-        ("columns", c_int64),
-        ("forbidden", c_void_p),
-        ("forbidden_count", c_int64),
-        ("softmax", c_int64),
-    )
-
-
-class AdvanceArrays(Structure):
-    """`Advance` of front.cpp."""
-
-    _fields_ = (
-        *((name, c_int64) for name in ("sentences", "beam", "picks", "n_best", "eos", "length", "picked", "few", "multiple")),
-        *((name, c_void_p) for name in ("numbers", "max_lengths", "log_probs", "origins", "free", "best", "divisors")),
-        *((name, c_void_p) for name in ("parents", "pieces", "log_probs_now", "scores")),
-        *((f"{name}_after", c_void_p) for name in ("numbers", "max_lengths", "log_probs", "origins", "free", "best", "pieces", "rows")),
-        ("stay", c_void_p),
-        ("staying", c_int64),
-        ("width", c_int64),
-    )
-
+CELLS = {"lstm": 0, "peephole": 1, "gru": 2, "tanh": 3}  # their numbers in arrays.h
+SETS = ("avx2", "avxvnni", "avx512", "amx")  # instruction sets of the engine, the slowest first; dispatch.cpp knows them by these numbers
 
 TRAINING: dict[str, tuple[Any, ...]] = {  # build.py may have to leave them out
     "nmt_recurrence_forward": (POINTER(RecurrenceArrays),),
@@ -230,8 +80,12 @@ TRAINING: dict[str, tuple[Any, ...]] = {  # build.py may have to leave them out
     "nmt_softmax_gradient": (POINTER(SoftmaxArrays),),
     "nmt_r_drop_gradient": (POINTER(RDropArrays),),
 }
-SIGNATURES = {
+SIGNATURES: dict[str, tuple[Any, ...]] = {
     **TRAINING,
+    "nmt_sources": (),
+    "nmt_sets": (),
+    "nmt_set": (),
+    "nmt_use_set": (c_int64,),
     "nmt_linear": (POINTER(MatrixArrays), c_void_p, c_int64, c_void_p),
     "nmt_linear_half": (POINTER(MatrixArrays), c_void_p, c_int64, c_void_p),
     "nmt_encode": (POINTER(EncoderArrays), c_int64, c_void_p, c_void_p, c_void_p, c_void_p, c_void_p),
@@ -244,26 +98,63 @@ SIGNATURES = {
 }
 
 
+RESULTS = {"nmt_sources": c_uint32, "nmt_sets": c_int64, "nmt_set": c_int64}  # of the functions that have one
+
+
 @cache
 def library() -> ctypes.CDLL | str:
-    """The compiled functions, or why they cannot be used."""
+    """The compiled functions, or why they cannot be used.
+
+    Raises:
+        NmtError: NMT_ISA names an instruction set that there is not.
+    """
+    wanted = os.environ.get("NMT_ISA")
+    if wanted and wanted not in SETS:
+        raise NmtError(f"NMT_ISA: unknown instruction set {wanted!r}; use {', '.join(SETS[:-1])} or {SETS[-1]}, or unset it")
+    loaded = _load()
+    found = () if isinstance(loaded, str) else sets(loaded)
+    if wanted and wanted not in found:
+        reason = loaded if isinstance(loaded, str) else f"of the sets of this processor it has {', '.join(found) or 'none'}"
+        raise NmtError(f"NMT_ISA={wanted}: the compiled engine cannot use it ({reason}); unset NMT_ISA")
+    if isinstance(loaded, str):
+        return loaded
+    if not found:
+        return "this processor has no AVX2, FMA and F16C instructions"
+    loaded.nmt_use_set(SETS.index(wanted or found[-1]))
+    return loaded
+
+
+def _load() -> ctypes.CDLL | str:
     if not LIBRARY.exists():
         return "it was not built when nmt was installed, for want of a C++ compiler or of an x86-64 processor"
-    if not torch.cpu._is_vnni_supported():
-        return "this processor has no AVX512-VNNI instructions"
     try:
+        if cut_short(LIBRARY):
+            return f"{LIBRARY} is not whole; install nmt again"
         loaded = ctypes.CDLL(str(LIBRARY))
-        loaded.nmt_sources.restype = ctypes.c_uint32
+        loaded.nmt_sources.restype = c_uint32
         if loaded.nmt_sources() != sources_mark():
             return "it was built from other sources; install nmt again"
+        if name := unlike(loaded):
+            return f"its {name} arrays are laid out in another way; install nmt again"
         for name, types in SIGNATURES.items():
             if name in TRAINING and not hasattr(loaded, name):
                 continue
             getattr(loaded, name).argtypes = types
-            getattr(loaded, name).restype = None
-    except (OSError, AttributeError) as error:
+            getattr(loaded, name).restype = RESULTS.get(name)
+    except (OSError, AttributeError, ValueError) as error:
         return f"it cannot be loaded ({error}); install nmt again"
     return loaded
+
+
+def sets(loaded: ctypes.CDLL) -> tuple[str, ...]:
+    """The instruction sets of a library that this processor has, the slowest first."""
+    bits = loaded.nmt_sets()
+    return tuple(name for number, name in enumerate(SETS) if bits >> number & 1)
+
+
+def set_in_use() -> str:
+    """The instruction set of the engine where the library is known to be there."""
+    return SETS[functions().nmt_set()]
 
 
 def functions() -> ctypes.CDLL:

@@ -3,9 +3,7 @@
 
 #include "vector.h"
 
-namespace nmt {
-
-using bf16 = uint16_t;
+namespace nmt::NMT_SET {
 
 inline float bf16_value(bf16 number) { return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(static_cast<int>(number) << 16))); }
 
@@ -88,4 +86,4 @@ inline void multiply_bf16(const HalfMatrix& matrix, const bf16* const* inputs, c
     }
 }
 
-}  // namespace nmt
+}  // namespace nmt::NMT_SET

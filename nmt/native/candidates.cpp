@@ -3,29 +3,11 @@
 #include <cstdint>
 #include <vector>
 
+#include "arrays.h"
+
+using namespace nmt;
+
 namespace {
-
-// Mirrors ShortlistArrays in nmt/native/__init__.py. Sets of pieces are bits, in words of 64.
-struct Shortlist {
-    int64_t pieces;            // of the target
-    int64_t best_count;        // of each source piece
-    const int32_t* best;       // [source pieces][best_count]
-    const uint8_t* is_byte;    // [source pieces]
-    const uint64_t* always;    // candidates of every sentence
-    const uint64_t* bytes;     // further ones of a sentence in which there is a byte
-    float shared;              // of the sentences: a candidate of more of them is grouped with those of all
-};
-
-// Mirrors CandidatesArrays. There is room for as much as there can be; rows follow one another without gaps.
-struct Candidates {
-    int64_t sentences, length;
-    const int64_t* source;  // [sentences][length]
-    int64_t* outputs;       // [columns]: all candidates: those of many sentences, then by their first sentence, then `padding` up to whole words
-    int64_t* counts;        // [sentences]: how many candidates each has
-    uint64_t* allowed;      // [sentences][columns / 64]: which outputs these are
-    int64_t* own;           // [sentences][width]: which pieces they are, in the order of the outputs, then `padding`
-    int64_t columns, width, padding;
-};
 
 constexpr int64_t WORD = 64;
 

@@ -5,23 +5,10 @@
 #include "bfloat.h"
 #include "threads.h"
 
-namespace nmt {
+namespace nmt::NMT_SET {
 namespace {
 
 constexpr int64_t BYTES = 64;  // of eight numbers
-
-// Mirrors DropoutArrays in nmt/native/__init__.py.
-struct Dropout {
-    int64_t rows, width;    // of `joined`
-    int64_t offset, size;   // where this part begins there, and how wide it is: multiples of 64, as the width is
-    int64_t threshold;      // bytes below it are dropped
-    int64_t seed;
-    int64_t single;         // whether the part is in fp32, else in bfloat16
-    int64_t backwards;      // from joined to part
-    int64_t threads;
-    void* part;             // [rows][size]
-    bf16* joined;           // [rows][width]
-};
 
 // Which of 64 elements stay; `block` is the number of the 64 among all.
 inline __mmask64 kept(const Dropout& d, int64_t block) {
@@ -60,9 +47,10 @@ void rows(const Dropout& d, int64_t first, int64_t end) {
 }
 
 }  // namespace
-}  // namespace nmt
+}  // namespace nmt::NMT_SET
 
 using namespace nmt;
+using namespace nmt::NMT_SET;
 
 extern "C" {
 

@@ -1,9 +1,10 @@
-// The network in 8 bits: reading a batch of sources, one decoder step. Called from nmt/inference/compiled/engine.py; every array is the caller's.
+// The network in 8 bits: reading a batch of sources, one decoder step. Called from nmt/inference/compiled/engine.py by way of dispatch.cpp.
 #include "engine.h"
 
 #include "attention.h"
+#include "cells.h"
 
-namespace nmt {
+namespace nmt::NMT_SET {
 
 namespace {
 
@@ -13,15 +14,15 @@ int64_t piece(const Memory& memory, int64_t sentence, int64_t column) {
 
 void add(float* values, const float* others, int64_t size) {
     for (int64_t i = 0; i < size; i += LANES)
-        _mm512_storeu_ps(values + i, _mm512_add_ps(_mm512_loadu_ps(values + i), _mm512_loadu_ps(others + i)));
+        store(values + i, load(values + i) + load(others + i));
 }
 
 // One direction of one layer. Sentences come longest first, so that the ones still being read are always the first: padding does not exist.
-void read_direction(const CellWeights& weights, int64_t sentences, const int64_t* order, const int64_t* offsets, const uint16_t* table,
+void read_direction(const Cell& weights, int64_t sentences, const int64_t* order, const int64_t* offsets, const uint16_t* table,
                     const int64_t* entries, bool backwards, float* states, int64_t stride) {
     const int64_t units = weights.units;
-    std::vector<float> cells(sentences * units, 0.0f), zeros(units, 0.0f);
-    std::vector<int64_t> before(sentences);
+    Buffer<float> cells(sentences * units, 0.0f), nothing(units, 0.0f);
+    Buffer<int64_t> before(sentences);
     Inputs inputs;
     inputs.resize(sentences, units);
     Rows rows;
@@ -32,7 +33,7 @@ void read_direction(const CellWeights& weights, int64_t sentences, const int64_t
         for (int64_t row = 0; row < active; ++row) {
             const int64_t start = offsets[order[row]], end = offsets[order[row] + 1];
             const int64_t position = backwards ? end - 1 - time : start + time;
-            const float* hidden = time ? states + before[row] * stride : zeros.data();
+            const float* hidden = time ? states + before[row] * stride : nothing.data();
             before[row] = position;
             inputs.scales[row] = quantise<1>({{hidden, static_cast<int>(units)}}, inputs.row(row));
             rows.added[row] = table + (entries ? entries[position] : position) * weights.gates.columns;
@@ -54,9 +55,9 @@ void quantise_and_multiply(const Matrix& matrix, const float* inputs, int64_t ro
 
 void attend(const Decoder& decoder, const Memory& memory, const Step& step, const float* queries, float* contexts) {
     const int64_t H = decoder.hidden, beam = step.rows / step.sentences;
-    std::vector<const float*> query(beam);
-    std::vector<float*> context(beam);
-    std::vector<float> scratch;
+    Buffer<const float*> query(beam);
+    Buffer<float*> context(beam);
+    Buffer<float> scratch;
     for (int64_t b = 0; b < step.sentences; ++b) {
         const int64_t start = memory.offsets[step.sentence[b]], end = memory.offsets[step.sentence[b] + 1];
         for (int64_t k = 0; k < beam; ++k) query[k] = queries + (b * beam + k) * H, context[k] = contexts + (b * beam + k) * H;
@@ -69,12 +70,12 @@ void attend(const Decoder& decoder, const Memory& memory, const Step& step, cons
 void count_others(const Memory& memory, const Step& step, const float* vectors, int64_t size) {
     const int64_t beam = step.rows / step.sentences;
     for (int64_t row = 0; row < step.rows; ++row) {
-        __m512 squares = _mm512_setzero_ps();
+        Floats squares = zeros();
         for (int64_t i = 0; i < size; i += LANES) {
-            const __m512 values = _mm512_loadu_ps(vectors + row * size + i);
-            squares = _mm512_fmadd_ps(values, values, squares);
+            const Floats values = load(vectors + row * size + i);
+            squares = fmadd(values, values, squares);
         }
-        step.logits[row * memory.width] += memory.others[step.sentence[row / beam]] + memory.half_variance * _mm512_reduce_add_ps(squares);
+        step.logits[row * memory.width] += memory.others[step.sentence[row / beam]] + memory.half_variance * sum_of(squares);
     }
 }
 
@@ -83,21 +84,21 @@ void count_others(const Memory& memory, const Step& step, const float* vectors, 
 void write_candidates(const Matrix& output, const Memory& memory, const Step& step, const Inputs& inputs, const float* vectors) {
     const int64_t beam = step.rows / step.sentences, panels = output.columns / PANEL;
     auto allowed = [&](int64_t panel, int64_t row) { return memory.allowed[step.sentence[row / beam] * panels + panel]; };
-    std::vector<float*> next(step.rows);  // where each row's next logits go
+    Buffer<float*> next(step.rows);  // where each row's next logits go
     for (int64_t row = 0; row < step.rows; ++row) next[row] = step.logits + row * memory.width;
-    std::vector<int64_t> rows;
-    Buffer<uint8_t> copies;
-    const Tiles tiles(step.rows > FEW_ROWS);
+    Buffer<int64_t> rows;
+    ForMany aids(step.rows);
     for (int64_t panel = 0; panel < panels; ++panel) {
         rows.clear();
         for (int64_t row = 0; row < step.rows; ++row)
             if (allowed(panel, row)) rows.push_back(row);
-        multiply_rows(output, panel, inputs, rows.data(), rows.size(), tiles, copies, [&](int64_t, int64_t row, const __m512(&products)[REGISTERS]) {
+        multiply_rows(output, panel, inputs, rows.data(), rows.size(), aids, [&](int64_t, int64_t row, const Floats (&products)[REGISTERS]) {
             const uint64_t bits = allowed(panel, row);
+            const float* end = step.logits + (row + 1) * memory.width;
             UNROLL
             for (int c = 0; c < REGISTERS; ++c) {
-                const __m512 logits = _mm512_add_ps(products[c], _mm512_loadu_ps(output.bias + panel * PANEL + c * LANES));
-                next[row] = store_some(next[row], logits, static_cast<uint16_t>(bits >> (LANES * c)));
+                const Floats logits = products[c] + load(output.bias + panel * PANEL + c * LANES);
+                next[row] = store_some(next[row], end, logits, static_cast<uint16_t>(bits >> (LANES * c)));
             }
         });
     }
@@ -106,94 +107,76 @@ void write_candidates(const Matrix& output, const Memory& memory, const Step& st
 }
 
 }  // namespace
-}  // namespace nmt
 
-using namespace nmt;
-
-extern "C" {
-
-// outputs [rows][columns] = inputs [rows][matrix.inputs] W' + b.
-void nmt_linear(const Matrix* matrix, const float* inputs, int64_t rows, float* outputs) { quantise_and_multiply(*matrix, inputs, rows, outputs); }
-
-// The same in half precision.
-void nmt_linear_half(const Matrix* matrix, const float* inputs, int64_t rows, uint16_t* outputs) {
-    quantise_and_multiply(*matrix, inputs, rows, outputs);
+void linear_rows(const Matrix& matrix, const float* inputs, int64_t rows, float* outputs) {
+    quantise_and_multiply(matrix, inputs, rows, outputs);
 }
 
-// states [positions][hidden] of the pieces of several sentences, one after the other without padding, and the same in half precision;
-// `order` names the sentences longest first.
-void nmt_encode(const Encoder* encoder, int64_t sentences, const int64_t* order, const int64_t* offsets, const int64_t* pieces, float* states,
+void linear_rows_half(const Matrix& matrix, const float* inputs, int64_t rows, uint16_t* outputs) {
+    quantise_and_multiply(matrix, inputs, rows, outputs);
+}
+
+void encode(const Encoder& encoder, int64_t sentences, const int64_t* order, const int64_t* offsets, const int64_t* pieces, float* states,
                 uint16_t* halves) {
-    const int64_t H = encoder->hidden, half = H / 2, positions = offsets[sentences];
+    const int64_t H = encoder.hidden, half = H / 2, positions = offsets[sentences];
     Buffer<uint16_t> gates;
     Buffer<float> below;
-    for (int64_t layer = 0; layer < encoder->layers; ++layer) {
+    for (int64_t layer = 0; layer < encoder.layers; ++layer) {
         if (layer) below.assign(states, states + positions * H);
         for (int64_t direction = 0; direction < 2; ++direction) {
             if (layer) {  // the part of the gates that the layer below makes, for all positions at once
-                const Matrix& matrix = encoder->inputs[(layer - 1) * 2 + direction];
+                const Matrix& matrix = encoder.inputs[(layer - 1) * 2 + direction];
                 gates.resize(positions * matrix.columns);
                 quantise_and_multiply(matrix, below.data(), positions, gates.data());
             }
-            read_direction(encoder->cells[layer * 2 + direction], sentences, order, offsets, layer ? gates.data() : encoder->tables[direction],
+            read_direction(encoder.cells[layer * 2 + direction], sentences, order, offsets, layer ? gates.data() : encoder.tables[direction],
                            layer ? nullptr : pieces, direction == 1, states + direction * half, H);
         }
         if (layer) add(states, below.data(), positions * H);
     }
-    for (int64_t i = 0; i < positions * H; i += LANES) store(halves + i, _mm512_loadu_ps(states + i));
+    for (int64_t i = 0; i < positions * H; i += LANES) store(halves + i, load(states + i));
 }
 
-// One target position of all rows.
-void nmt_step(const Decoder* decoder, const Matrix* output, const Memory* memory, const Step* step) {
-    const int64_t H = decoder->hidden, N = step->rows, beam = N / step->sentences;
+void step(const Decoder& decoder, const Matrix& output, const Memory& memory, const Step& step) {
+    const int64_t H = decoder.hidden, N = step.rows, beam = N / step.sentences;
     const int size = static_cast<int>(H);
-    const int64_t parts = state_parts(decoder->cells[0]);
-    Buffer<float> sums(N * H), contexts(N * H), vectors(N * decoder->combine->columns);  // sums: of the layers' states so far
+    const int64_t parts = state_parts(decoder.cells[0]);
+    Buffer<float> sums(N * H), contexts(N * H), vectors(N * decoder.combine->columns);  // sums: of the layers' states so far
     Inputs inputs;
     inputs.resize(N, 3 * H);
     Rows rows;
     rows.resize(N);
-    for (int64_t layer = 0; layer < decoder->layers; ++layer) {
-        const CellWeights& weights = decoder->cells[layer];
+    for (int64_t layer = 0; layer < decoder.layers; ++layer) {
+        const Cell& weights = decoder.cells[layer];
         inputs.width = weights.gates.inputs;
         for (int64_t n = 0; n < N; ++n) {
-            const int64_t parent = step->parents ? step->parents[n] : n;
-            const float* hidden = step->before + (layer * parts * step->rows_before + parent) * H;
+            const int64_t parent = step.parents ? step.parents[n] : n;
+            const float* hidden = step.before + (layer * parts * step.rows_before + parent) * H;
             rows.hidden_before[n] = hidden;
-            rows.cell_before[n] = hidden + step->rows_before * H;
-            rows.hidden[n] = step->after + (layer * parts * N + n) * H;
+            rows.cell_before[n] = hidden + step.rows_before * H;
+            rows.hidden[n] = step.after + (layer * parts * N + n) * H;
             rows.cell[n] = rows.hidden[n] + N * H;
-            rows.added[n] = layer ? weights.bias : decoder->table + piece(*memory, step->sentence[n / beam], step->pieces[n]) * weights.gates.columns;
+            rows.added[n] = layer ? weights.bias : decoder.table + piece(memory, step.sentence[n / beam], step.pieces[n]) * weights.gates.columns;
             inputs.scales[n] = layer ? quantise<3>({{sums.data() + n * H, size}, {contexts.data() + n * H, size}, {hidden, size}}, inputs.row(n))
                                      : quantise<1>({{hidden, size}}, inputs.row(n));
         }
         step_cell(weights, inputs, N, rows);
-        const float* states = step->after + layer * parts * N * H;
+        const float* states = step.after + layer * parts * N * H;
         if (layer) {
             add(sums.data(), states, N * H);
         } else {
             std::copy(states, states + N * H, sums.begin());
-            attend(*decoder, *memory, *step, states, contexts.data());
+            attend(decoder, memory, step, states, contexts.data());
         }
     }
     inputs.width = 2 * H;
     for (int64_t n = 0; n < N; ++n) inputs.scales[n] = quantise<2>({{sums.data() + n * H, size}, {contexts.data() + n * H, size}}, inputs.row(n));
-    linear(*decoder->combine, inputs, N, vectors.data());
-    inputs.fill(vectors.data(), N, output->inputs);
-    if (memory->candidates) write_candidates(*output, *memory, *step, inputs, vectors.data());
-    else linear(*output, inputs, N, step->logits);
+    linear(*decoder.combine, inputs, N, vectors.data());
+    inputs.fill(vectors.data(), N, output.inputs);
+    if (memory.candidates) write_candidates(output, memory, step, inputs, vectors.data());
+    else linear(output, inputs, N, step.logits);
 }
 
-// Some columns of a matrix, in this order: what a shortlist leaves of the output layer.
-void nmt_select_columns(const Matrix* matrix, const int64_t* columns, int64_t count, int8_t* weights, float* scales, int32_t* starts, float* bias) {
-    const int64_t quads = matrix->inputs / 4;
-    for (int64_t c = 0; c < count; ++c) {
-        const int64_t column = columns[c];
-        scales[c] = matrix->scales[column], starts[c] = matrix->starts[column], bias[c] = matrix->bias[column];
-        const int32_t* from = reinterpret_cast<const int32_t*>(matrix->weights) + (column / PANEL * quads) * PANEL + column % PANEL;
-        int32_t* to = reinterpret_cast<int32_t*>(weights) + (c / PANEL * quads) * PANEL + c % PANEL;
-        for (int64_t q = 0; q < quads; ++q) to[q * PANEL] = from[q * PANEL];
-    }
-}
+extern const Functions FUNCTIONS{linear_rows, linear_rows_half, encode, step, greedy, best_pieces, advance};
 
-}  // extern "C"
+}  // namespace nmt::NMT_SET

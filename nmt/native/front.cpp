@@ -1,29 +1,10 @@
 // A step of beam search after its logits: what nmt/search/front.py does, sentence by sentence.
+#include "engine.h"
 #include "look.h"
 
+namespace nmt::NMT_SET {
+
 namespace {
-
-using namespace nmt;
-
-struct Advance {
-    // length: of the hypotheses that finish now; few, multiple: of nmt/search/leaving.py.
-    int64_t sentences, beam, picks, n_best, eos, length, picked, few, multiple;
-    // The front before: [sentences], [sentences][beam], and best [sentences][n_best]; divisors: length ** length_alpha from 1 on.
-    const int64_t *numbers, *max_lengths;
-    const float* log_probs;
-    const int64_t *origins, *free;
-    const float *best, *divisors;
-    // The picks [sentences][picks].
-    int64_t *parents, *pieces;
-    float *log_probs_now, *scores;
-    // The front after, its rows, and the sentences that stay; there is room for all, since the caller cannot know how many these are.
-    int64_t *numbers_after, *max_lengths_after;
-    float* log_probs_after;
-    int64_t *origins_after, *free_after;
-    float* best_after;
-    int64_t *pieces_after, *rows_after, *stay;
-    int64_t staying, width;  // how many sentences stay, how many prefixes each of them has
-};
 
 struct Candidate {
     float total;
@@ -33,13 +14,13 @@ struct Candidate {
 // What becomes of a sentence.
 struct Outcome {
     int64_t finished, live;  // of its picks
-    std::vector<Candidate> candidates;
-    std::vector<int64_t> order;  // the numbers of the live picks, then of the others
-    std::vector<float> best;
+    Buffer<Candidate> candidates;
+    Buffer<int64_t> order;  // the numbers of the live picks, then of the others
+    Buffer<float> best;
 };
 
 // The best so far, best first; of equal totals the one that came first.
-void insert(std::vector<Candidate>& best, size_t count, Candidate candidate) {
+void insert(Buffer<Candidate>& best, size_t count, Candidate candidate) {
     if (best.size() == count) best.pop_back();
     auto place = best.end();
     while (place != best.begin() && (place - 1)->total < candidate.total) --place;
@@ -48,17 +29,17 @@ void insert(std::vector<Candidate>& best, size_t count, Candidate candidate) {
 
 // The best continuations of a sentence's rows, best first, equal totals by slot, then by column:
 // total = (logit - normaliser) + log-probability of the row. Where there are fewer, totals of -inf fill up.
-void find_best(const Advance& a, const Logits& logits, int64_t b, std::vector<Candidate>& best) {
-    std::vector<float> maxima;
+void find_best(const Advance& a, const Logits& logits, int64_t b, Buffer<Candidate>& best) {
+    Buffer<float> maxima;
     float worst = -INFINITY;  // a candidate has to be better
     for (int64_t k = 0; k < a.beam; ++k) {
         const int64_t row = b * a.beam + k;
         const float prefix = a.log_probs[row];
         if (prefix == -INFINITY) continue;
-        const float normaliser = logits.look(row, maxima);
+        const float normaliser = look(logits, row, maxima);
         for (int64_t m = 0; m < logits.columns / BLOCK; ++m) {
             if (!((maxima[m] - normaliser) + prefix > worst)) continue;
-            const float* block = logits.row(row) + m * BLOCK;
+            const float* block = row_of(logits, row) + m * BLOCK;
             for (int64_t i = 0; i < BLOCK; ++i) {
                 const float total = (block[i] - normaliser) + prefix;
                 if (!(total > worst)) continue;
@@ -71,18 +52,18 @@ void find_best(const Advance& a, const Logits& logits, int64_t b, std::vector<Ca
 }
 
 // The ends of a sentence's prefixes, slot by slot: all that may follow at its max_length.
-void find_ends(const Advance& a, const Logits& logits, int64_t b, std::vector<Candidate>& ends) {
-    std::vector<float> maxima;
+void find_ends(const Advance& a, const Logits& logits, int64_t b, Buffer<Candidate>& ends) {
+    Buffer<float> maxima;
     for (int64_t k = 0; k < a.beam; ++k) {
         const int64_t row = b * a.beam + k;
-        const float normaliser = logits.look(row, maxima);
-        ends.push_back({(logits.row(row)[a.eos] - normaliser) + a.log_probs[row], k, a.eos});
+        const float normaliser = look(logits, row, maxima);
+        ends.push_back({(row_of(logits, row)[a.eos] - normaliser) + a.log_probs[row], k, a.eos});
     }
     ends.resize(a.picks, {-INFINITY, a.beam - 1, a.eos});
 }
 
 // Keeps the best scores, best first, and another one.
-void raise(std::vector<float>& best, float score) {
+void raise(Buffer<float>& best, float score) {
     for (float& each : best)
         if (score > each) std::swap(score, each);
 }
@@ -91,7 +72,7 @@ void raise(std::vector<float>& best, float score) {
 Outcome pick(const Advance& a, const Logits& logits, int64_t b) {
     Outcome outcome{0, 0, {}, {}, {a.best + b * a.n_best, a.best + (b + 1) * a.n_best}};
     (a.max_lengths[b] == a.length ? find_ends : find_best)(a, logits, b, outcome.candidates);
-    std::vector<int64_t> others;
+    Buffer<int64_t> others;
     for (int64_t p = 0; p < a.picks; ++p) {
         const Candidate& candidate = outcome.candidates[p];
         const int64_t each = b * a.picks + p;
@@ -111,7 +92,7 @@ Outcome pick(const Advance& a, const Logits& logits, int64_t b) {
 }
 
 // As `staying` of nmt/search/leaving.py: `stay` gets the sentences that stay; returns how many.
-int64_t choose_staying(const Advance& a, const std::vector<Outcome>& outcomes) {
+int64_t choose_staying(const Advance& a, const Buffer<Outcome>& outcomes) {
     const int64_t count = std::count_if(outcomes.begin(), outcomes.end(), [](const Outcome& each) { return each.live > 0; });
     const int64_t room = count <= a.few ? count : (count + a.multiple - 1) / a.multiple * a.multiple;
     int64_t passengers = count && room >= a.sentences ? a.sentences : room - count, staying = 0;
@@ -135,19 +116,15 @@ void go_on(const Advance& a, int64_t b, int64_t s, const Outcome& outcome) {
 
 }  // namespace
 
-extern "C" {
-
-// What is picked, and the front of the prefixes that go on.
-void nmt_advance(const Logits* logits, Advance* advance) {
-    Advance& a = *advance;
-    std::vector<Outcome> outcomes;
+void advance(const Logits& logits, Advance& a) {
+    Buffer<Outcome> outcomes;
     a.width = 0;
     for (int64_t b = 0; b < a.sentences; ++b) {
-        outcomes.push_back(pick(a, *logits, b));
+        outcomes.push_back(pick(a, logits, b));
         a.width = std::max(a.width, outcomes[b].live);
     }
     a.staying = choose_staying(a, outcomes);
     for (int64_t s = 0; s < a.staying; ++s) go_on(a, a.stay[s], s, outcomes[a.stay[s]]);
 }
 
-}  // extern "C"
+}  // namespace nmt::NMT_SET

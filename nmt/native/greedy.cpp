@@ -2,33 +2,20 @@
 #include <cmath>
 #include <numeric>
 
+#include "cells.h"
 #include "engine.h"
 #include "look.h"
 
-using namespace nmt;
+namespace nmt::NMT_SET {
 
 namespace {
 
-// Mirrors GreedyArrays in nmt/native/__init__.py. Lengths count the end of sentence.
-struct Greedy {
-    int64_t sentences, bos, eos, min_length, room;
-    const int64_t* max_lengths;  // [sentences], at most `room`
-    const int64_t* early;        // columns that are not chosen below min_length
-    int64_t early_count;
-    const int64_t* never;        // nor later on
-    int64_t never_count;
-    const float* first;          // the state, as Step has it, one row a sentence
-    int64_t* pieces;             // [sentences][room]: the columns chosen
-    int64_t* lengths;            // [sentences]
-    int64_t failed;              // the first sentence whose logits allow nothing; -1: none
-};
-
 // The sentences that are being written: a row each.
 struct Live {
-    std::vector<int64_t> sentences, pieces, parents;
-    std::vector<float> totals;
+    Buffer<int64_t> sentences, pieces, parents;
+    Buffer<float> totals;
 
-    void keep(const std::vector<int64_t>& rows) {
+    void keep(const Buffer<int64_t>& rows) {
         for (size_t n = 0; n < rows.size(); ++n)
             sentences[n] = sentences[rows[n]], pieces[n] = pieces[rows[n]], totals[n] = totals[rows[n]];
         sentences.resize(rows.size()), pieces.resize(rows.size()), totals.resize(rows.size());
@@ -37,16 +24,16 @@ struct Live {
 };
 
 // Chooses the next piece of each row and returns the rows that go on. A total that is not finite shows logits that allow nothing.
-std::vector<int64_t> choose(Greedy& g, const Memory& memory, float* logits, int64_t length, Live& live) {
+Buffer<int64_t> choose(Greedy& g, const Memory& memory, float* logits, int64_t length, Live& live) {
     const bool early = length < g.min_length;
     const int64_t rows = live.sentences.size();
     const Logits looked{logits, rows, memory.width, early ? g.early : g.never, early ? g.early_count : g.never_count, 0};
-    std::vector<float> maxima;
-    std::vector<int64_t> going;
+    Buffer<float> maxima;
+    Buffer<int64_t> going;
     for (int64_t n = 0; n < rows; ++n) {
         const int64_t sentence = live.sentences[n];
-        Best best = looked.best(n, maxima);
-        if (length == g.max_lengths[sentence]) best = {looked.row(n)[g.eos], g.eos, 0};
+        Best best = best_of(looked, n, maxima);
+        if (length >= g.max_lengths[sentence]) best = {row_of(looked, n)[g.eos], g.eos, 0};
         live.totals[n] += best.value, live.pieces[n] = best.column;
         g.pieces[sentence * g.room + length - 1] = best.column;
         if (best.column != g.eos) {
@@ -61,26 +48,23 @@ std::vector<int64_t> choose(Greedy& g, const Memory& memory, float* logits, int6
 
 }  // namespace
 
-extern "C" {
-
-void nmt_greedy(const Decoder* decoder, const Matrix* output, const Memory* memory, Greedy* greedy) {
-    Greedy& g = *greedy;
-    const int64_t size = decoder->layers * state_parts(decoder->cells[0]) * decoder->hidden;  // of a row's state
-    Buffer<float> before, after, logits(g.sentences * memory->width);
-    Live live{std::vector<int64_t>(g.sentences), std::vector<int64_t>(g.sentences, g.bos), {}, std::vector<float>(g.sentences, 0.0f)};
+void greedy(const Decoder& decoder, const Matrix& output, const Memory& memory, Greedy& g) {
+    const int64_t size = decoder.layers * state_parts(decoder.cells[0]) * decoder.hidden;  // of a row's state
+    Buffer<float> before, after, logits(g.sentences * memory.width);
+    Live live{Buffer<int64_t>(g.sentences), Buffer<int64_t>(g.sentences, g.bos), {}, Buffer<float>(g.sentences, 0.0f)};
     std::iota(live.sentences.begin(), live.sentences.end(), 0);
     g.failed = -1;
     int64_t rows_before = g.sentences;
     for (int64_t length = 1; !live.sentences.empty() && g.failed < 0; ++length) {
         const int64_t rows = live.sentences.size();
         after.resize(rows * size);
-        const Step step{rows, rows_before, rows, live.pieces.data(), live.parents.empty() ? nullptr : live.parents.data(), live.sentences.data(),
+        const Step now{rows, rows_before, rows, live.pieces.data(), live.parents.empty() ? nullptr : live.parents.data(), live.sentences.data(),
                         length > 1 ? before.data() : g.first, after.data(), logits.data()};
-        nmt_step(decoder, output, memory, &step);
-        live.keep(choose(g, *memory, logits.data(), length, live));
+        step(decoder, output, memory, now);
+        live.keep(choose(g, memory, logits.data(), length, live));
         std::swap(before, after);
         rows_before = rows;
     }
 }
 
-}  // extern "C"
+}  // namespace nmt::NMT_SET

@@ -1,41 +1,60 @@
-// Products of 8-bit weights and 8-bit vectors, summed in 32 bits: exact, whatever the order and whoever shares the batch. AVX512-VNNI, and
-// AMX tiles where there are enough rows for one.
+// Products of 8-bit weights and 8-bit vectors, summed in 32 bits: exact, whatever the order and whoever shares the batch. In registers, or in
+// AMX tiles where there are any and enough rows for one.
 #pragma once
 
 #include <algorithm>
 #include <numeric>
-#include <vector>
 
+#include "arrays.h"
 #include "tiles.h"
 #include "vector.h"
 
-namespace nmt {
+#if defined(__AVX512F__)
+#include "products_avx512.h"
+#elif defined(__AVXVNNI__)
+#include "products_avxvnni.h"
+#else
+#include "products_avx2.h"
+#endif
 
-constexpr int PANEL = 64;      // columns of a panel: four registers of sums
+namespace nmt::NMT_SET {
+
+constexpr int PANEL = 64;      // columns of a panel
 constexpr int REGISTERS = PANEL / LANES;
-constexpr int MAX_ROWS = 6;    // of a block: 6 x 4 sums, 4 weights and 1 input fill the 32 registers
 constexpr int FEW_ROWS = 2;    // so many and fewer are multiplied sooner in registers than in a tile
 
-// Weights in panels of 64 columns, quadruples of inputs by quadruples; mirrors MatrixArrays in nmt/native/__init__.py.
-struct Matrix {
-    const int8_t* weights;  // [columns / 64][inputs / 4][64][4]
-    const float* scales;    // [columns]: weight = scale * int8
-    const int32_t* starts;  // [columns]: -128 * the sum of the column's int8, which takes the inputs' offset out of the sums
-    const float* bias;      // [columns]
-    int64_t inputs;         // a multiple of 64
-    int64_t columns;        // a multiple of 64
+// One stretch of a vector that is to be multiplied: `size` floats, a multiple of 64.
+struct Part {
+    const float* values;
+    int size;
 };
 
-// The vectors that are multiplied: rows of bytes and their scales.
+// The parts side by side in 8 bits: value = scale * steps. Returns the scale: the largest magnitude is 127 steps.
+// It depends on this vector alone, so that no product depends on the other rows of its batch.
+template <int PARTS>
+inline float quantise(const Part (&parts)[PARTS], Steps* steps) {
+    Floats largest_yet = zeros();
+    for (const Part& part : parts)
+        for (int i = 0; i < part.size; i += LANES) largest_yet = largest(magnitude(load(part.values + i)), largest_yet);
+    const float most = largest_of(largest_yet);
+    const Floats factor = all(most > 0 ? 127.0f / most : 0.0f);
+    for (const Part& part : parts) {
+        for (int i = 0; i < part.size; i += LANES) store_steps(steps + i, load(part.values + i) * factor);
+        steps += part.size;
+    }
+    return most / 127.0f;
+}
+
+// The vectors that are multiplied: rows of steps and their scales.
 struct Inputs {
-    Buffer<uint8_t> bytes;
+    Buffer<Steps> steps;
     Buffer<float> scales;
     int64_t width = 0;
 
     void resize(int64_t rows, int64_t size) {
         width = size;
         const int64_t room = (rows + TILE_ROWS) * size;  // a tile may begin at any row and reads sixteen
-        if (static_cast<int64_t>(bytes.size()) < room) bytes.resize(room);
+        if (static_cast<int64_t>(steps.size()) < room) steps.resize(room);
         if (static_cast<int64_t>(scales.size()) < rows) scales.resize(rows);
     }
     // All rows of `size` floats, each quantised by itself.
@@ -43,57 +62,49 @@ struct Inputs {
         resize(rows, size);
         for (int64_t n = 0; n < rows; ++n) scales[n] = quantise<1>({{values + n * size, static_cast<int>(size)}}, row(n));
     }
-    uint8_t* row(int64_t n) { return bytes.data() + n * width; }
-    const uint8_t* row(int64_t n) const { return bytes.data() + n * width; }
+    Steps* row(int64_t n) { return steps.data() + n * width; }
+    const Steps* row(int64_t n) const { return steps.data() + n * width; }
 };
 
-// Adds sixteen sums of four products, unsigned by signed. In assembly because GCC 12 copies the sums about when it is left to it.
-inline void add_products(__m512i& sums, __m512i inputs, __m512i weights) {
-    asm("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(inputs), "v"(weights));
-}
-
-// What a register's sums stand for.
-inline __m512 unscaled(__m512i sums, const Matrix& matrix, int64_t panel, int c, float scale) {
-    return _mm512_mul_ps(_mm512_cvtepi32_ps(sums), _mm512_mul_ps(_mm512_loadu_ps(matrix.scales + panel * PANEL + c * LANES), _mm512_set1_ps(scale)));
-}
-
-// The products of ROWS rows and one panel, as floats without bias: result[row][register].
-template <int ROWS>
-inline void multiply_panel(const Matrix& matrix, int64_t panel, const Inputs& inputs, const int64_t* rows, __m512 (&result)[ROWS][REGISTERS]) {
-    __m512i sums[ROWS][REGISTERS];
+// The products of one row and a panel, from their sums: as floats, without bias.
+inline void unscale(const Matrix& matrix, int64_t panel, const int32_t* sums, float scale, Floats (&products)[REGISTERS]) {
     UNROLL
-    for (auto& row : sums)
-        UNROLL
-        for (int c = 0; c < REGISTERS; ++c) row[c] = _mm512_loadu_si512(matrix.starts + panel * PANEL + c * LANES);
-    const int8_t* weights = matrix.weights + panel * matrix.inputs * PANEL;
-    const uint8_t* row[ROWS];
-    UNROLL
-    for (int r = 0; r < ROWS; ++r) row[r] = inputs.row(rows[r]);
-    for (int64_t i = 0; i < matrix.inputs; i += 4, weights += 4 * PANEL) {
-        __m512i column[REGISTERS];
-        UNROLL
-        for (int c = 0; c < REGISTERS; ++c) column[c] = _mm512_loadu_si512(weights + c * 64);
-        UNROLL
-        for (int r = 0; r < ROWS; ++r) {
-            const __m512i input = _mm512_set1_epi32(*reinterpret_cast<const int32_t*>(row[r] + i));
-            UNROLL
-            for (int c = 0; c < REGISTERS; ++c) add_products(sums[r][c], input, column[c]);
-        }
+    for (int c = 0; c < REGISTERS; ++c) {
+        const int64_t column = panel * PANEL + c * LANES;
+        Ints whole = load(sums + c * LANES);
+        if constexpr (OFFSET) whole = sum(whole, load(matrix.starts + column));
+        products[c] = as_floats(whole) * (load(matrix.scales + column) * all(scale));
     }
-    UNROLL
-    for (int c = 0; c < REGISTERS; ++c)
-        UNROLL
-        for (int r = 0; r < ROWS; ++r) result[r][c] = unscaled(sums[r][c], matrix, panel, c, inputs.scales[rows[r]]);
 }
 
-template <int ROWS, typename Use>
-inline void multiply_block(const Matrix& matrix, int64_t panel, const Inputs& inputs, const int64_t* rows, Use&& use) {
-    __m512 products[ROWS][REGISTERS];
-    multiply_panel<ROWS>(matrix, panel, inputs, rows, products);
-    UNROLL
-    for (int r = 0; r < ROWS; ++r) use(panel, rows[r], products[r]);
+// use(panel, row, products) for each of `count` rows, from their sums [count][64].
+template <typename Use>
+inline void use_sums(const Matrix& matrix, int64_t panel, const Inputs& inputs, const int64_t* rows, int64_t count, const int32_t* sums, Use&& use) {
+    for (int64_t r = 0; r < count; ++r) {
+        Floats products[REGISTERS];
+        unscale(matrix, panel, sums + r * PANEL, inputs.scales[rows[r]], products);
+        use(panel, rows[r], products);
+    }
 }
 
+// The same for at most MAX_ROWS rows in registers.
+template <typename Use>
+inline void multiply_block(const Matrix& matrix, int64_t panel, const Inputs& inputs, const int64_t* rows, int64_t count, Use&& use) {
+    alignas(64) int32_t sums[MAX_ROWS * PANEL];
+    const Steps* row[MAX_ROWS];
+    for (int64_t r = 0; r < count; ++r) row[r] = inputs.row(rows[r]);
+    BLOCKS[count - 1](matrix.weights + panel * matrix.inputs * PANEL, matrix.inputs, row, sums);
+    use_sums(matrix, panel, inputs, rows, count, sums, use);
+}
+
+// What products of many rows take beside registers, in one call after the other.
+struct ForMany {
+    explicit ForMany(int64_t rows) : tiles(OFFSET && rows > FEW_ROWS) {}
+    Tiles tiles;
+    Buffer<uint8_t> copies;
+};
+
+#ifdef __AVX512F__
 // Where sixteen rows lie one after the other, of which these are the first: where they are, or copied together.
 inline const uint8_t* side_by_side(const Inputs& inputs, const int64_t* rows, int64_t count, Buffer<uint8_t>& copies) {
     if (rows[count - 1] - rows[0] == count - 1) return inputs.row(rows[0]);
@@ -102,62 +113,48 @@ inline const uint8_t* side_by_side(const Inputs& inputs, const int64_t* rows, in
     return copies.data();
 }
 
-// At most sixteen rows in a tile.
+// The same for at most sixteen rows in a tile.
 template <typename Use>
-inline void multiply_in_tile(const Matrix& matrix, int64_t panel, const Inputs& inputs, const int64_t* rows, int64_t count,
-                             Buffer<uint8_t>& copies, Use&& use) {
-    alignas(64) int32_t sums[TILE_ROWS][PANEL];
-    multiply_tile(matrix.weights + panel * matrix.inputs * PANEL, matrix.inputs, side_by_side(inputs, rows, count, copies), inputs.width, sums[0]);
-    __m512i starts[REGISTERS];
-    UNROLL
-    for (int c = 0; c < REGISTERS; ++c) starts[c] = _mm512_loadu_si512(matrix.starts + panel * PANEL + c * LANES);
-    for (int64_t r = 0; r < count; ++r) {
-        __m512 products[REGISTERS];
-        UNROLL
-        for (int c = 0; c < REGISTERS; ++c)
-            products[c] = unscaled(_mm512_add_epi32(_mm512_load_si512(sums[r] + c * LANES), starts[c]), matrix, panel, c, inputs.scales[rows[r]]);
-        use(panel, rows[r], products);
-    }
+inline void multiply_in_tile(const Matrix& matrix, int64_t panel, const Inputs& inputs, const int64_t* rows, int64_t count, ForMany& aids,
+                             Use&& use) {
+    alignas(64) int32_t sums[TILE_ROWS * PANEL];
+    multiply_tile(matrix.weights + panel * matrix.inputs * PANEL, matrix.inputs, side_by_side(inputs, rows, count, aids.copies), inputs.width, sums);
+    use_sums(matrix, panel, inputs, rows, count, sums, use);
 }
+#endif
 
 // Calls use(panel, row, products) for these rows of one panel, a block of them at a time. `rows` ascend.
 template <typename Use>
-inline void multiply_rows(const Matrix& matrix, int64_t panel, const Inputs& inputs, const int64_t* rows, int64_t count, const Tiles& tiles,
-                          Buffer<uint8_t>& copies, Use&& use) {
-    while (tiles.usable() && count > FEW_ROWS) {
+inline void multiply_rows(const Matrix& matrix, int64_t panel, const Inputs& inputs, const int64_t* rows, int64_t count,
+                          [[maybe_unused]] ForMany& aids, Use&& use) {
+#ifdef __AVX512F__
+    while (aids.tiles.usable() && count > FEW_ROWS) {
         const int64_t block = std::min<int64_t>(count, TILE_ROWS);
-        multiply_in_tile(matrix, panel, inputs, rows, block, copies, use);
+        multiply_in_tile(matrix, panel, inputs, rows, block, aids, use);
         count -= block, rows += block;
     }
-    for (; count >= MAX_ROWS; count -= MAX_ROWS, rows += MAX_ROWS) multiply_block<MAX_ROWS>(matrix, panel, inputs, rows, use);
-    switch (count) {
-        case 1: multiply_block<1>(matrix, panel, inputs, rows, use); break;
-        case 2: multiply_block<2>(matrix, panel, inputs, rows, use); break;
-        case 3: multiply_block<3>(matrix, panel, inputs, rows, use); break;
-        case 4: multiply_block<4>(matrix, panel, inputs, rows, use); break;
-        case 5: multiply_block<5>(matrix, panel, inputs, rows, use); break;
-    }
+#endif
+    for (; count > 0; count -= MAX_ROWS, rows += MAX_ROWS)
+        multiply_block(matrix, panel, inputs, rows, std::min<int64_t>(count, MAX_ROWS), use);
 }
 
 // The same for all rows and panels, one panel after the other: it stays in the core's own cache while all rows pass by.
 template <typename Use>
 inline void multiply(const Matrix& matrix, const Inputs& inputs, int64_t count, Use&& use) {
-    std::vector<int64_t> rows(count);
+    Buffer<int64_t> rows(count);
     std::iota(rows.begin(), rows.end(), 0);
-    const Tiles tiles(count > FEW_ROWS);
-    Buffer<uint8_t> copies;
-    for (int64_t panel = 0; panel < matrix.columns / PANEL; ++panel) multiply_rows(matrix, panel, inputs, rows.data(), count, tiles, copies, use);
+    ForMany aids(count);
+    for (int64_t panel = 0; panel < matrix.columns / PANEL; ++panel) multiply_rows(matrix, panel, inputs, rows.data(), count, aids, use);
 }
 
 // outputs [rows][columns] = inputs W' + b, in single or half precision.
 template <typename Number>
 inline void linear(const Matrix& matrix, const Inputs& inputs, int64_t rows, Number* outputs) {
-    multiply(matrix, inputs, rows, [&](int64_t panel, int64_t row, const __m512(&products)[REGISTERS]) {
+    multiply(matrix, inputs, rows, [&](int64_t panel, int64_t row, const Floats (&products)[REGISTERS]) {
         Number* output = outputs + row * matrix.columns + panel * PANEL;
         UNROLL
-        for (int c = 0; c < REGISTERS; ++c)
-            store(output + c * LANES, _mm512_add_ps(products[c], _mm512_loadu_ps(matrix.bias + panel * PANEL + c * LANES)));
+        for (int c = 0; c < REGISTERS; ++c) store(output + c * LANES, products[c] + load(matrix.bias + panel * PANEL + c * LANES));
     });
 }
 
-}  // namespace nmt
+}  // namespace nmt::NMT_SET

@@ -5,18 +5,8 @@
 #include "softmax.h"
 #include "threads.h"
 
-namespace nmt {
+namespace nmt::NMT_SET {
 namespace {
-
-// Mirrors RDropArrays in nmt/native/__init__.py.
-struct RDrop {
-    int64_t rows, size, threads;
-    bf16 *first, *second;    // [rows][size], of the two passes: logits -> gradients
-    const int64_t* targets;  // [rows]
-    float* loss;             // [rows], nats
-    float* cross_entropy;    // [rows], without smoothing and divergence
-    float smoothing, alpha;
-};
 
 struct Sums {
     __m512 forth = _mm512_setzero_ps(), back = _mm512_setzero_ps(), logits = _mm512_setzero_ps();
@@ -64,9 +54,10 @@ void row(const RDrop& r, int64_t number, float* first_powers, float* second_powe
 }
 
 }  // namespace
-}  // namespace nmt
+}  // namespace nmt::NMT_SET
 
 using namespace nmt;
+using namespace nmt::NMT_SET;
 
 extern "C" {
 

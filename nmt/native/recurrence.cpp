@@ -9,7 +9,7 @@
 #include "threads.h"
 #include "trained_cells.h"
 
-namespace nmt {
+namespace nmt::NMT_SET {
 namespace {
 
 // Where each row of a step is.
@@ -151,9 +151,10 @@ void add_rows(const bf16* values, int64_t rows, int64_t columns, float* sums) {
 using Slice = void (*)(const Recurrence&, int64_t);
 
 }  // namespace
-}  // namespace nmt
+}  // namespace nmt::NMT_SET
 
 using namespace nmt;
+using namespace nmt::NMT_SET;
 
 extern "C" {
 

@@ -4,18 +4,8 @@
 #include "softmax.h"
 #include "threads.h"
 
-namespace nmt {
+namespace nmt::NMT_SET {
 namespace {
-
-// Mirrors SoftmaxArrays in nmt/native/__init__.py.
-struct Softmax {
-    int64_t rows, size, threads;
-    bf16* logits;            // [rows][size] -> softmax - (1 - smoothing) at the target
-    const int64_t* targets;  // [rows]
-    float* cross_entropy;    // [rows], nats
-    float* log_sums;         // [rows]: logarithms of the sums of the logits' exponentials
-    float smoothing;
-};
 
 void row(const Softmax& s, int64_t number, float* powers) {
     bf16* logits = s.logits + number * s.size;
@@ -30,9 +20,10 @@ void row(const Softmax& s, int64_t number, float* powers) {
 }
 
 }  // namespace
-}  // namespace nmt
+}  // namespace nmt::NMT_SET
 
 using namespace nmt;
+using namespace nmt::NMT_SET;
 
 extern "C" {
 

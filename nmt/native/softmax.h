@@ -5,7 +5,7 @@
 
 #include "bfloat.h"
 
-namespace nmt {
+namespace nmt::NMT_SET {
 
 // Which of the next sixteen are among those that are left.
 inline __mmask16 lanes(int64_t left) { return left < LANES ? (1u << left) - 1 : 0xFFFF; }
@@ -34,4 +34,4 @@ inline Normaliser exponentials(const bf16* logits, int64_t size, float* powers) 
     return {top, _mm512_reduce_add_ps(sums)};
 }
 
-}  // namespace nmt
+}  // namespace nmt::NMT_SET

@@ -7,6 +7,12 @@ namespace nmt {
 
 constexpr int TILE_ROWS = 16;
 
+// Whether the processor has tiles and Linux lends them to this process, which has to ask for it.
+bool ask_for_tiles();
+
+// Whether they are used; dispatch.cpp decides.
+extern bool tiles_in_use;
+
 // Makes the tiles of this thread usable while it lives, where they are wanted and exist, and gives them back as they were.
 class Tiles {
 public:

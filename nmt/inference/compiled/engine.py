@@ -24,7 +24,6 @@ from nmt.model.seq2seq import Seq2Seq
 from nmt.native import (
     LANES,
     PANEL,
-    CellArrays,
     DecoderArrays,
     EncoderArrays,
     GreedyArrays,
@@ -35,6 +34,7 @@ from nmt.native import (
     functions,
     library,
 )
+from nmt.native.arrays import CellArrays
 from nmt.search.chooser import Chooser
 from nmt.search.picks import nothing_finite
 from nmt.search.rules import Rules
@@ -159,7 +159,7 @@ class _Encoder:
         cells = (CellArrays * len(self.cells))(*(cell.arrays for cell in self.cells))
         tables = (ctypes.c_void_p * 2)(*(address(table) for table in self.tables))
         inputs = (MatrixArrays * len(self.inputs))(*(matrix.arrays for matrix in self.inputs))
-        self.arrays = EncoderArrays(len(layers), self.hidden, cells, tables, inputs)
+        self.arrays = EncoderArrays(len(layers), self.hidden, len(embedding_VE), cells, tables, inputs)
 
     def read(self, source_BS: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """-> states [positions, H] of the sentences one after the other, also in half precision, final states [B, H], offsets [B + 1]."""
@@ -190,7 +190,7 @@ class _Decoder:
         self.hidden = decoder.first.hidden_size
         cells = (CellArrays * len(self.cells))(*(cell.arrays for cell in self.cells))
         combine = ctypes.pointer(self.combine.arrays)
-        self.arrays = DecoderArrays(len(self.cells), self.hidden, heads, address(self.table_VG), cells, combine)
+        self.arrays = DecoderArrays(len(self.cells), self.hidden, heads, len(embedding_VE), address(self.table_VG), cells, combine)
 
     def initial_state(self, final_BH: Tensor) -> Tensor:
         """As Decoder.initial_state: [L, B, H]."""

@@ -10,7 +10,8 @@ from torch.nn import functional
 from nmt.inference.gates import BLOCKS, merged_weights
 from nmt.inference.packing import Kernels, PackedLinear, quantise
 from nmt.model.cells import Recurrence
-from nmt.native import CELLS, LANES, PANEL, CellArrays, MatrixArrays, address
+from nmt.native import CELLS, LANES, PANEL, MatrixArrays, address
+from nmt.native.arrays import CellArrays
 
 
 class PackedMatrix:
