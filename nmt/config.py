@@ -23,8 +23,10 @@ SELECTIONS = ("bleu", "chrf", "loss")
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    train: tuple[str, ...]  # corpora to learn from: PREFIX, FILE.tsv, FILE.jsonl, FILE.parquet, hf://name or a corpus folder
-    dev: str  # corpus that chooses the best checkpoint; in the same formats
+    train: tuple[
+        str, ...
+    ]  # corpora to learn from: PREFIX, FILE.tsv, FILE.jsonl, FILE.parquet, SOURCE|TARGET files, hf://name or a corpus folder
+    dev: str  # corpus that chooses the best checkpoint, in the same formats; or 1000 or 2%: so much is split off the training text
     source: str  # language code translated from, as in the file names
     target: str  # language code translated into
     max_length: int = 200  # pieces a side; longer pairs are left out of training; 1 to 10,000

@@ -307,3 +307,20 @@ def test_a_packed_file_that_is_cut_off_is_named() -> None:
         Path(name).write_bytes(Path(name).read_bytes()[:-30])
         with pytest.raises(NmtError, match=rf"^{name}: cannot be read to its end \(.*\); is the file damaged\?"):
             list(read_lines(Path(name)))
+
+
+def test_two_files_of_any_name_are_a_corpus_and_have_the_hash_of_the_same_text_as_a_prefix() -> None:
+    write_prefix("plain")
+    for language, name in (("nl", "left.txt"), ("en", "right")):
+        Path(name).write_bytes(Path(f"plain.{language}").read_bytes())
+    pairs = [pair[:2] for pair in read_pairs("left.txt|right", "nl", "en")]
+    assert pairs == [pair[:2] for pair in read_pairs("plain", "nl", "en")] == TEXTS
+    assert next(read_pairs("left.txt|right", "nl", "en")).where == "left.txt:1"
+    assert fingerprint("left.txt|right", "nl", "en") == fingerprint("./plain", "nl", "en")
+
+
+@pytest.mark.parametrize(("name", "missing"), [("plain.nl|none", "none"), ("none|plain.en", "none"), ("plain.nl|plain.en|x", "plain.nl")])
+def test_two_files_of_which_one_is_missing_are_named(name: str, missing: str) -> None:
+    write_prefix("plain")
+    with pytest.raises(NmtError, match=rf"{missing} is no file; name two, the source's and the target's, as in text.nl.text.en"):
+        next(read_pairs(name, "nl", "en"))

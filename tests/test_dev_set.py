@@ -9,9 +9,10 @@ from training_runs import assert_same_run, stop_after
 
 from nmt.config import DataConfig
 from nmt.data.corpus import read_parallel
+from nmt.data.dev_copy import COPY, read_copy
 from nmt.errors import NmtError
 from nmt.training import dev_set
-from nmt.training.dev_set import COPY, keep_dev, read_dev
+from nmt.training.dev_set import Dev, keep_dev, read_dev
 from nmt.training.run import train
 
 DEV = ["een", "", "drie\u2028d"], ["one", "two\x85", ""]
@@ -33,51 +34,95 @@ def reads(monkeypatch):
     return read
 
 
+def kept(run, pairs=DEV, config=None):
+    """Keeps a dev set as one of a data set."""
+    config = config or data()
+    keep_dev(run, Dev(pairs, {"dev": config.dev, "source": config.source, "target": config.target}, is_split=False))
+
+
+def checkpoint(run):
+    """Lets a folder look like that of a run which goes on."""
+    (run / "checkpoints" / "update-000001").mkdir(parents=True)
+
+
 def test_the_copy_is_read_in_place_of_the_data_set(tmp_path, monkeypatch):
     read = reads(monkeypatch)
-    assert read_dev(data(), tmp_path) == DEV
-    keep_dev(data(), tmp_path, DEV)
-    assert read_dev(data(), tmp_path) == DEV
+    dev = read_dev(data(), tmp_path)
+    assert dev.pairs == DEV
+    keep_dev(tmp_path, dev)
+    assert read_dev(data(), tmp_path).pairs == DEV
     assert read == [("hf://owner/name#validation", "nl", "en", "dev")]
 
 
 def test_a_copy_that_is_there_is_not_written_again(tmp_path):
-    keep_dev(data(), tmp_path, DEV)
+    kept(tmp_path)
     written = (tmp_path / COPY).stat()
-    keep_dev(data(), tmp_path, DEV)
+    kept(tmp_path)
     assert (tmp_path / COPY).stat() == written
-    keep_dev(data(), tmp_path, (["a"], ["b"]))
-    assert read_dev(data(), tmp_path) == (["a"], ["b"])
+    kept(tmp_path, (["a"], ["b"]))
+    assert read_dev(data(), tmp_path).pairs == (["a"], ["b"])
 
 
 def test_an_empty_dev_set_is_kept_too(tmp_path, monkeypatch):
     read = reads(monkeypatch)
-    keep_dev(data(), tmp_path, ([], []))
-    assert read_dev(data(), tmp_path) == ([], [])
+    kept(tmp_path, ([], []))
+    assert read_dev(data(), tmp_path).pairs == ([], [])
     assert not read
 
 
 def test_the_copy_of_another_data_set_or_direction_is_not_read(tmp_path, monkeypatch):
-    keep_dev(data(), tmp_path, (["x"], ["y"]))
+    kept(tmp_path, (["x"], ["y"]))
     read = reads(monkeypatch)
-    assert read_dev(data("hf://owner/other"), tmp_path) == read_dev(data(source="fy"), tmp_path) == DEV
+    assert read_dev(data("hf://owner/other"), tmp_path).pairs == read_dev(data(source="fy"), tmp_path).pairs == DEV
     assert len(read) == 2
 
 
-def test_text_files_are_not_copied(tmp_path, monkeypatch):
-    reads(monkeypatch)
-    keep_dev(data("corpus/dev"), tmp_path, DEV)
-    assert not list(tmp_path.iterdir())
+def test_text_files_are_read_again_and_copied_too(tmp_path, monkeypatch):
+    read = reads(monkeypatch)
+    for _ in range(2):
+        keep_dev(tmp_path, read_dev(data("corpus/dev"), tmp_path))
+    assert len(read) == 2
+    assert read_copy(tmp_path).pairs == DEV
+
+
+def test_a_dev_set_that_has_changed_is_refused_once_it_has_judged_checkpoints(tmp_path, monkeypatch):
+    now = (["een", "twee"], ["one", "TWO"])
+    kept(tmp_path, (["een", "twee"], ["one", "two"]), data("dev"))
+    monkeypatch.setattr(dev_set, "read_parallel", lambda *_: now)
+    assert read_dev(data("dev"), tmp_path).pairs == now
+    checkpoint(tmp_path)
+    message = (
+        r"the dev set has changed since this run began \(2 lines then, 2 now, the first difference in line 2\): .*; put elsewhere/dev back"
+    )
+    with pytest.raises(NmtError, match=message):
+        read_dev(data("elsewhere/dev"), tmp_path)
+    now[1][1] = "two"
+    assert read_dev(data("elsewhere/dev"), tmp_path).note == ""  # the content counts, not the name
+    now[0].append("drie")
+    now[1].append("three")
+    with pytest.raises(NmtError, match=r"2 lines then, 3 now, the first difference in line 3"):
+        read_dev(data("dev"), tmp_path)
+
+
+def test_a_run_goes_on_with_its_copy_where_the_dev_set_is_gone(tmp_path):
+    gone = data(str(tmp_path / "gone"))
+    kept(tmp_path, DEV, gone)
+    with pytest.raises(NmtError, match="found neither"):
+        read_dev(gone, tmp_path)
+    checkpoint(tmp_path)
+    dev = read_dev(gone, tmp_path)
+    assert dev.pairs == DEV
+    assert dev.note.startswith("going on with the run's own copy of the dev set (")
 
 
 @pytest.mark.parametrize(
     "damage", [lambda text: text[:-20], lambda text: text.replace("one", "two"), lambda text: "", lambda text: "3\n[]"]
 )
 def test_a_damaged_copy_is_refused(tmp_path, damage):
-    keep_dev(data(), tmp_path, DEV)
+    kept(tmp_path)
     path = tmp_path / COPY
     path.write_text(damage(path.read_text()))
-    with pytest.raises(NmtError, match=r"dev.jsonl: damaged; delete it, then the dev set is read from hf://owner/name#validation again"):
+    with pytest.raises(NmtError, match=r"dev.jsonl: damaged; delete it, then the dev set is read again from where it came"):
         read_dev(data(), tmp_path)
 
 

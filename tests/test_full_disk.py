@@ -24,7 +24,7 @@ from nmt.inference.folder import checkpoints
 from nmt.inference.task import TranslationTask
 from nmt.inference.workers import _Worker
 from nmt.training.checkpoint import is_whole
-from nmt.training.folder import Metrics
+from nmt.training.metrics import Metrics
 from nmt.writing import write_atomically, writing
 
 SETTINGS = [

@@ -21,8 +21,8 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from nmt.commands.arguments import UsageError, at_least, log
-from nmt.config import DataConfig, Recipe, load_recipe, with_settings
-from nmt.errors import NmtError
+from nmt.commands.recipes import add_recipe_arguments, recipe_of
+from nmt.config import Recipe
 
 if TYPE_CHECKING:
     from nmt.training.events import Event, Report
@@ -32,17 +32,8 @@ ECHO = 1.0  # seconds; a signal that comes again so soon is the first one, passe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recipe", metavar="RECIPE.toml", nargs="?", type=Path, help="all settings in one file")
-    parser.add_argument(
-        "--train", metavar="PREFIX", action="append", help="training corpus: PREFIX.nl and PREFIX.en, or any other format; repeatable"
-    )
-    parser.add_argument("--dev", metavar="PREFIX", help="corpus that chooses the best checkpoint")
-    parser.add_argument("--source", metavar="XX", help="language code translated from")
-    parser.add_argument("--target", metavar="YY", help="language code translated into")
+    add_recipe_arguments(parser)
     parser.add_argument("--run", metavar="DIR", type=Path, help="run folder (default: runs/ and the recipe's name or the languages)")
-    parser.add_argument(
-        "--set", metavar="table.key=value", action="append", default=[], help="put one value of the recipe in place; repeatable"
-    )
     parser.add_argument(
         "--batch",
         metavar="N|auto",
@@ -54,8 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     recipe = _recipe(arguments)
-    name = arguments.recipe.stem if arguments.recipe else f"{recipe.data.source}-{recipe.data.target}"
-    folder: Path = arguments.run or Path("runs") / name
+    given: Path | None = arguments.recipe
+    name = given.stem if given else f"{recipe.data.source}-{recipe.data.target}"
+    folder: Path = arguments.run or (given if given and given.is_dir() else Path("runs") / name)
     tells = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts one is enough to tell
     with _signals() as requests:
         from nmt.training.events import Ended, Started
@@ -78,23 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _recipe(arguments: argparse.Namespace) -> Recipe:
-    """The recipe of the file, or the default one for the data that the options name; both with --set."""
-    options = {"--train": arguments.train, "--dev": arguments.dev, "--source": arguments.source, "--target": arguments.target}
-    given = [option for option, value in options.items() if value]
-    missing = [option for option, value in options.items() if not value]
-    if arguments.recipe and given:
-        raise UsageError(f"give either a recipe or {', '.join(given)}; to change a recipe's value use --set data.{given[0][2:]}=...")
-    if not arguments.recipe and missing:
-        raise UsageError(f"give a recipe, or {', '.join(missing)}{' as well' if given else ''}")
-    if arguments.recipe:
-        recipe = load_recipe(arguments.recipe)
-    try:
-        if not arguments.recipe:
-            data = DataConfig(train=tuple(arguments.train), dev=arguments.dev, source=arguments.source, target=arguments.target)
-            recipe = Recipe(data=data)
-        recipe = with_settings(recipe, arguments.set)
-    except NmtError as error:
-        raise UsageError(str(error)) from None
+    """What the options ask for, --batch included."""
+    recipe = recipe_of(arguments)
     if arguments.batch is None:
         return recipe
     if any(setting.partition("=")[0].strip() == "training.batch_pieces" for setting in arguments.set):

@@ -18,6 +18,7 @@ __all__ = ["Pair", "fingerprint", "read_lines", "read_pairs", "read_parallel"]
 Reader = Callable[[Path, str, str], Iterator[tuple[str, str, str]]]
 
 HUB = "hf://"
+PARTNER = "|"  # between two files of any name, SOURCE|TARGET
 FILE_FORMATS: Mapping[str, Reader] = {
     ".tsv": read_table,
     ".csv": read_csv,
@@ -37,9 +38,9 @@ def read_pairs(specification: str, source: str, target: str, split: str = "train
     """The pairs of a corpus in its order, in constant memory.
 
     `specification` is one of: PREFIX (for PREFIX.nl and PREFIX.en; one of the two names does as well), FILE.tsv, FILE.csv, FILE.jsonl,
-    FILE.tmx (all of them also .gz, .xz or .bz2), FILE.parquet, hf://NAME, hf://NAME:CONFIG#SPLIT, hf:///FOLDER, or a folder with a
-    corpus.toml, FOLDER or FOLDER#SPLIT. `source` and `target` are the language codes; `split` is read where a corpus has several and
-    the specification names none.
+    FILE.tmx (all of them also .gz, .xz or .bz2), FILE.parquet, two files SOURCE|TARGET of any name, hf://NAME, hf://NAME:CONFIG#SPLIT,
+    hf:///FOLDER, or a folder with a corpus.toml, FOLDER or FOLDER#SPLIT. `source` and `target` are the language codes; `split` is
+    read where a corpus has several and the specification names none.
 
     Raises NmtError for a file that is missing, empty, malformed, or longer than its partner.
     """
@@ -81,9 +82,17 @@ def fingerprint(specification: str, source: str, target: str, split: str = "trai
     return digest.hexdigest()
 
 
+def is_corpus(specification: str, source: str, target: str, split: str = "train") -> bool:
+    """Whether the files of a corpus are there; a data set of the Hub is not looked for."""
+    try:
+        return all(part.startswith(HUB) or _files(part, source, target) for part in _parts(specification, source, target, split))
+    except NmtError:
+        return False
+
+
 def _parts(specification: str, source: str, target: str, split: str) -> list[str]:
     """The prefixes, files and data sets behind a specification: those that its corpus.toml names, or itself."""
-    if specification.startswith(HUB) or _side_files(specification, source):
+    if specification.startswith(HUB) or PARTNER in specification or _side_files(specification, source):
         return [specification]
     folder, named, named_split = specification.rpartition("#")
     if named and Path(folder).is_dir():
@@ -103,7 +112,13 @@ def _read_part(part: str, source: str, target: str, split: str) -> Iterator[tupl
 
 
 def _files(part: str, source: str, target: str) -> list[Path]:
-    """The two files of a prefix, or the one file that holds both sides."""
+    """The two files of a prefix or of SOURCE|TARGET, or the one file that holds both sides."""
+    if PARTNER in part:
+        paths = [Path(name.strip()) for name in part.split(PARTNER)]
+        for path in paths:
+            if len(paths) != 2 or not path.is_file():
+                raise NmtError(f"{part}: {path} is no file; name two, the source's and the target's, as in text.nl{PARTNER}text.en")
+        return paths
     if _suffix(part) in FILE_FORMATS:
         if not Path(part).is_file():
             raise NmtError(f"{part}: no such file; check the path")

@@ -6,6 +6,7 @@ from random import Random
 from typing import NamedTuple
 
 from nmt.data.corpus import read_parallel
+from nmt.data.dev_copy import read_copy
 from nmt.errors import NmtError
 from nmt.inference.alignment import words_of
 from nmt.inference.translation import Translation
@@ -51,7 +52,8 @@ def read_sentences(run: RunRecord, test: str | None, limit: int) -> Sentences:
         NmtError: the corpus cannot be read, or is empty.
     """
     data = run.recipe.data
-    sources, references = read_parallel(test or data.dev, data.source, data.target, "test" if test else "dev")
+    copy = None if test else read_copy(run.path)
+    sources, references = copy.pairs if copy else read_parallel(test or data.dev, data.source, data.target, "test" if test else "dev")
     if not sources:
         raise NmtError(f"{test or data.dev}: no sentences; name another corpus with --test")
     return Sentences(test or data.dev, len(sources), sources[:limit], references[:limit], tokeniser_for(data.target).name)

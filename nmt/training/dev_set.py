@@ -1,49 +1,70 @@
-"""The dev set of a run. A Hub data set's is kept in the run folder: no network is needed to go on, and nobody changes it meanwhile."""
+"""The dev set of a run: read or split off once, and kept in the run folder. What it is must not change while the run goes on."""
 
-import json
-from hashlib import sha256
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from nmt.config import DataConfig
-from nmt.data.corpus import HUB, read_parallel
+from nmt.data.corpus import HUB, Pair, read_parallel
+from nmt.data.dev_copy import COPY, DevCopy, Parallel, copy_text, read_copy
+from nmt.data.dev_split import split_off, split_size
 from nmt.errors import NmtError
+from nmt.inference.folder import checkpoints
 from nmt.writing import write_atomically
 
-COPY = "dev.jsonl"
 
-Parallel = tuple[list[str], list[str]]
+class Dev(NamedTuple):
+    """What a run is validated on."""
+
+    pairs: Parallel  # source texts, target texts
+    origin: dict[str, str]
+    is_split: bool  # off the training text, which has to do without its sentences
+    note: str = ""  # a line for people
 
 
-def read_dev(data: DataConfig, run: Path) -> Parallel:
-    """(source texts, target texts): of a Hub data set the copy in the run folder, where that is one of it.
+def read_dev(data: DataConfig, run: Path, train: Iterable[Pair] = (), content: str = "", seed: int = 1) -> Dev:
+    """The dev set: of a Hub data set, and of one split off `train` (whose hash is `content`), the run's copy where that is one of it.
+
+    A corpus that cannot be read any more is no hindrance to a run that has a copy.
 
     Raises:
-        NmtError: the corpus cannot be read, or the copy is damaged.
+        NmtError: the corpus cannot be read, the copy is damaged, or the text is not that with which the run's checkpoints were judged.
     """
-    path = run / COPY
-    if data.dev.startswith(HUB) and path.exists():
-        head, _, body = path.read_text(encoding="utf-8", errors="replace").partition("\n")
-        if head == _head(data, body):
-            pairs = [json.loads(line) for line in body.split("\n")] if body else []
-            return [source for source, _ in pairs], [target for _, target in pairs]
-        if sha256(body.encode()).hexdigest() not in head:
-            raise NmtError(f"{path}: damaged; delete it, then the dev set is read from {data.dev} again")
-    return read_parallel(data.dev, data.source, data.target, "dev")  # there is no copy, or it is another data set's
+    size = split_size(data.dev)
+    origin = {"dev": data.dev, "source": data.source, "target": data.target}
+    if size is not None:
+        origin |= {"split off": content, "seed": str(seed)}
+    copy, goes_on = read_copy(run), bool(checkpoints(run))
+    note = ""
+    if copy and copy.origin == origin and (size is not None or data.dev.startswith(HUB)):
+        return Dev(copy.pairs, origin, size is not None)
+    try:
+        pairs = read_parallel(data.dev, data.source, data.target, "dev") if size is None else split_off(train, size, seed)
+    except NmtError as error:
+        if not (copy and goes_on):
+            raise
+        pairs, origin, note = copy.pairs, copy.origin, f"going on with the run's own copy of the dev set ({error})"
+    if copy and goes_on and copy.pairs != pairs:
+        raise NmtError(f"{run}: the dev set has changed since this run began ({_difference(copy.pairs, pairs)}): {_advice(data.dev)}")
+    return Dev(pairs, copy.origin if copy and goes_on else origin, size is not None, note)
 
 
-def keep_dev(data: DataConfig, run: Path, dev: Parallel) -> None:
-    """Copies the dev set of a Hub data set into the run folder, if it is not there.
+def keep_dev(run: Path, dev: Dev) -> None:
+    """Copies the dev set into the run folder, if it is not there.
 
     Raises:
         NmtError: it cannot be written.
     """
-    if not data.dev.startswith(HUB):
-        return
-    path, body = run / COPY, "\n".join(json.dumps(pair, ensure_ascii=False) for pair in zip(*dev, strict=True))
-    text = f"{_head(data, body)}\n{body}"
+    path, text = run / COPY, copy_text(DevCopy(dev.origin, dev.pairs))
     if not path.exists() or path.read_bytes() != text.encode():
         write_atomically(path, text)
 
 
-def _head(data: DataConfig, body: str) -> str:
-    return json.dumps({"dev": data.dev, "source": data.source, "target": data.target, "sha256": sha256(body.encode()).hexdigest()})
+def _difference(before: Parallel, now: Parallel) -> str:
+    pairs = enumerate(zip(zip(*before, strict=True), zip(*now, strict=True), strict=False), 1)
+    line = next((number for number, (ours, theirs) in pairs if ours != theirs), min(len(before[0]), len(now[0])) + 1)
+    return f"{len(before[0]):,} lines then, {len(now[0]):,} now, the first difference in line {line:,}"
+
+
+def _advice(dev: str) -> str:
+    return f"scores on both cannot be compared; put {dev} back, or choose another --run"

@@ -2,21 +2,22 @@
 
 import errno
 import fcntl
-import json
 import math
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from nmt.config import Recipe, dump_recipe, load_recipe
+from nmt.config import DataConfig, Recipe, dump_recipe, load_recipe
 from nmt.data.clean import Audit, clean_pairs
 from nmt.data.corpus import Pair, fingerprint, read_pairs
+from nmt.data.dev_copy import Parallel
+from nmt.data.dev_split import without
 from nmt.data.spaces import plain
 from nmt.data.store import Store, build_store, open_store
 from nmt.data.subwords import SAMPLE_PAIRS, SubwordPair, train_subword_pair
@@ -24,13 +25,12 @@ from nmt.errors import NmtError
 from nmt.inference.folder import checkpoints, open_folder
 from nmt.inference.lengths import LENGTHS, Lengths, longest_of
 from nmt.inference.shortlist import SHORTLIST, Shortlist
+from nmt.training.begun import begun, names, read_begun, refuse_changes, refuse_other_settings, settings, write_begun
+from nmt.training.dev_set import Dev
 from nmt.training.fit import fit_batch
 from nmt.training.initial import first_subwords
 from nmt.training.lexicon import learn_shortlist, sampled_rows
-from nmt.writing import move, sync, write_atomically, writing
-
-# What may differ when a run is taken up again; all else would make it another run.
-CHANGEABLE = {f"training.{key}" for key in ("device", "threads", "epochs", "patience", "keep", "save_minutes", "report_every")}
+from nmt.writing import move, write_atomically, writing
 
 
 class Materials(NamedTuple):
@@ -66,18 +66,21 @@ def locked(run: Path) -> Iterator[str]:
         yield note
 
 
-def prepare(recipe: Recipe, run: Path, fit: bool = False) -> Iterator[str | Materials]:
+def prepare(recipe: Recipe, run: Path, fit: bool = False, dev: Dev | None = None, content: str | None = None) -> Iterator[str | Materials]:
     """Writes what is missing in the run folder and opens it: a line on each longer step, the materials at the end.
 
-    With `fit`, the batch size is what memory suffices for, unless the recipe or the folder has one.
+    With `fit`, the batch size is what memory suffices for, unless the recipe or the folder has one. A dev set that was split off the
+    training text is left out of it. `content` is what `training_content` gave, None where it was not asked.
 
     Raises:
         NmtError: the folder is of another recipe or cannot be written, or the training data have changed since the run began.
     """
+    moved = _names_in(run) != names(recipe)
     recipe = _agreed(recipe, run)
     data = recipe.data
+    held_out = dev.pairs if dev and dev.is_split else None
+    content = (training_content(data, run)[0] if content is None else content) or str(read_begun(run).get("train", ""))
     yield f"reading {', '.join(data.train)}"
-    content = " ".join(fingerprint(each, data.source, data.target, "train") for each in data.train)
     if (run / "subwords.model").exists() or (run / "subwords.target.model").exists():
         subwords = SubwordPair.load(run)
     elif recipe.training.start_from:
@@ -86,13 +89,15 @@ def prepare(recipe: Recipe, run: Path, fit: bool = False) -> Iterator[str | Mate
         yield f"took the {subwords.source.size:,} subword pieces of {recipe.training.start_from}"
     else:
         audit = Audit()
-        pairs = ((pair.source, pair.target) for pair in _clean(recipe, audit))
+        pairs = ((pair.source, pair.target) for pair in clean_training_pairs(recipe, audit, held_out))
         subwords = train_subword_pair(pairs, recipe.subwords, recipe.training.seed)
         _save_subwords(subwords, run)
         pieces = f"{subwords.source.size:,} subword pieces" + ("" if subwords.joint else f" and {subwords.target.size:,}")
         yield f"learnt {pieces}{_sampled(SAMPLE_PAIRS, audit.kept)}"
-    mark = sha256(b"\0".join([content.encode(), subwords.source.model, subwords.target.model, repr(data).encode()])).hexdigest()
-    store = _store(run, recipe, subwords, mark)
+    refuse_changes(run, begun(recipe, subwords, content))
+    kept = f"{data.max_length} {data.max_ratio} {held_out and sha256(repr(held_out).encode()).hexdigest()}"
+    mark = sha256(b"\0".join([content.encode(), *subwords.models, kept.encode()])).hexdigest()
+    store = _store(run, recipe, subwords, mark, held_out)
     _record_lengths(run, recipe, store)
     if not (run / SHORTLIST).exists():
         _save_shortlist(learn_shortlist(store, subwords), run)
@@ -102,6 +107,7 @@ def prepare(recipe: Recipe, run: Path, fit: bool = False) -> Iterator[str | Mate
         yield line
     recipe = _resolved(recipe, subwords, len(store))
     _write_recipe(run / "recipe.toml", recipe)
+    write_begun(run, begun(recipe, subwords, content), moved)
     yield Materials(recipe, subwords, store)
 
 
@@ -150,7 +156,21 @@ def _resolved(recipe: Recipe, subwords: SubwordPair, pairs: int) -> Recipe:
     return replace(recipe, subwords=vocabulary, training=training)
 
 
-def _store(run: Path, recipe: Recipe, subwords: SubwordPair, mark: str) -> Store:
+def training_content(data: DataConfig, run: Path) -> tuple[str, str]:
+    """The hash of the training text, and nothing; without the text, for a run that has its own copy, nothing and a line for people.
+
+    Raises:
+        NmtError: the text is not here, and the run has not got it.
+    """
+    try:
+        return " ".join(fingerprint(each, data.source, data.target, "train") for each in data.train), ""
+    except NmtError as error:
+        if not (checkpoints(run) and (run / "data" / "store.json").exists()):
+            raise
+        return "", f"going on with the run's own copy of the training text ({error})"
+
+
+def _store(run: Path, recipe: Recipe, subwords: SubwordPair, mark: str, held_out: Parallel | None) -> Store:
     folder = run / "data"
     if (folder / "store.json").exists():
         store = open_store(folder)
@@ -160,24 +180,28 @@ def _store(run: Path, recipe: Recipe, subwords: SubwordPair, mark: str) -> Store
             raise NmtError(f"{run}: the training data have changed since this run began; put them back or choose another --run")
     (run / SHORTLIST).unlink(missing_ok=True)
     audit = Audit()
-    return build_store(folder, _clean(recipe, audit), subwords, recipe.data, audit, mark)
+    return build_store(folder, clean_training_pairs(recipe, audit, held_out), subwords, recipe.data, audit, mark)
 
 
 def _record_lengths(run: Path, recipe: Recipe, store: Store) -> None:
-    """The longest lines of this run's data and of those of the model that it starts from."""
+    """The longest lines of this run's data and of those of the model that it starts from; later both may have gone."""
+    path = run / LENGTHS
+    if path.exists() and checkpoints(run):
+        return
     lengths = [Lengths(int(store.source_lengths.max()), int(store.target_lengths.max()))]
     if recipe.training.start_from:
         lengths.append(open_folder(Path(recipe.training.start_from)).lengths)
     text = longest_of(lengths).text()
-    path = run / LENGTHS
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         write_atomically(path, text)
 
 
-def _clean(recipe: Recipe, audit: Audit) -> Iterator[Pair]:
+def clean_training_pairs(recipe: Recipe, audit: Audit, held_out: Parallel | None = None) -> Iterator[Pair]:
+    """The training pairs that are fit to learn from, those left out that share a sentence with a dev set split off them."""
     data = recipe.data
     pairs = clean_pairs(chain.from_iterable(read_pairs(each, data.source, data.target, "train") for each in data.train), audit)
-    return (pair._replace(source=plain(pair.source)) for pair in pairs)
+    pairs = (pair._replace(source=plain(pair.source)) for pair in pairs)
+    return without(pairs, held_out, audit) if held_out else pairs
 
 
 def _agreed(recipe: Recipe, run: Path) -> Recipe:
@@ -188,22 +212,21 @@ def _agreed(recipe: Recipe, run: Path) -> Recipe:
     if path.exists():
         saved = _recipe_of(path)
         agreed = _with_choices(recipe, saved)
-        before, now = _flat(saved), _flat(agreed)
-        different = [key for key in before if before[key] != now[key] and key not in CHANGEABLE and not key.startswith("search.")]
-        if not different:
+        if checkpoints(run):
+            refuse_other_settings(run, settings(saved), settings(agreed))
+        if settings(saved) == settings(agreed):
             recipe = agreed
-        elif not checkpoints(run):
+        else:
             for file in (*run.glob("subwords*.model"), *run.glob(SHORTLIST)):
                 file.unlink()
             shutil.rmtree(run / "data", ignore_errors=True)
-        else:
-            key = different[0]
-            raise NmtError(
-                f"{run}: holds a run of another recipe ({key} is {before[key]!r} there, {now[key]!r} here"
-                f"{f', and {len(different) - 1} more' if len(different) > 1 else ''}); choose another --run, or delete it"
-            )
     _write_recipe(path, recipe)
     return recipe
+
+
+def _names_in(run: Path) -> list[str]:
+    path = run / "recipe.toml"
+    return names(_recipe_of(path)) if path.exists() else []
 
 
 def _write_recipe(path: Path, recipe: Recipe) -> None:
@@ -228,10 +251,6 @@ def _with_choices(recipe: Recipe, saved: Recipe) -> Recipe:
     return replace(recipe, subwords=subwords, training=training)
 
 
-def _flat(recipe: Recipe) -> dict[str, Any]:
-    return {f"{table}.{key}": value for table, values in asdict(recipe).items() for key, value in values.items()}
-
-
 def _save_subwords(subwords: SubwordPair, run: Path) -> None:
     """Both files of separate models appear, or none: the one that `prepare` looks for comes last."""
     temporary = run / ".subwords.writing"
@@ -249,41 +268,3 @@ def _save_shortlist(shortlist: Shortlist, run: Path) -> None:
     with writing(run / SHORTLIST):
         shortlist.save(temporary)
         move(temporary, run / SHORTLIST)
-
-
-class Metrics:
-    """metrics.jsonl: one JSON object a report or validation, in the order of the updates."""
-
-    def __init__(self, run: Path, size: int) -> None:
-        """Cuts the file to its first `size` bytes: rows of updates that will be made again are dropped.
-
-        Raises:
-            NmtError: it cannot be written.
-        """
-        self.path = run / "metrics.jsonl"
-        with writing(self.path):
-            self.path.touch()
-            self.lost = max(0, size - self.path.stat().st_size)  # bytes that somebody else took away
-            if self.lost:  # whole rows stay; cutting to `size` would fill the file up with zeros
-                size = self.path.read_bytes().rfind(b"\n") + 1
-            os.truncate(self.path, size)
-
-    def write(self, row: dict[str, Any]) -> int:
-        """Appends a row, all of it or nothing; returns the file's size.
-
-        Raises:
-            NmtError: the disk is full.
-        """
-        with writing(self.path), open(self.path, "ab", buffering=0) as file:
-            start, left = file.tell(), json.dumps(row).encode() + b"\n"
-            try:
-                while left:
-                    left = left[file.write(left) :]
-            except OSError:
-                file.truncate(start)
-                raise
-            return file.tell()
-
-    def sync(self) -> None:
-        """The rows are on the disk before a checkpoint counts on them."""
-        sync(self.path)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from nmt.config import Recipe
+from nmt.data.clean import Audit
 from nmt.errors import NmtError
 from nmt.inference.lengths import Lengths
 from nmt.inference.translator import choose_device
@@ -20,13 +21,14 @@ from nmt.training.average import make_average
 from nmt.training.checkpoint import Checkpoint, checkpoint_name, newest, point, prune
 from nmt.training.clipping import layer_norms
 from nmt.training.clock import Clock, SessionClock
-from nmt.training.dev_set import keep_dev, read_dev
+from nmt.training.dev_set import Dev, keep_dev, read_dev
 from nmt.training.divergence import is_diverged, last_good, last_settled, refuse_divergence, remove_after
 from nmt.training.events import Ended, Event, Note, Report, Started, Validated
 from nmt.training.feed import PlacedBatches, updates_in_epoch
-from nmt.training.folder import Materials, Metrics, locked, open_materials, prepare
+from nmt.training.folder import Materials, clean_training_pairs, locked, open_materials, prepare, training_content
 from nmt.training.initial import start_from
 from nmt.training.loop import Learner, Update, make_optimizer, train_updates
+from nmt.training.metrics import Metrics
 from nmt.training.precision import autocast, choose_precision, described, is_compiled
 from nmt.training.processes import Processes, joined
 from nmt.training.schedule import learning_rate
@@ -54,19 +56,21 @@ def train(recipe: Recipe, run: Path, stop: Callable[[], bool] = lambda: False, f
     """
     clock = SessionClock()
     device = choose_device(recipe.training.device)
-    dev = read_dev(recipe.data, run)  # before the long steps: a wrong name is told at once
     with ExitStack() as stack:
         processes = stack.enter_context(joined(device))
-        materials = None
+        materials, dev = None, None
         if processes.is_first:
+            content, gone = training_content(recipe.data, run)
+            dev = read_dev(recipe.data, run, clean_training_pairs(recipe, Audit()), content, recipe.training.seed)
+            yield from (Note(line) for line in (gone, dev.note) if line)
             if note := stack.enter_context(locked(run)):
                 yield Note(note)
-            for made in prepare(recipe, run, fit):
+            for made in prepare(recipe, run, fit, dev, content):
                 if isinstance(made, Materials):
                     materials = made
                 else:
                     yield Note(made)
-            keep_dev(recipe.data, run, dev)
+            keep_dev(run, dev)
         processes.share(None, device)  # the others wait for the folder
         if materials is None:
             materials = open_materials(run)
@@ -84,7 +88,7 @@ class _Run:
     def __init__(
         self,
         materials: Materials,
-        dev: tuple[list[str], list[str]],
+        dev: Dev | None,
         device: torch.device,
         processes: Processes,
         run: Path,
@@ -112,8 +116,8 @@ class _Run:
         if self._is_finished():
             yield self._end(finished=True)
             return
-        if self.processes.is_first:
-            self.validator = Validator(*self.dev, self.subwords, self.recipe, self.device, Lengths.load(self.run))
+        if self.dev:
+            self.validator = Validator(*self.dev.pairs, self.subwords, self.recipe, self.device, Lengths.load(self.run))
         self.autocast = autocast(self.device, self.state.precision)
         self.session.begin(self.state, self._where())
         yield Started(self._description(), self.state.update)

@@ -1,0 +1,74 @@
+"""A dev set split off the training text, where there is none at hand: `--dev 1000` or `--dev 2%`."""
+
+import re
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from heapq import heapify, heappushpop
+
+from nmt.data.clean import Audit
+from nmt.data.corpus import Pair
+from nmt.errors import NmtError
+
+HELD_OUT = "a sentence of the dev set that was split off"
+LARGEST = 0.5  # share of the pairs
+
+Parallel = tuple[list[str], list[str]]
+
+
+def split_size(dev: str) -> int | float | None:
+    """What `data.dev` asks to be split off: so many pairs, or a share of them between 0 and 1; None where it names a corpus.
+
+    Raises:
+        NmtError: it asks for nothing, or for more than half.
+    """
+    found = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?) ?%", dev.strip())
+    if not found:
+        return None
+    size = int(found[1]) if found[1] else float(found[2]) / 100
+    if size <= 0 or (not found[1] and size > LARGEST):
+        raise NmtError(f"data.dev asks for {dev} of the training text; give at least one pair and at most {LARGEST:.0%}")
+    return size
+
+
+def split_off(pairs: Iterable[Pair], size: int | float, seed: int) -> Parallel:
+    """(source texts, target texts) of different pairs, chosen by a hash of seed and text: the same ones in any order of the corpus.
+
+    Raises:
+        NmtError: more than half of the pairs would go.
+    """
+    count, chosen = 0, dict[int, tuple[str, str]]()
+    keys: list[int] = []  # a heap of minus the smallest keys, where a number is wanted
+    for source, target, _ in pairs:
+        count += 1
+        key = _key(seed, source, target)
+        if key in chosen or (isinstance(size, float) and key >= size * 2**64):
+            continue
+        if isinstance(size, int) and len(chosen) >= size:
+            if key > -keys[0]:
+                continue
+            del chosen[-heappushpop(keys, -key)]
+        elif isinstance(size, int):
+            keys.append(-key)
+            if len(keys) == size:
+                heapify(keys)
+        chosen[key] = (source, target)
+    if not chosen or len(chosen) > LARGEST * count:
+        wanted = f"{size:.3g} of them" if isinstance(size, float) else f"{size:,}"
+        raise NmtError(f"data.dev: cannot split {wanted} off {count:,} pairs, at least 1 and at most {LARGEST:.0%} can go; name a dev set")
+    ordered = [chosen[key] for key in sorted(chosen)]
+    return [source for source, _ in ordered], [target for _, target in ordered]
+
+
+def without(pairs: Iterable[Pair], dev: Parallel, audit: Audit) -> Iterator[Pair]:
+    """The pairs that share no sentence with the dev set, on either side; the others are counted."""
+    sources, targets = ({text.strip() for text in side} for side in dev)
+    for pair in pairs:
+        if pair.source.strip() in sources or pair.target.strip() in targets:
+            audit.leave_out(HELD_OUT, pair.where)
+        else:
+            yield pair
+
+
+def _key(seed: int, source: str, target: str) -> int:
+    """64 bits, equally likely."""
+    return int.from_bytes(blake2b(f"{seed}\0{source}\0{target}".encode(errors="surrogateescape"), digest_size=8).digest())
