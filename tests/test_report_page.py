@@ -17,6 +17,8 @@ from nmt.errors import NmtError
 from nmt.inference.translation import Translation
 from nmt.report.all_sentences import all_sentences
 from nmt.report.build import Wishes, build_report
+from nmt.report.facts import machine
+from nmt.report.markup import escape
 from nmt.report.records import read_run
 from nmt.report.sentences import Output, Sentences
 from nmt.training.run import train
@@ -164,6 +166,10 @@ def test_a_report_leaves_an_exported_model_as_it_is_and_writes_its_numbers_where
     assert (tmp_path / "model-report.html").exists()
     assert {"sentences.csv", "tree.csv", "attention.csv"} <= {path.name for path in (tmp_path / "new" / "csv").iterdir()}
     assert len((tmp_path / "new" / "csv" / "sentences.csv").read_text().splitlines()) == 1 + 4
+
+
+def test_the_head_of_a_page_names_time_and_machine(html: str) -> None:
+    assert re.search(rf"<p>\d{{4}}-\d\d-\d\d \d\d:\d\d UTC · measured on {re.escape(escape(machine()))}", html)
 
 
 def test_settings_that_differ_stand_first(html: str) -> None:

@@ -301,6 +301,14 @@ def test_a_bar_stands_beside_its_number() -> None:
     assert "one line: all resamples are the same" in html
 
 
+def test_runs_that_translate_alike_are_called_the_same_and_get_no_star() -> None:
+    made = [Translation("a b c d", 0.0, 0.0, ()), Translation("e f", 0.0, 0.0, ())]
+    runs = [Output(name, made, [100.0, 100.0]) for name in ("one", "two")]
+    html = score_section(runs, Sentences("dev", 2, ["x", "y"], ["a b c d", "e f g"]), [])
+    assert html.count("same output as the first system") == 4  # a metric each
+    assert "<small>p = " not in html
+
+
 def test_the_machine_is_named_where_the_system_tells(tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text("processor : 0\nmodel name : A Chip\n")
     assert machine(tmp_path / "cpuinfo").startswith("A Chip, ")

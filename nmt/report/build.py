@@ -13,7 +13,7 @@ from nmt.report.close_ups import choose_lines, close_up_section
 from nmt.report.corpus import Corpus, look_at_corpus
 from nmt.report.curves import training_section
 from nmt.report.examples import examples_section
-from nmt.report.facts import corpus_section, overview, repeat_section
+from nmt.report.facts import corpus_section, machine, overview, repeat_section
 from nmt.report.page import page
 from nmt.report.records import RunRecord, read_runs
 from nmt.report.scores import recorded_scores, robustness_section, score_section
@@ -77,7 +77,7 @@ class _Builder:
         ]  # fmt: skip
         title = f"nmt report: {', '.join(run.name for run in runs)}"
         tables = spreadsheets(runs, outputs, sentences, self.seen)
-        return Report(page(title, sections, any(run.status == "training" for run in runs)), self.notes, tables)
+        return Report(page(title, sections, any(run.status == "training" for run in runs), machine()), self.notes, tables)
 
     def _measured(
         self, translators: dict[str, Translator], outputs: list[Output], sentences: Sentences, corpora: list[tuple[str, Corpus]]
@@ -99,7 +99,8 @@ class _Builder:
         found = {}
         for run in self.runs:
             load = partial(Translator.load, run.path, self.wishes.device, "fp32")
-            if pointed(run.path, "last") or (run.path / "model.json").exists():
+            last = pointed(run.path, "last")
+            if (last and last.exists()) or (run.path / "model.json").exists():
                 translator: Translator | None = load()  # it has a model: one that cannot be read is an error, not a gap
             else:
                 translator = self._try(f"{run.name} cannot translate", load)

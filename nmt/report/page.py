@@ -11,11 +11,12 @@ HEADING = re.compile(r'<section id="([a-z]+)"[^>]*>\s*<h2[^>]*>([^<]+)</h2>')
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
-def page(title: str, sections: Sequence[str], is_training: bool, now: datetime | None = None) -> str:
-    """The whole document."""
+def page(title: str, sections: Sequence[str], is_training: bool, machine: str = "", now: datetime | None = None) -> str:
+    """The whole document; `machine` is the one that made it."""
     style, script = (files("nmt.report").joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     links = "".join(f'<li><a href="#{anchor}">{name}</a></li>' for part in sections for anchor, name in HEADING.findall(part))
     time = (now or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC")
+    place = f" · measured on {machine}" if machine else ""
     state = " · training goes on, run the command again for newer numbers" if is_training else ""
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
@@ -23,7 +24,7 @@ def page(title: str, sections: Sequence[str], is_training: bool, now: datetime |
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n<link rel="icon" href="data:,">\n'
         f"<style>\n{style}</style>\n</head>\n"
         '<body class="show-differences show-confidence">\n<a class="skip" href="#main">Skip to the content</a>\n'
-        f"<header><h1>{escape(title)}</h1><p>{time}{state}</p>"
+        f"<header><h1>{escape(title)}</h1><p>{time}{escape(place)}{state}</p>"
         f'<nav aria-label="Sections"><ul>{links}</ul></nav></header>\n<main id="main">\n{"".join(sections)}</main>\n'
         f"<script>\n{script}</script>\n</body>\n</html>\n"
     )
