@@ -248,5 +248,25 @@ def test_a_line_translated_in_segments_is_reported(model: str, tmp_path: Path, c
 
 
 def test_a_chosen_precision_is_told(model: str, lines: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["translate", model, "-i", str(lines)]) == 0
+    assert main(["translate", model, "-i", str(lines), "-v"]) == 0
     assert re.search(r"^nmt: chose (fp32|bf16|int8) on (cpu|cuda)( \(.+\))?;", capsys.readouterr().err, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("remark", "told"), [("", False), ("compiled engine, AVX2", False), ("not the compiled engine: it is not built", True)]
+)
+def test_only_a_slow_choice_is_told_unasked(
+    model: str, lines: Path, remark: str, told: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from nmt.inference.translator import Translator
+
+    load = Translator.load
+
+    def remarked(*arguments: object) -> Translator:
+        translator = load(*arguments)
+        translator.remark = remark
+        return translator
+
+    monkeypatch.setattr(Translator, "load", remarked)
+    assert main(["translate", model, "-i", str(lines)]) == 0
+    assert ("nmt: chose " in capsys.readouterr().err) == told

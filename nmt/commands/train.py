@@ -21,11 +21,12 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from nmt.commands.arguments import UsageError, at_least, log
+from nmt.commands.progress import shown
 from nmt.commands.recipes import add_recipe_arguments, recipe_of
 from nmt.config import Recipe
 
 if TYPE_CHECKING:
-    from nmt.training.events import Event, Report
+    from nmt.training.events import Event
 
 
 ECHO = 1.0  # seconds; a signal that comes again so soon is the first one, passed on by torchrun as well
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         from nmt.training.events import Ended, Started
         from nmt.training.run import train
 
-        with _progress() as show, _drawing(folder, arguments.tensorboard and tells) as draw:
+        with shown(recipe.training.select) as show, _drawing(folder, arguments.tensorboard and tells) as draw:
             for event in train(recipe, folder, stop=lambda: bool(requests.received), fit=arguments.batch == 0):
                 draw(event)
                 if tells:
@@ -109,6 +110,7 @@ def _signals() -> Iterator[_Requests]:
         requests.received, requests.at = number, time.monotonic()
         # Not print: the signal may have come in the middle of one.
         with suppress(OSError):  # nobody may be there to read it
+            os.write(sys.stderr.fileno(), b"\n" * sys.stderr.isatty())  # a bar may be in the line
             os.write(sys.stderr.fileno(), b"nmt: stopping after this update; once more stops at once, without saving\n")
 
     previous = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
@@ -117,29 +119,6 @@ def _signals() -> Iterator[_Requests]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[["Event"], None]]:
-    """Shows events on stderr: as lines, and on a terminal the reports as a bar."""
-    from tqdm import tqdm
-
-    from nmt.training.events import Report
-
-    with tqdm(unit=" updates", disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False) as bar:
-
-        def show(event: "Event") -> None:
-            if bar.disable:
-                log(_line(event))
-            elif isinstance(event, Report):
-                bar.total = event.updates
-                bar.initial = bar.initial or event.update
-                bar.set_postfix_str(_figures(event), refresh=False)
-                bar.update(event.update - bar.n)
-            else:
-                bar.write(f"nmt: {_line(event)}", file=sys.stderr)
-
-        yield show
 
 
 @contextmanager
@@ -155,33 +134,3 @@ def _drawing(folder: Path, wanted: bool) -> Iterator[Callable[["Event"], None]]:
         yield board.write
     finally:
         board.close()
-
-
-def _line(event: "Event") -> str:
-    """What people read about an event."""
-    from nmt.training.events import Note, Report, Started, Validated
-
-    if isinstance(event, Note | Started):
-        return event.text
-    if isinstance(event, Report):
-        return _report_line(event)
-    if isinstance(event, Validated):
-        scores = ", ".join(str(score) for score in event.validation.scores)
-        best = ", the best so far" if event.is_best else ""
-        return f"validation at update {event.update:,}, epoch {event.epoch}: loss {event.validation.loss:.3f}, {scores}{best}"
-    best = f", best at update {event.best_update:,}" if event.best_update else ""
-    return f"{'finished' if event.finished else 'stopped'} at update {event.update:,}{best}"
-
-
-def _report_line(report: "Report") -> str:
-    minutes, seconds = divmod(round(report.seconds_left), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"update {report.update:,}/{report.updates:,} {_figures(report)} rate {report.rate:.2g} left {hours}:{minutes:02}:{seconds:02}"
-
-
-def _figures(report: "Report") -> str:
-    window = report.window
-    return (
-        f"epoch {report.epoch} loss {window.cross_entropy_mean:.3f} gradient {window.norm_mean:.2f} clipped {window.clipped_share:.0%} "
-        f"{report.pieces_per_second:,.0f} pieces/s"
-    )

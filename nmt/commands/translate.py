@@ -55,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shard", metavar="i/n", type=shard_of, help="translate the i-th of n parts of -i FILE: their outputs in order are the whole"
     )
+    parser.add_argument("-v", "--verbose", action="store_true", help="say on what and in which precision the model runs")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -67,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--attention needs --format jsonl: a line of the {form} format has no room for it")
     options = search_options(arguments)
     shard, output = _shard(arguments)
+    from nmt.inference.engines import SLOWER
     from nmt.inference.workers import render_all
 
     name = str(arguments.input or "stdin")
@@ -89,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
         start, stop = (0, None) if shard is None else shard_bounds(count_lines(arguments.input), shard)
         workers = _workers(arguments)
         translator = task.load()
-        if arguments.precision == "auto":
+        if arguments.precision == "auto" and (arguments.verbose or translator.remark.startswith(SLOWER)):
             remark = f" ({translator.remark})" if translator.remark else ""
             log(f"chose {translator.precision} on {translator.device.type}{remark}; --precision fp32 gives what every machine gives")
         # A person who types a line waits for its translation.

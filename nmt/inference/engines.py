@@ -13,6 +13,9 @@ from nmt.native import set_in_use
 AnyEngine = Engine | NativeEngine
 
 
+SLOWER = "not the compiled engine"  # begins a remark
+
+
 class Chosen(NamedTuple):
     """An engine and what to tell of it."""
 
@@ -31,5 +34,5 @@ def choose_engine(model: Seq2Seq, precision: str | Kernels, shortlist: Shortlist
     if precision in ("auto", "int8") and reason is None:
         return Chosen(NativeEngine(model, shortlist), "int8", f"compiled engine, {set_in_use()}")
     kernels = precision if isinstance(precision, Kernels) else choose_kernels(precision)
-    remark = f"not the compiled engine: {reason}" if precision in ("auto", "int8") else ""
+    remark = f"{SLOWER}: {reason}" if precision in ("auto", "int8") else ""
     return Chosen(Engine(model, kernels, None if kernels.precision == "fp32" else shortlist), kernels.precision, remark)

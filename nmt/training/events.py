@@ -17,6 +17,13 @@ class Started(NamedTuple):
 
     text: str
     update: int  # already made, by the run that this one continues
+    updates: int = 0  # in the whole run
+
+
+class Advanced(NamedTuple):
+    """One more update."""
+
+    update: int
 
 
 class Report(NamedTuple):
@@ -47,6 +54,7 @@ class Ended(NamedTuple):
     finished: bool  # False: stopped on request, to be continued by the same command
     best_update: int  # 0: no validation was of use
     best_value: float | None  # of the selection metric
+    seconds: float = 0.0  # that the run has taken, all starts of the command together
 
 
-Event = Note | Started | Report | Validated | Ended
+Event = Note | Started | Advanced | Report | Validated | Ended

@@ -23,7 +23,7 @@ from nmt.training.clipping import layer_norms
 from nmt.training.clock import Clock, SessionClock
 from nmt.training.dev_set import Dev, keep_dev, read_dev
 from nmt.training.divergence import is_diverged, last_good, last_settled, refuse_divergence, remove_after
-from nmt.training.events import Ended, Event, Note, Report, Started, Validated
+from nmt.training.events import Advanced, Ended, Event, Note, Report, Started, Validated
 from nmt.training.feed import PlacedBatches, updates_in_epoch
 from nmt.training.folder import Materials, clean_training_pairs, locked, open_materials, prepare, training_content
 from nmt.training.initial import start_from
@@ -120,7 +120,7 @@ class _Run:
             self.validator = Validator(*self.dev.pairs, self.subwords, self.recipe, self.device, Lengths.load(self.run))
         self.autocast = autocast(self.device, self.state.precision)
         self.session.begin(self.state, self._where())
-        yield Started(self._description(), self.state.update)
+        yield Started(self._description(), self.state.update, self.updates)
         outcome = yield from self._train()
         while outcome is _Outcome.DIVERGED:
             yield from self._roll_back()
@@ -143,6 +143,7 @@ class _Run:
         clock = Clock(state.update)
         for update in train_updates(learner, feed, self.updates):
             clock.count(update.pieces)
+            yield Advanced(state.update)
             if state.skipped_in_row:
                 refuse_endless_skips(state.skipped_in_row, self.store, update.placed)
                 yield Note(skip_line(state.update, self.store, update.placed))
@@ -284,4 +285,6 @@ class _Run:
 
     def _end(self, finished: bool) -> Ended:
         best_value = self.state.best_rank[0] if self.state.best_rank else None
-        return Ended(self.state.update, finished, self.state.best_update, best_value)
+        return Ended(
+            self.state.update, finished, self.state.best_update, best_value, sum(session.seconds for session in self.state.sessions)
+        )
