@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     parser.add_argument("-i", "--input", metavar="FILE", type=Path, help="text to translate, also .gz (default: stdin)")
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="appears when it is whole; a broken-off run leaves FILE.partial")
+    parser.add_argument(
+        "--interactive", action="store_true", help="answer each line before reading the next (the default where stdin is a terminal)"
+    )
     add_search_arguments(parser)
     add_option_arguments(parser)
     parser.add_argument(
@@ -64,11 +67,14 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--n-best needs --format nbest or jsonl: the text format has one translation a line")
     if arguments.output and arguments.output.suffix == ".gz":
         raise UsageError(f"-o writes plain text, got {arguments.output}; name a file without .gz, or pipe the output into gzip")
+    if arguments.interactive and (arguments.workers or 1) > 1:
+        raise UsageError("--interactive translates one line at a time: leave out --workers")
     if arguments.attention and form != "jsonl":
         raise UsageError(f"--attention needs --format jsonl: a line of the {form} format has no room for it")
     options = search_options(arguments)
     shard, output = _shard(arguments)
     from nmt.inference.engines import SLOWER
+    from nmt.inference.pipes import PipeLines, is_independent
     from nmt.inference.workers import render_all
 
     name = str(arguments.input or "stdin")
@@ -94,9 +100,12 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.precision == "auto" and (arguments.verbose or translator.remark.startswith(SLOWER)):
             remark = f" ({translator.remark})" if translator.remark else ""
             log(f"chose {translator.precision} on {translator.device.type}{remark}; --precision fp32 gives what every machine gives")
-        # A person who types a line waits for its translation.
-        typed = arguments.input is None and sys.stdin.isatty()
-        chunks = numbered_chunks(read(stream, name, log, start, stop), 1 if typed else CHUNK_LINES, start)
+        # Whoever types a line waits for its translation, and so does a program that writes one and pauses.
+        typed = arguments.interactive or (arguments.input is None and sys.stdin.isatty())
+        pipe = None if typed or not is_independent(translator) else PipeLines.of(stream)
+        chunks = numbered_chunks(
+            read(pipe or stream, name, log, start, stop), 1 if typed else CHUNK_LINES, start, pipe.is_ready if pipe else None
+        )
         with closing(render_all(task, translator, chunks, 1 if typed else workers)) as results:
             for lines, notes in results:
                 for note in notes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -24,7 +24,7 @@ ONE_LINE = "n-best lists, alignments, word scores and attention are of one line"
 
 
 class Chunk(NamedTuple):
-    """Neighbouring lines that are translated together."""
+    """Neighbouring lines that are translated together; without lines a pause of the input."""
 
     first: int  # lines before them in the whole input
     lines: list[Line]
@@ -108,8 +108,21 @@ class TranslationTask:
                 yield text_line(translations[0], *extras)
 
 
-def numbered_chunks(lines: Iterable[Line], size: int, first: int = 0) -> Iterator[Chunk]:
-    """The lines in chunks of `size`; `first` lines of the input come before them."""
-    for chunk in chunks(lines, size):
+def numbered_chunks(lines: Iterable[Line], size: int, first: int = 0, is_ready: Callable[[], bool] | None = None) -> Iterator[Chunk]:
+    """The lines in chunks of `size`; `first` lines of the input come before them.
+
+    With `is_ready` a chunk ends, too, when no line is ready; one without lines comes before waiting for the next line.
+    """
+    for chunk in chunks(lines, size) if is_ready is None else _ready_chunks(iter(lines), size, is_ready):
         yield Chunk(first, chunk)
         first += len(chunk)
+
+
+def _ready_chunks(lines: Iterator[Line], size: int, is_ready: Callable[[], bool]) -> Iterator[list[Line]]:
+    for line in lines:
+        chunk = [line]
+        while len(chunk) < size and is_ready() and (following := next(lines, None)) is not None:
+            chunk.append(following)
+        yield chunk
+        if not is_ready():
+            yield []

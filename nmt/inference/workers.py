@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from nmt.errors import NmtError, advice
 from nmt.inference.children import child
+from nmt.inference.lines import CHUNK_LINES
 from nmt.inference.task import Chunk, Rendered, TranslationTask
 
 if TYPE_CHECKING:
@@ -41,10 +42,11 @@ def render_all(task: TranslationTask, translator: "Translator", chunks: Iterable
         for chunk in chain(head, waiting):
             if isinstance(chunk, NmtError):
                 raise chunk
-            yield task.render(translator, chunk)
+            if chunk.lines:
+                yield task.render(translator, chunk)
         return
     with _Workers(replace(task, precision=translator.predictor.chosen_precision), workers) as crew:
-        yield from crew.render(chain(head, waiting))
+        yield from crew.render(chain(head, waiting), lambda chunk: task.render(translator, chunk))
 
 
 def _with_failure(chunks: Iterable[Chunk]) -> Iterator[Chunk | NmtError]:
@@ -74,11 +76,18 @@ class _Workers:
         for worker in self.workers:
             worker.process.join()
 
-    def render(self, chunks: Iterable[Chunk | NmtError]) -> Iterator[Rendered]:
+    def render(self, chunks: Iterable[Chunk | NmtError], here: Callable[[Chunk], Rendered]) -> Iterator[Rendered]:
+        """What becomes of the chunks; of a short one `here`, where nothing is in work: it is not worth waiting for a process."""
         ahead: deque[Future[Rendered]] = deque()
         for chunk in chunks:
-            ahead.append(self._submit(chunk))
-            while ahead and (ahead[0].done() or len(ahead) >= AHEAD * self.limit):
+            if isinstance(chunk, Chunk) and len(chunk.lines) < CHUNK_LINES and not ahead:
+                if chunk.lines:
+                    yield here(chunk)
+                continue
+            paused = isinstance(chunk, Chunk) and not chunk.lines
+            if not paused:
+                ahead.append(self._submit(chunk))
+            while ahead and (paused or ahead[0].done() or len(ahead) >= AHEAD * self.limit):
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
