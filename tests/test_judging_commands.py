@@ -119,4 +119,34 @@ def test_check_refuses_data_without_a_usable_pair(tmp_path: Path, capsys: pytest
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(f'[data]\ntrain = "{tmp_path}/train"\ndev = "{tmp_path}/dev"\nsource = "nl"\ntarget = "en"\n')
     assert main(["check", str(recipe)]) == 1
+    assert "nmt: error: data.dev: no pair is left to use" in capsys.readouterr().err
+    (tmp_path / "dev.nl").write_text("een\n")
+    (tmp_path / "dev.en").write_text("one\n")
+    assert main(["check", str(recipe)]) == 1
     assert "nmt: error: data.train: no pair is left to use" in capsys.readouterr().err
+
+
+def test_check_and_train_count_the_same_and_take_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["een kat", "een hond", "twee katten", "drie", "vier honden", "x" * 60, "kat", "twee katten", "zes", "een kat"]
+    (tmp_path / "text.nl").write_text("".join(f"{word}\n" for word in words))
+    (tmp_path / "text.en").write_text("".join(f"{word.upper()}\n" if word != "kat" else "K" * 55 + "\n" for word in words))
+    (tmp_path / "dev.nl").write_text("een hond\n")
+    (tmp_path / "dev.en").write_text("EEN HOND\n")
+    data = ["--source", "nl", "--target", "en", "--train-source", f"{tmp_path}/text.nl", "--train-target", f"{tmp_path}/text.en"]
+    dev = ["--dev", f"{tmp_path}/dev"]
+    settings = ["data.max_length=40", "data.max_ratio=5", "subwords.kind=char", "training.epochs=1"]
+    settings += ["model.embedding_size=8", "model.hidden_size=8"]
+    options = [part for setting in settings for part in ("--set", setting)]
+    assert main(["check", *data, *dev, *options]) == 0
+    checked = capsys.readouterr().out
+    run = str(tmp_path / "run")
+    assert main(["train", *data, *dev, *options, "--run", run]) == 0
+    trained = capsys.readouterr().err
+    assert main(["check", run]) == 0
+    checked_run = capsys.readouterr().out
+    for said in (checked, trained, checked_run):
+        assert "8 of 10 pairs kept" in said
+        assert "train: 2 pairs have come before" in said
+        assert "dev: 1 sources are in train too, 1 with the same translation" in said
+    assert main(["check", *data, "--dev", "2", *options]) == 0
+    assert "a sentence of the dev set that was split off" in capsys.readouterr().out

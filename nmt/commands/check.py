@@ -1,52 +1,81 @@
 """Look at a recipe and its data before they cost training time.
 
-Reads all of the training and dev data once: what would be left out and why, duplicates, training text in the dev set, swapped languages.
+nmt check RECIPE.toml
+nmt check RUN                                                       the recipe of a run
+nmt check --train PREFIX --dev PREFIX --source nl --target en       the default recipe
+
+Reads all of the training and dev data: what training would leave out and why, duplicates, training text in the dev set, swapped languages.
 Then makes a few updates on a sample of it, and says how long the training will take on this machine and how much memory.
 """
 
 import argparse
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.config import DataConfig, Recipe, load_recipe, with_settings
+from nmt.commands.recipes import add_recipe_arguments, recipe_of
+from nmt.config import Recipe
 from nmt.errors import NmtError
 
 if TYPE_CHECKING:
-    from nmt.data.clean import Overlap
     from nmt.data.corpus import Pair
+    from nmt.data.subwords import SubwordPair
 
-SAMPLE = 100_000  # pairs looked at for swapped languages, and learnt subwords from to measure the cost
+SAMPLE = 100_000  # pairs that the cost is measured on
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recipe", metavar="RECIPE.toml", type=Path)
-    parser.add_argument(
-        "--set", metavar="table.key=value", action="append", default=[], help="put one value of the recipe in place; repeatable"
-    )
+    add_recipe_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    recipe = with_settings(load_recipe(arguments.recipe), arguments.set)
-    data = recipe.data
-    from nmt.data.clean import Audit, audit_overlap, clean_pairs, swapped_pairs
-    from nmt.data.corpus import read_pairs
+    recipe = recipe_of(arguments)
+    from nmt.data.clean import Audit, clean_pairs
+    from nmt.data.store import encoded_rows
+    from nmt.training.dev_set import read_dev
+    from nmt.training.folder import clean_training_pairs, watched_training_pairs
 
-    print(f"recipe: {arguments.recipe} is sound, {data.source} to {data.target}")
-    audit, dev_audit = Audit(), Audit()
-    dev = list(clean_pairs(read_pairs(data.dev, data.source, data.target, "dev"), dev_audit))
-    pairs = chain.from_iterable(read_pairs(each, data.source, data.target, "train") for each in data.train)
+    print(f"recipe: {arguments.recipe or 'the default one'} is sound, {recipe.data.source} to {recipe.data.target}")
+    folder = arguments.recipe if arguments.recipe and arguments.recipe.is_dir() else None
+    dev = read_dev(recipe.data, folder, clean_training_pairs(recipe, Audit()), seed=recipe.training.seed)
+    dev_audit, audit = Audit(), Audit()
     sample: list[Pair] = []
-    overlap = audit_overlap(_sampled(clean_pairs(pairs, audit), sample), dev)
+    if not list(clean_pairs(dev.located(recipe.data.dev), dev_audit)):
+        raise NmtError("data.dev: no pair is left to use; check the files")
+    subwords = _subwords(recipe, folder, dev.pairs if dev.is_split else None)
+    pairs = _sampled(watched_training_pairs(recipe, audit, dev), sample)
+    for _ in encoded_rows(pairs, subwords, recipe.data, audit):
+        pass  # the audit counts what training would leave out
     for name, counted in (("train", audit), ("dev", dev_audit)):
-        print(*(f"{name}: {line}" for line in counted.summary()), sep="\n")
-        if not counted.kept:
-            raise NmtError(f"data.{name}: no pair is left to use; check the files")
-    print(*_findings(overlap, swapped_pairs(sample), data), sep="\n")
+        print(*(line if line.startswith(("train: ", "dev: ")) else f"{name}: {line}" for line in counted.summary()), sep="\n")
+    if not audit.kept:
+        raise NmtError("data.train: no pair is left to use; check the files")
+    if not audit.remarks:
+        print("train and dev: no duplicates, no overlap, no swapped languages")
     _print_cost(recipe, sample, audit.kept)
     return 0
+
+
+def _subwords(recipe: Recipe, run: Path | None, held_out: "tuple[list[str], list[str]] | None") -> "SubwordPair":
+    """Those of the run, of the model that training starts from, or learnt as training learns them."""
+    from nmt.data.clean import Audit
+    from nmt.data.subwords import SubwordPair, train_subword_pair
+    from nmt.training.folder import clean_training_pairs
+    from nmt.training.initial import first_subwords
+
+    if run:
+        return SubwordPair.load(run)
+    if recipe.training.start_from:
+        return first_subwords(recipe)
+    audit = Audit()
+    pairs = clean_training_pairs(recipe, audit, held_out)
+    try:
+        return train_subword_pair(((pair.source, pair.target) for pair in pairs), recipe.subwords, recipe.training.seed)
+    except NmtError:
+        if audit.kept:
+            raise
+        raise NmtError("data.train: no pair is left to use; check the files") from None
 
 
 def _print_cost(recipe: Recipe, sample: "list[Pair]", pairs: int) -> None:
@@ -69,19 +98,3 @@ def _sampled(pairs: "Iterable[Pair]", sample: "list[Pair]") -> "Iterator[Pair]":
         if len(sample) < SAMPLE:
             sample.append(pair)
         yield pair
-
-
-def _findings(overlap: "Overlap", swapped: "list[Pair]", data: DataConfig) -> Iterator[str]:
-    """One line for each thing that makes a corpus worse or easier than it looks."""
-    if overlap.duplicates:
-        yield f"train: {overlap.duplicates:,} pairs have come before"
-    if overlap.copies:
-        yield f"train: {overlap.copies:,} pairs have the same text on both sides"
-    if swapped:
-        places = ", ".join(pair.where for pair in swapped[:3])
-        yield f"train: {len(swapped):,} of the first {SAMPLE:,} pairs look as if {data.source} and {data.target} were swapped: {places}"
-    if overlap.dev_sources:
-        count = f"{overlap.dev_sources:,} sources are in train too, {overlap.dev_pairs:,} with the same translation"
-        yield f"dev: {count}; scores on them flatter: {', '.join(overlap.examples)}"
-    if not (overlap.duplicates or overlap.copies or swapped or overlap.dev_sources):
-        yield "train and dev: no duplicates, no overlap, no swapped languages"

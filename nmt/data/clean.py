@@ -28,6 +28,7 @@ class Audit:
     read: int = 0  # pairs
     left_out: Counter[str] = field(default_factory=Counter)  # reason -> pairs
     examples: dict[str, list[str]] = field(default_factory=dict)  # reason -> its first places
+    remarks: list[str] = field(default_factory=list)  # on the pairs that were kept
 
     def leave_out(self, reason: str, where: str) -> None:
         self.left_out[reason] += 1
@@ -40,12 +41,12 @@ class Audit:
         return self.read - self.left_out.total()
 
     def summary(self) -> list[str]:
-        """One line for the whole and one for each reason, the most frequent first."""
+        """One line for the whole, one for each reason, the most frequent first, and the remarks."""
         lines = [f"{self.kept:,} of {self.read:,} pairs kept"]
         for reason, count in self.left_out.most_common():
             places = ", ".join(self.examples[reason]) + (", ..." if count > EXAMPLES else "")
             lines.append(f"{count:,} left out, {reason}: {places}")
-        return lines
+        return [*lines, *self.remarks]
 
 
 class Overlap(NamedTuple):
@@ -69,27 +70,45 @@ def clean_pairs(pairs: Iterable[Pair], audit: Audit) -> Iterator[Pair]:
             yield pair
 
 
+class OverlapCount:
+    """Compares training pairs, as they pass, with one another and with the dev pairs; takes 9 bytes for each of the first `most`."""
+
+    def __init__(self, dev: Sequence[Pair], most: int | None = None) -> None:
+        self.dev, self.most = dev, most
+        self.seen: array[int] = array("q")  # hashes of 64 bits: a false match once in 10**19 comparisons
+        self.sources, self.pairs = {pair.source for pair in dev}, {(pair.source, pair.target) for pair in dev}
+        self.found_sources: set[str] = set()
+        self.found_pairs: set[tuple[str, str]] = set()
+        self.copies = 0
+
+    def see(self, pair: Pair) -> None:
+        """Takes in one training pair."""
+        source, target, _ = pair
+        if self.most is None or len(self.seen) < self.most:
+            self.seen.append(hash((source, target)))
+        self.copies += source == target
+        if source in self.sources:
+            self.found_sources.add(source)
+            self.found_pairs.update({(source, target)} & self.pairs)
+
+    def result(self) -> Overlap:
+        """Of all pairs so far."""
+        shared = [pair for pair in self.dev if pair.source in self.found_sources]
+        return Overlap(
+            duplicates=_repeats(self.seen),
+            copies=self.copies,
+            dev_pairs=sum((pair.source, pair.target) in self.found_pairs for pair in self.dev),
+            dev_sources=len(shared),
+            examples=tuple(pair.where for pair in shared[:EXAMPLES]),
+        )
+
+
 def audit_overlap(train: Iterable[Pair], dev: Sequence[Pair]) -> Overlap:
-    """Compare the two in one pass over the training pairs, which takes 9 bytes for each of them."""
-    seen: array[int] = array("q")  # hashes of 64 bits: a false match once in 10**19 comparisons
-    sources = {pair.source for pair in dev}
-    wanted = {(pair.source, pair.target) for pair in dev}
-    found_sources, found_pairs = set(), set()
-    copies = 0
-    for source, target, _ in train:
-        seen.append(hash((source, target)))
-        copies += source == target
-        if source in sources:
-            found_sources.add(source)
-            found_pairs.update({(source, target)} & wanted)
-    shared = [pair for pair in dev if pair.source in found_sources]
-    return Overlap(
-        duplicates=_repeats(seen),
-        copies=copies,
-        dev_pairs=sum((pair.source, pair.target) in found_pairs for pair in dev),
-        dev_sources=len(shared),
-        examples=tuple(pair.where for pair in shared[:EXAMPLES]),
-    )
+    """Compares the two in one pass over the training pairs."""
+    count = OverlapCount(dev)
+    for pair in train:
+        count.see(pair)
+    return count.result()
 
 
 def _repeats(seen: "array[int]") -> int:

@@ -87,7 +87,7 @@ def build_store(
     with writing(folder):
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        count = _write_rows(partial, _encoded(pairs, subwords, data, audit))
+        count = _write_rows(partial, encoded_rows(pairs, subwords, data, audit))
         if not count:
             shutil.rmtree(partial)
             raise NmtError(
@@ -132,8 +132,8 @@ def _write_header(file: BinaryIO, count: int) -> None:
 Row = tuple[list[int], list[int], str, str, str]
 
 
-def _encoded(pairs: Iterable[Pair], subwords: SubwordPair, data: "DataConfig", audit: Audit) -> Iterator[list[Row]]:
-    """Rows of the store, many at a time."""
+def encoded_rows(pairs: Iterable[Pair], subwords: SubwordPair, data: "DataConfig", audit: Audit) -> Iterator[list[Row]]:
+    """Rows of a store, many at a time; pairs that are too long or too unequal in pieces are left out, counted in `audit`."""
     stream = iter(pairs)
     while chunk := list(islice(stream, ROWS)):
         sources = subwords.source.encode([pair.source for pair in chunk])

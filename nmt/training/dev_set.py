@@ -8,6 +8,7 @@ from nmt.config import DataConfig
 from nmt.data.corpus import HUB, Pair, read_parallel
 from nmt.data.dev_copy import COPY, DevCopy, Parallel, copy_text, read_copy
 from nmt.data.dev_split import split_off, split_size
+from nmt.data.spaces import plain
 from nmt.errors import NmtError
 from nmt.inference.folder import checkpoints
 from nmt.writing import write_atomically
@@ -21,8 +22,12 @@ class Dev(NamedTuple):
     is_split: bool  # off the training text, which has to do without its sentences
     note: str = ""  # a line for people
 
+    def located(self, name: str) -> list[Pair]:
+        """The pairs as a corpus of this name has them, the source in the spaces that training reads."""
+        return [Pair(plain(source), target, f"{name}:{line}") for line, (source, target) in enumerate(zip(*self.pairs, strict=True), 1)]
 
-def read_dev(data: DataConfig, run: Path, train: Iterable[Pair] = (), content: str = "", seed: int = 1) -> Dev:
+
+def read_dev(data: DataConfig, run: Path | None, train: Iterable[Pair] = (), content: str = "", seed: int = 1) -> Dev:
     """The dev set: of a Hub data set, and of one split off `train` (whose hash is `content`), the run's copy where that is one of it.
 
     A corpus that cannot be read any more is no hindrance to a run that has a copy.
@@ -34,7 +39,7 @@ def read_dev(data: DataConfig, run: Path, train: Iterable[Pair] = (), content: s
     origin = {"dev": data.dev, "source": data.source, "target": data.target}
     if size is not None:
         origin |= {"split off": content, "seed": str(seed)}
-    copy, goes_on = read_copy(run), bool(checkpoints(run))
+    copy, goes_on = (read_copy(run), bool(checkpoints(run))) if run else (None, False)
     note = ""
     if copy and copy.origin == origin and (size is not None or data.dev.startswith(HUB)):
         return Dev(copy.pairs, origin, size is not None)

@@ -21,6 +21,7 @@ from nmt.data.dev_split import without
 from nmt.data.spaces import plain
 from nmt.data.store import Store, build_store, open_store
 from nmt.data.subwords import SAMPLE_PAIRS, SubwordPair, train_subword_pair
+from nmt.data.watch import watched
 from nmt.errors import NmtError
 from nmt.inference.folder import checkpoints, open_folder
 from nmt.inference.lengths import LENGTHS, Lengths, longest_of
@@ -97,7 +98,7 @@ def prepare(recipe: Recipe, run: Path, fit: bool = False, dev: Dev | None = None
     refuse_changes(run, begun(recipe, subwords, content))
     kept = f"{data.max_length} {data.max_ratio} {held_out and sha256(repr(held_out).encode()).hexdigest()}"
     mark = sha256(b"\0".join([content.encode(), *subwords.models, kept.encode()])).hexdigest()
-    store = _store(run, recipe, subwords, mark, held_out)
+    store = _store(run, recipe, subwords, mark, dev)
     _record_lengths(run, recipe, store)
     if not (run / SHORTLIST).exists():
         _save_shortlist(learn_shortlist(store, subwords), run)
@@ -170,7 +171,7 @@ def training_content(data: DataConfig, run: Path) -> tuple[str, str]:
         return "", f"going on with the run's own copy of the training text ({error})"
 
 
-def _store(run: Path, recipe: Recipe, subwords: SubwordPair, mark: str, held_out: Parallel | None) -> Store:
+def _store(run: Path, recipe: Recipe, subwords: SubwordPair, mark: str, dev: Dev | None) -> Store:
     folder = run / "data"
     if (folder / "store.json").exists():
         store = open_store(folder)
@@ -180,7 +181,8 @@ def _store(run: Path, recipe: Recipe, subwords: SubwordPair, mark: str, held_out
             raise NmtError(f"{run}: the training data have changed since this run began; put them back or choose another --run")
     (run / SHORTLIST).unlink(missing_ok=True)
     audit = Audit()
-    return build_store(folder, clean_training_pairs(recipe, audit, held_out), subwords, recipe.data, audit, mark)
+    pairs = watched_training_pairs(recipe, audit, dev)
+    return build_store(folder, pairs, subwords, recipe.data, audit, mark)
 
 
 def _record_lengths(run: Path, recipe: Recipe, store: Store) -> None:
@@ -194,6 +196,12 @@ def _record_lengths(run: Path, recipe: Recipe, store: Store) -> None:
     text = longest_of(lengths).text()
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         write_atomically(path, text)
+
+
+def watched_training_pairs(recipe: Recipe, audit: Audit, dev: Dev | None) -> Iterator[Pair]:
+    """Those that are fit to learn from; what is odd about them is remarked in the audit when the last has passed."""
+    pairs = clean_training_pairs(recipe, audit, dev.pairs if dev and dev.is_split else None)
+    return watched(pairs, dev.located(recipe.data.dev) if dev else (), recipe.data, audit)
 
 
 def clean_training_pairs(recipe: Recipe, audit: Audit, held_out: Parallel | None = None) -> Iterator[Pair]:
