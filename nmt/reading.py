@@ -85,7 +85,7 @@ def read_toml(path: Path, within: Path | None = None) -> dict[str, Any]:
         OSError: as of `open_file`.
         ValueError: not TOML.
     """
-    return parse_toml(read_file(path, TABLE_BYTES, within).decode())
+    return parse_toml(read_file(path, TABLE_BYTES, within).decode("utf-8-sig"))
 
 
 def parse_toml(text: str) -> dict[str, Any]:

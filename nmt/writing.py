@@ -2,14 +2,17 @@
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import secrets
+import shutil
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from safetensors import SafetensorError
 
 from nmt.errors import NmtError, advice
 
+UNFINISHED = ".writing"  # ends the names of what may be half written
 SPACE = "make sure that there is space and that you may write there, then run the same command again"
 OF_THE_PATH = (errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EROFS, errno.EMFILE, errno.ENFILE)  # not of space
 
@@ -35,11 +38,50 @@ def write_atomically(path: Path, text: str) -> None:
     Raises:
         NmtError: it cannot be written; what was there stays.
     """
-    temporary = path.with_name(f".{path.name}.writing")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{UNFINISHED}")  # which nobody can have put there as a link
     with writing(path):
-        with open(temporary, "w", encoding="utf-8") as out:
-            out.write(text)
-        move(temporary, path)
+        try:
+            with open(temporary, "x", encoding="utf-8") as out:
+                out.write(text)
+            move(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def refuse_links(folder: Path, allowed: Collection[str] = ()) -> None:
+    """Nothing in a folder that is to be written in leads out of it: whoever made the folder cannot have other files overwritten.
+
+    Raises:
+        NmtError: something in it is a link, or neither file nor folder. Links of the `allowed` names may lead elsewhere in the folder.
+    """
+    left = [folder]
+    while left:
+        for entry in _entries(left.pop()):
+            path = Path(entry.path)
+            if entry.is_symlink():
+                inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+                if path.parent != folder or entry.name not in allowed or not inside:
+                    raise NmtError(f"{path}: a link to {os.readlink(path)}; put what it leads to in its place, or choose another folder")
+            elif entry.is_dir(follow_symlinks=False):
+                left.append(path)
+            elif not entry.is_file(follow_symlinks=False):
+                raise NmtError(f"{path}: neither a file nor a folder; delete it, or choose another folder")
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except FileNotFoundError:  # another process has just renamed what it finished
+        return []
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Removes what a process that was killed has left half written; only one process at a time may write in the folder."""
+    for path in folder.glob(f".*{UNFINISHED}"):
+        with suppress(OSError):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def move(temporary: Path, path: Path) -> None:

@@ -65,7 +65,12 @@ def test_a_finished_run_on_a_read_only_disk_is_done(runs, monkeypatch):
     def read_only(path, mode="r", *rest, **more):
         return refuse(errno.EROFS)() if set(mode) & set("wax+") else real(path, mode, *rest, **more)
 
-    monkeypatch.setattr(os, "open", refuse(errno.EROFS))
+    real_descriptor = os.open
+
+    def read_only_descriptor(path, flags, *rest, **more):
+        return refuse(errno.EROFS)() if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) else real_descriptor(path, flags, *rest, **more)
+
+    monkeypatch.setattr(os, "open", read_only_descriptor)
     for name in ("replace", "symlink", "mkdir", "unlink", "rmdir", "truncate"):
         monkeypatch.setattr(os, name, refuse(errno.EROFS))
     monkeypatch.setattr(builtins, "open", read_only)
@@ -129,6 +134,6 @@ def test_a_lock_that_is_a_link_is_not_followed(tmp_path, runs):
     precious.write_text("kept")
     (tmp_path / "run" / ".lock").unlink()
     (tmp_path / "run" / ".lock").symlink_to(precious)
-    with pytest.raises(NmtError, match=r"cannot write it \(Too many levels of symbolic links\)"):
+    with pytest.raises(NmtError, match=r"run/.lock: a link to .*precious; put what it leads to in its place"):
         list(train(recipe, tmp_path / "run"))
     assert precious.read_text() == "kept"

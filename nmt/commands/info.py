@@ -36,4 +36,4 @@ def _facts(path: Path) -> Iterator[str]:
     yield f"trained on: {', '.join(data.train)}"
     validation = folder.card.get("validation") or best_validation(path) or {}
     for score in validation.get("scores", []):
-        yield f"dev set {data.dev}: {score['metric']} = {score['value']:.1f} {score['signature']}"
+        yield f"dev set {data.dev}: {score['metric']} = {score['value']:.1f} {score.get('signature', '')}"

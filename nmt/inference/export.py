@@ -90,7 +90,7 @@ def _card_text(folder: ModelFolder, weights: Mapping[str, Tensor], precision: st
     data, model = folder.recipe.data, folder.recipe.model
     millions = sum(value.numel() for value in weights.values()) / 1e6
     scores = "".join(
-        f"- {score['metric']} = {score['value']:.1f} on the dev set {data.dev}, signature `{score['signature']}`\n"
+        f"- {score['metric']} = {score['value']:.1f} on the dev set {data.dev}, signature `{score.get('signature', '')}`\n"
         for score in (validation or {}).get("scores", [])
     )
     return (

@@ -12,7 +12,7 @@ METRICS_BYTES = 1 << 30  # of all of them
 
 
 def checked_validation(found: object) -> dict[str, Any] | None:
-    """What training records of a validation, as far as others use it: its scores, each with metric, value and signature.
+    """What training records of a validation, as far as others use it: its scores, each with metric and value.
 
     Raises:
         ValueError: it is something else.
@@ -28,7 +28,7 @@ def checked_validation(found: object) -> dict[str, Any] | None:
 def _is_score(score: object) -> bool:
     if not isinstance(score, dict) or not isinstance(score.get("value"), int | float):
         return False
-    texts = isinstance(score.get("metric"), str) and isinstance(score.get("signature"), str)
+    texts = isinstance(score.get("metric"), str) and isinstance(score.get("signature", ""), str)
     return texts and abs(score["value"]) < 10**6  # False for NaN
 
 

@@ -1,13 +1,15 @@
 """What a run has written so far, read without disturbing it: a missing part is a gap, a damaged one is named."""
 
 import fcntl
-import json
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nmt.config import Recipe, load_recipe
 from nmt.errors import NmtError
 from nmt.inference.folder import POINTERS, pointed
+from nmt.inference.scores import METRICS_BYTES, ROW_BYTES, checked_validation
+from nmt.reading import open_file, parse_json, read_json
 
 Row = dict[str, Any]
 
@@ -54,7 +56,7 @@ def read_run(path: Path, name: str = "") -> RunRecord:
         raise NmtError(f"{path}: no such run folder; name a folder that nmt train has written")
     if not (path / "recipe.toml").exists():
         raise NmtError(f"{path}: no run of nmt train (no recipe.toml); check the path")
-    recipe = load_recipe(path / "recipe.toml")
+    recipe = load_recipe(path / "recipe.toml", path)
     rows = _metrics(path / "metrics.jsonl")
     best, last = (pointed(path, name) or path / name for name in POINTERS)
     state = _table(last / "state.json", "state")
@@ -81,7 +83,7 @@ def read_runs(paths: list[Path]) -> list[RunRecord]:
 def is_training(path: Path) -> bool:
     """Whether a process holds the run's lock."""
     try:
-        with open(path / ".lock", encoding="utf-8") as file:
+        with open_file(path / ".lock", within=path) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -102,19 +104,32 @@ def _status(path: Path, recipe: Recipe, state: Row) -> str:
 
 def _metrics(path: Path) -> list[Row]:
     """All whole rows; a last line without its end is still being written."""
-    if not path.exists():
-        return []
-    *lines, _ = path.read_text(encoding="utf-8", errors="replace").split("\n")
     rows: list[Row] = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            row = json.loads(line)
-            if not isinstance(row, dict) or not isinstance(row.get("update"), int):
-                raise ValueError("no object with an update")
-        except ValueError as error:
-            raise NmtError(f"{path}:{number}: damaged ({error}); delete this line to see the rest") from None
-        rows.append(row)
+    try:
+        if path.exists():
+            with open_file(path, METRICS_BYTES, path.parent) as file:
+                for number, line in enumerate(iter(partial(file.readline, ROW_BYTES), b""), start=1):
+                    if line.endswith(b"\n") or len(line) == ROW_BYTES:
+                        rows.append(_row(line, f"{path}:{number}"))
+    except OSError as error:
+        raise NmtError(f"{path}: cannot be read ({error.strerror}); copy the folder again") from None
     return rows
+
+
+def _row(line: bytes, where: str) -> Row:
+    try:
+        row = parse_json(line.decode(errors="replace"))
+        if not isinstance(row, dict) or not _is_update(row.get("update")):
+            raise ValueError("no object with an update")
+        if row.get("kind") == "validation":
+            checked_validation(row)
+    except ValueError as error:
+        raise NmtError(f"{where}: damaged ({error}); delete this line to see the rest") from None
+    return row
+
+
+def _is_update(value: object) -> bool:
+    return type(value) is int and 0 <= value < 10**12
 
 
 def _table(path: Path, key: str) -> Row:
@@ -134,7 +149,7 @@ def _json(path: Path) -> Row:
     Raises: NmtError if it is damaged.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path, within=path.parent)
     except OSError:
         return {}
     except ValueError as error:

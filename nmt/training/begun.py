@@ -12,6 +12,7 @@ from nmt.data.subwords import SubwordPair
 from nmt.errors import NmtError
 from nmt.hashing import file_hash
 from nmt.inference.folder import checkpoints, open_folder
+from nmt.reading import read_json
 from nmt.writing import write_atomically
 
 # What may differ when a run is taken up again; all else would make it another run.
@@ -69,7 +70,7 @@ def read_begun(run: Path) -> dict[str, Any]:
     """
     path = run / BEGUN
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return dict(read_json(path, within=run))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError) as error:

@@ -12,20 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from nmt.errors import NmtError
 from nmt.hashing import file_hash
 from nmt.inference.folder import checkpoints, pointed, update_of
-from nmt.model.weights import copy_weights, named_weights, read_weights, save_weights
+from nmt.model.weights import array_shapes, copy_weights, largest_file, named_weights, read_weights, save_weights
+from nmt.reading import read_json
 from nmt.training.average import WeightAverage
-from nmt.training.state import Session, TrainingState, Window
+from nmt.training.state import Session, TrainingState, Window, fits
 from nmt.writing import move, sync, writing
 
 FORMAT = 4  # raised whenever a run would go on otherwise than it began: other state, other batches, other random numbers
 FILES = ("model.safetensors", "averaged.safetensors", "optimizer.safetensors")
 STATE = "state.json"
+MOMENTS = 3  # arrays that the optimizer may keep for each of the network's; AdamW has two and a number
 UNFINISHED = ".writing"  # ends the names of what may be half written
 NAMES = sorted(field.name for kind in (TrainingState, Window) for field in fields(kind))
 
@@ -89,15 +92,24 @@ class Checkpoint:
             for (name, _), value in zip(self.model.named_parameters(), self.average.values, strict=True):
                 value.copy_(averaged[name])
             self.average.updates = saved["average_updates"]
-        self._restore_optimizer(load_file(folder / "optimizer.safetensors"))
+        self._restore_optimizer(folder / "optimizer.safetensors")
         values = dict(saved["state"])
         window, sessions = Window(**values.pop("window")), [Session(**each) for each in values.pop("sessions")]
         self.state.__dict__.update(values, window=window, sessions=sessions)
 
-    def _restore_optimizer(self, tensors: dict[str, Tensor]) -> None:
+    def _restore_optimizer(self, path: Path) -> None:
         names = dict(self.model.named_parameters())
+        try:
+            found = array_shapes(path, MOMENTS * largest_file(self.model))
+            if not all(key.partition(".")[2] in names for key in found):
+                raise NmtError(f"{path}: of another network; put the checkpoint back, or choose another --run")
+            tensors = load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise NmtError(f"{path}: cannot be read ({error}); put the checkpoint back, or choose another --run") from error
         for key, value in tensors.items():
-            kind, name = key.split(".", 1)
+            kind, _, name = key.partition(".")
+            if value.numel() > 1 and value.shape != names[name].shape:
+                raise NmtError(f"{path}: {key} has another shape than the network's; put the checkpoint back, or choose another --run")
             self.optimizer.state[names[name]][kind] = value.to(names[name].device)
 
 
@@ -108,7 +120,7 @@ def read_state(folder: Path) -> dict[str, Any]:
         ValueError: they are not what was written.
         NmtError: another version of nmt wrote them.
     """
-    saved = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    saved = read_json(folder / STATE)
     if not isinstance(saved, dict) or not isinstance(saved.get("sha256"), dict):
         raise ValueError("no hashes")
     hashes = saved.pop("sha256")
@@ -118,6 +130,8 @@ def read_state(folder: Path) -> dict[str, Any]:
     if other_format or _names(saved) != NAMES:
         version = f"format {saved['format']}, this one writes {FORMAT}" if other_format else "other values in its state"
         raise NmtError(f"{folder}: a checkpoint of another version of nmt ({version}); use that version, or choose another --run")
+    if not fits(saved["state"], TrainingState) or not fits(saved.get("average_updates"), int):
+        raise ValueError("values of other types than were written")
     return {**saved, "sha256": hashes}
 
 

@@ -23,7 +23,7 @@ from nmt.data.store import Store, build_store, open_store
 from nmt.data.subwords import SAMPLE_PAIRS, SubwordPair, train_subword_pair
 from nmt.data.watch import watched
 from nmt.errors import NmtError
-from nmt.inference.folder import checkpoints, open_folder
+from nmt.inference.folder import POINTERS, checkpoints, open_folder
 from nmt.inference.lengths import LENGTHS, Lengths, longest_of
 from nmt.inference.shortlist import SHORTLIST, Shortlist
 from nmt.training.begun import begun, names, read_begun, refuse_changes, refuse_other_settings, settings, write_begun
@@ -31,7 +31,7 @@ from nmt.training.dev_set import Dev
 from nmt.training.fit import fit_batch
 from nmt.training.initial import first_subwords
 from nmt.training.lexicon import learn_shortlist, sampled_rows
-from nmt.writing import move, write_atomically, writing
+from nmt.writing import move, refuse_links, remove_unfinished, write_atomically, writing
 
 
 class Materials(NamedTuple):
@@ -54,6 +54,7 @@ def locked(run: Path) -> Iterator[str]:
         try:
             with writing(run):
                 run.mkdir(parents=True, exist_ok=True)
+                refuse_links(run, POINTERS)
                 lock = os.open(run / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
             stack.callback(os.close, lock)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -64,6 +65,8 @@ def locked(run: Path) -> Iterator[str]:
                 raise
         except OSError as error:
             note = f"{run}: this file system has no locks ({error.strerror}); see to it that nothing else trains in this folder"
+        else:
+            remove_unfinished(run)
         yield note
 
 
@@ -124,7 +127,7 @@ def open_materials(run: Path) -> Materials:
     """
     if not (run / "recipe.toml").exists():
         raise NmtError(f"{run}: the first process made this folder, this one does not see it; put it where all machines can read it")
-    return Materials(load_recipe(run / "recipe.toml"), SubwordPair.load(run), open_store(run / "data"))
+    return Materials(load_recipe(run / "recipe.toml", run), SubwordPair.load(run), open_store(run / "data"))
 
 
 def default_epochs(pairs: int) -> int:
@@ -246,7 +249,7 @@ def _write_recipe(path: Path, recipe: Recipe) -> None:
 
 def _recipe_of(path: Path) -> Recipe:
     try:
-        return load_recipe(path)
+        return load_recipe(path, path.parent)
     except NmtError as error:
         raise NmtError(f"{error}; is the folder another version's? choose another --run, or put the recipe back") from None
 

@@ -1,6 +1,10 @@
 """Where training stands: the values that a checkpoint keeps beside its tensors."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin
+
+LARGEST = 2**53  # that a whole number of a state may be; no run counts so far
 
 
 @dataclass
@@ -69,3 +73,19 @@ class TrainingState:
     metrics_bytes: int = 0  # length of metrics.jsonl when this was written
     sessions: list[Session] = field(default_factory=list)
     window: Window = field(default_factory=Window)
+
+
+def fits(value: object, kind: Any) -> bool:
+    """Whether a value that was read from JSON is of a type of the classes above: anybody can write a state with the right hash."""
+    if kind is int:
+        return type(value) is int and abs(value) < LARGEST
+    if kind is float:
+        return type(value) is float or fits(value, int)
+    if is_dataclass(kind):
+        names = {item.name: item.type for item in fields(kind)}
+        return isinstance(value, dict) and value.keys() == names.keys() and all(fits(value[name], names[name]) for name in names)
+    if get_origin(kind) is list:
+        return isinstance(value, list) and all(fits(each, get_args(kind)[0]) for each in value)
+    if get_origin(kind) is UnionType:
+        return any(fits(value, each) for each in get_args(kind))
+    return value is None if kind is NoneType else type(value) is kind
