@@ -38,8 +38,14 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "the following arguments are required: COMMAND"),
-        (["trainslate"], "invalid choice: 'trainslate'"),
+        (["trainslate"], "did you mean translate?\nsee: nmt --help\n"),
+        (["--verison"], "did you mean --version?\nsee: nmt --help\n"),
+        (
+            ["evaluate", "m", "--tset", "p"],
+            "nmt evaluate: error: unrecognized arguments: --tset p; did you mean --test?\nsee: nmt evaluate",
+        ),
+        (["evaluate", "m", "--reference", "r", "--metrics", "blue"], "; did you mean bleu?"),
+        (["translate", "m", "--precision", "quick"], "(choose from 'auto', 'fp32', 'bf16', 'int8', 'fp16')\n"),
         (["translate"], "the following arguments are required: MODEL"),
         (["translate", "m", "--beam", "0"], "argument --beam: must be at least 1, got 0"),
         (["translate", "m", "--beam", "five"], "argument --beam: must be a whole number, got 'five'"),
@@ -69,6 +75,42 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
 )
 def test_bad_arguments_are_refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert message in refusal(capsys, *arguments)
+
+
+def test_a_call_without_arguments_is_all_of_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    said = refusal(capsys)
+    assert said.startswith("usage: nmt ")
+    assert all(f"\n    {command}" in said for command in COMMANDS)
+
+
+def test_an_error_comes_first_and_names_the_help_of_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert refusal(capsys, "evaluate", "m") == (
+        "nmt evaluate: error: what to compare with is missing: give --test PREFIX, or --reference FILE\nsee: nmt evaluate --help\n"
+    )
+
+
+def test_names_may_stand_after_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("reference", "one", "two"):
+        (tmp_path / name).write_text("a\n", encoding="utf-8")
+    reference, one, two = (str(tmp_path / name) for name in ("reference", "one", "two"))
+    assert main(["evaluate", one, "--reference", reference, "--metrics", "chrf", "--format", "text", two]) == 0
+    out = capsys.readouterr().out
+    assert one in out
+    assert two in out
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_as_wide_as_the_terminal(
+    command: str, columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= max(columns, 80)  # argparse breaks no word
+    words = (COMMANDS[command].__doc__ or "").split()
+    assert " ".join(words) in " ".join(text.split())
 
 
 @pytest.mark.parametrize(

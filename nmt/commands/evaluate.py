@@ -38,7 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reference", metavar="FILE", type=Path, action="append", default=[], help="human translations; repeat for several sets"
     )
-    parser.add_argument("--metrics", nargs="+", choices=METRICS, default=["bleu", "chrf"], help="default: bleu chrf")
+    parser.add_argument(
+        "--metrics",
+        metavar="NAME",
+        nargs="+",
+        choices=METRICS,
+        default=["bleu", "chrf"],
+        help=f"of {', '.join(METRICS)} (default: bleu chrf)",
+    )
     parser.add_argument("--tokenize", choices=TOKENISERS, metavar="NAME", help=f"BLEU's tokeniser: {', '.join(TOKENISERS)}")
     parser.add_argument("--comet", action="store_true", help="COMET as well, by the comet-score command that you have installed")
     parser.add_argument("--confidence", action="store_true", help="95 %% confidence intervals (1,000 bootstrap resamples)")
@@ -46,7 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     tests.add_argument("--paired", "--paired-bs", action="store_true", help="test each further system against the first: paired bootstrap")
     tests.add_argument("--paired-ar", action="store_true", help="the same by paired approximate randomisation")
     parser.add_argument("--paired-n", metavar="N", type=at_least(1), help="resamples or trials (default: 1,000 or 10,000, as sacreBLEU)")
-    parser.add_argument("--breakdown", nargs="+", choices=BREAKDOWNS, default=[], help="score parts of the test set as well")
+    parser.add_argument(
+        "--breakdown",
+        metavar="KIND",
+        nargs="+",
+        choices=BREAKDOWNS,
+        default=[],
+        help=f"score parts of the test set as well: {', '.join(BREAKDOWNS)}",
+    )
     parser.add_argument("--domains", metavar="FILE", type=Path, help="the domain of each line, for --breakdown domain")
     parser.add_argument("--train", metavar="FILE", type=Path, help="source side of the training text, for --breakdown frequency")
     parser.add_argument("--format", choices=FORMATS, default="text", help="default: text")

@@ -1,6 +1,5 @@
 """The command line: `nmt COMMAND ...`. Light enough that help and argument errors never load torch."""
 
-import argparse
 import os
 import signal
 import sys
@@ -11,6 +10,7 @@ from nmt import __version__
 from nmt.commands import average, check, evaluate, export, info, report, score, train, translate
 from nmt.commands.arguments import UsageError
 from nmt.commands.memory import is_shortage, shortage_line
+from nmt.commands.parsing import Parser, explain
 from nmt.commands.streams import STDOUT, abandon_output, open_streams, refuse_closed_output
 from nmt.errors import NmtError, explained
 
@@ -33,7 +33,14 @@ NO_READER = 128 + signal.SIGPIPE
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Status 0: done; 1: failed, with a one-line reason; 2: bad arguments; 128 + n: ended by signal n."""
     parser, subparsers = make_parsers()
-    arguments = parser.parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    if not words:
+        explain(parser)
+    if words[0] in subparsers:
+        arguments = subparsers[words[0]].parse_command(words[1:])
+        arguments.command = words[0]
+    else:
+        arguments = parser.parse_global(words)
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
         if arguments.command in PRINTING and getattr(arguments, "output", None) is None:
@@ -76,23 +83,15 @@ def entry() -> int:
     return status
 
 
-def make_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+def make_parsers() -> tuple[Parser, dict[str, Parser]]:
     """The parser of `nmt`, and that of each command; the first line of a command's docstring is its help."""
-    parser = argparse.ArgumentParser(
-        prog="nmt", description="Recurrent machine translation: train, translate, evaluate.", allow_abbrev=False
-    )
+    parser = Parser(prog="nmt", description="Recurrent machine translation: train, translate, evaluate.")
     parser.add_argument("--version", action="version", version=f"nmt {__version__}")
     choice = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands (nmt COMMAND --help tells more)")
     subparsers = {}
     for name, module in COMMANDS.items():
         summary, _, description = (module.__doc__ or "").partition("\n")
-        subparsers[name] = choice.add_parser(
-            name,
-            help=summary,
-            description=f"{summary}\n{description}".strip(),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
+        subparsers[name] = choice.add_parser(name, help=summary, description=f"{summary}\n{description}".strip())
         module.add_arguments(subparsers[name])
     return parser, subparsers
 
