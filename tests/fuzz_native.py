@@ -4,6 +4,7 @@ Each seed is a network, sources and a search; `pytest tests/fuzz_native.py -k "[
 the test itself sees that outputs lie in the vocabulary and within their lengths.
 """
 
+import os
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -24,7 +25,7 @@ from nmt.inference.shortlist import Shortlist
 from nmt.model.seq2seq import Seq2Seq
 from nmt.search.beam import beam_search
 
-SEEDS = 100
+SEEDS = int(os.environ.get("NMT_FUZZ_SEEDS", "40"))
 WIDTHS = (*[128] * 8, *[256] * 3, 384, 512)
 WIDEST = {0: 2048, 1: 1024}  # seeds of the networks that take long
 ODD = (0.0, -0.0, 1e-42, 1e38, -1e38, float("inf"), -float("inf"), float("nan"))

@@ -1,17 +1,20 @@
 """The native code under the address and undefined-behaviour sanitizers: its tests and a fuzzed translation.
 
-    python tests/sanitizers.py
+    python tests/sanitizers.py [--seeds 40]
 
 is what continuous integration runs after the tests. Any finding ends it with the sanitizer's report and status 1. Where the compiler has no
 sanitizers, or the processor cannot run the compiled engine, it says so and ends with status 0.
 """
 
+import argparse
 import os
 import shlex
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from nmt import native
@@ -29,6 +32,7 @@ NATIVE_TESTS = (
 )
 # They come last on the command line and so win over the build's own -O3, with which the instrumented code takes minutes to compile.
 FLAGS = ("-O1", "-g1", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+SEEDS = "40"
 FOUND = 99  # the status of a process in which they found something
 PYTEST = ("-p", "no:cacheprovider", "--capture=sys")  # with files captured, what the sanitizer says would be lost
 # Leaks: Python and torch keep memory until the end. Mismatches: torch's own libraries are not built with the sanitizer.
@@ -59,17 +63,19 @@ def unavailable_reason() -> str | None:
     return None if runtime() else f"{shlex.join(compiler())} has no libasan.so; GCC with its sanitizers is needed"
 
 
-def write_compiler(folder: Path) -> Path:
-    """A compiler that adds the sanitizers to whatever it is asked for."""
-    path = folder / "sanitizing-compiler"
-    path.write_text(f'#!/bin/sh\nexec {shlex.join(compiler())} "$@" {shlex.join(FLAGS)}\n', encoding="utf-8")
+def write_compiler(folder: Path, unused: Sequence[str] = ()) -> Path:
+    """A compiler that adds the sanitizers to all but the engine's copies for these instruction sets: those are only there to be linked."""
+    path, plain = folder / "sanitizing-compiler", shlex.join(compiler())
+    cases = "".join(f'    *" -DNMT_SET={name} "*) exec {plain} "$@" -O0 ;;\n' for name in unused)
+    path.write_text(f'#!/bin/sh\ncase " $* " in\n{cases}esac\nexec {plain} "$@" {shlex.join(FLAGS)}\n', encoding="utf-8")
     path.chmod(0o755)
     return path
 
 
 def build_library(folder: Path) -> Path:
     """Raises: SystemExit where the sources do not compile."""
-    os.environ["CXX"] = str(write_compiler(folder))
+    in_use = "avx512" if native.set_in_use() == "amx" else native.set_in_use()
+    os.environ["CXX"] = str(write_compiler(folder, [name for name in build.SETS if name != in_use]))
     if reason := build.build(folder / "kernels.so"):
         raise SystemExit(f"sanitizers: {reason}")
     return folder / "kernels.so"
@@ -97,20 +103,28 @@ def inside(library: str, arguments: list[str]) -> int:
     return pytest.main([*PYTEST, *arguments])
 
 
-def main() -> int:
+def main(seeds: str = SEEDS) -> int:
     reason = unavailable_reason() or native.library()
     if isinstance(reason, str):
         print(f"sanitizers: not run: {reason}")
         return 0
-    with tempfile.TemporaryDirectory() as folder:
-        start = time.monotonic()
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
         library = build_library(Path(folder))
-        print(f"sanitizers: built in {time.monotonic() - start:.0f} s", flush=True)
-        ended = run_tests(library, [*(str(TESTS / name) for name in NATIVE_TESTS), str(TESTS / "fuzz_native.py")])
-    lines = (ended.stdout + ended.stderr).strip().splitlines()
-    print(*(lines if ended.returncode else lines[-1:]), f"sanitizers: {time.monotonic() - start:.0f} s in all", sep="\n")
-    return 1 if ended.returncode else 0
+        print(f"sanitizers: built for {native.set_in_use()} in {time.monotonic() - start:.0f} s", flush=True)
+        os.environ["NMT_FUZZ_SEEDS"] = seeds
+        parts = ([str(TESTS / name) for name in NATIVE_TESTS], [str(TESTS / "fuzz_native.py")])
+        ended = list(pool.map(lambda arguments: run_tests(library, arguments), parts))
+    for each in ended:
+        lines = (each.stdout + each.stderr).strip().splitlines()
+        print(*(lines if each.returncode else lines[-1:]), sep="\n")
+    print(f"sanitizers: {time.monotonic() - start:.0f} s in all")
+    return 1 if any(each.returncode for each in ended) else 0
 
 
 if __name__ == "__main__":
-    sys.exit(inside(sys.argv[2], sys.argv[3:]) if sys.argv[1:2] == ["--inside"] else main())
+    if sys.argv[1:2] == ["--inside"]:
+        sys.exit(inside(sys.argv[2], sys.argv[3:]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", default=SEEDS, help=f"of the fuzzed translation, so many (default: {SEEDS})")
+    sys.exit(main(parser.parse_args().seeds))
