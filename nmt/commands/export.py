@@ -15,11 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("output", metavar="DIR", type=Path, help="a new folder")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="bf16 takes half the space (default: fp32)")
+    parser.add_argument("--paths", action="store_true", help="keep the paths of the training data, not only the names of its files")
 
 
 def run(arguments: argparse.Namespace) -> int:
     from nmt.inference.export import export_model
 
-    export_model(arguments.model, arguments.output, arguments.precision)
+    export_model(arguments.model, arguments.output, arguments.precision, arguments.paths)
     log(f"wrote {arguments.output}")
     return 0

@@ -1,6 +1,5 @@
 """Where the corpora of a recipe are: relative names start from one of several folders."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from nmt.config import Recipe
 from nmt.data.corpus import HUB, PARTNER, is_corpus
 from nmt.data.dev_split import split_size
+from nmt.reading import read_json
 
 BEGUN = "begun.json"  # in a run: what it was begun with, and in which folder
 
@@ -15,7 +15,7 @@ BEGUN = "begun.json"  # in a run: what it was begun with, and in which folder
 def run_folders(recipe: Path) -> list[Path]:
     """Where the names in a recipe may start from: a run's from where it was begun, any from here, or from the recipe's own folder."""
     try:
-        begun = [Path(json.loads((recipe.parent / BEGUN).read_text(encoding="utf-8"))["folder"])]
+        begun = [Path(read_json(recipe.parent / BEGUN, within=recipe.parent)["folder"])]
     except (OSError, ValueError, KeyError, TypeError):
         begun = []
     return [*([] if begun == [Path.cwd()] else begun), Path(), recipe.parent]

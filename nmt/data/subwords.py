@@ -56,7 +56,8 @@ class Subwords:
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
             self._processor.LoadFromSerializedProto(model)
-        except RuntimeError:
+            _ = self._names  # pieces that are no UTF-8 would end a translation half way
+        except (RuntimeError, UnicodeDecodeError):
             raise damaged from None
         processor = self._processor
         ids = (processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id())

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import torch
 from torch import Tensor
 
 from nmt import __version__
-from nmt.config import dump_recipe
+from nmt.config import Recipe, dump_recipe
+from nmt.data.corpus import HUB, PARTNER
 from nmt.errors import NmtError
 from nmt.hashing import file_hash
 from nmt.inference.folder import CARD, FORMAT, ModelFolder, check_weights, checkpoints, empty_network, load_network, open_folder
@@ -23,15 +25,34 @@ from nmt.writing import move, writing
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
-def export_model(path: Path, output: Path, precision: str = "fp32") -> None:
+def export_model(path: Path, output: Path, precision: str = "fp32", paths: bool = False) -> None:
     """Writes the model of a run, a checkpoint or an exported folder to a new folder.
+
+    Of the paths in its recipe only the last part is written, unless `paths` says otherwise: they tell of the exporter's machine.
 
     Raises:
         NmtError: `path` is no model, or `output` exists.
     """
     folder = open_folder(path)
+    folder = folder if paths else folder._replace(recipe=bare(folder.recipe))
     weights = named_weights(load_network(folder, torch.device("cpu")))
     _write(folder, weights, output, precision, folder.card.get("validation") or best_validation(path))
+
+
+def bare(recipe: Recipe) -> Recipe:
+    """The recipe with the names of corpora and of the model that training started from instead of their paths."""
+    data, start = recipe.data, recipe.training.start_from
+    data = replace(data, train=tuple(_bare_name(name) for name in data.train), dev=_bare_name(data.dev))
+    return replace(recipe, data=data, training=replace(recipe.training, start_from=_bare_name(start)))
+
+
+def _bare_name(name: str) -> str:
+    """The end of a path, also of a local data set and of either part of a specification of two; data sets of the Hub stay."""
+    if name.startswith(HUB) and not name.startswith((f"{HUB}/", f"{HUB}.", f"{HUB}~")):
+        return name
+    scheme = HUB if name.startswith(HUB) else ""
+    parts = name.removeprefix(HUB).split(PARTNER)
+    return scheme + PARTNER.join(part.rstrip("/").rpartition("/")[2] or part for part in parts)
 
 
 def average_checkpoints(run: Path, last: int, output: Path) -> list[Path]:
@@ -98,5 +119,5 @@ def _card_text(folder: ModelFolder, weights: Mapping[str, Tensor], precision: st
         f"A recurrent translation model ({model.cell}, {model.encoder_layers}+{model.decoder_layers} layers of {model.hidden_size}, "
         f"{millions:.1f}M parameters, {precision}) trained by nmt {__version__} on {', '.join(data.train)}.\n\n"
         f"{scores or '- no score was recorded'}\n\n"
-        f"Translate with `nmt translate THIS_FOLDER < text.{data.source} > text.{data.target}`; recipe.toml trains it again.\n"
+        f"Translate with `nmt translate THIS_FOLDER < text.{data.source} > text.{data.target}`; recipe.toml says how it was trained.\n"
     )
