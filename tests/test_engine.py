@@ -3,10 +3,13 @@ import torch
 from instructions import needs_bf16_kernels
 from test_seq2seq import FORMS, PAIRS, V, network
 
+from nmt.config import ModelConfig
 from nmt.data.batches import collate
 from nmt.data.subwords import BOS, EOS, PAD, UNK
 from nmt.inference.engine import Engine
 from nmt.inference.packing import Kernels, PackedLinear
+from nmt.inference.predictor import SearchSettings, search
+from nmt.model.seq2seq import Seq2Seq
 from nmt.search.beam import beam_search
 
 FP32 = Kernels(precision="fp32")
@@ -96,6 +99,29 @@ def test_batch_mates_change_no_hypothesis_in_fp32(beam):
     alone = [hypotheses(engine, [source], beam)[0] for source in sources]
     assert hypotheses(engine, sources, beam) == alone
     assert hypotheses(engine, sources[::-1], beam) == alone[::-1]
+
+
+@pytest.mark.parametrize(
+    "form", [{}, {"cell": "gru", "attention": "additive"}, {"cell": "peephole", "heads": 4, "input_feeding": True}], ids=str
+)
+@pytest.mark.parametrize("beam", [1, 5])
+def test_batch_mates_change_no_bit_of_a_score_in_fp32(form, beam):
+    torch.manual_seed(1)
+    engine = Engine(Seq2Seq(ModelConfig(embedding_size=64, hidden_size=64, **form), 200, 200, shared=True).eval(), FP32)
+    sources = [source[: 1 + 5 * number % 49] for number, source in enumerate(torch.randint(4, 200, (24, 49)).tolist())]
+    alone = [n_best(engine, [source], beam)[0] for source in sources]
+    assert n_best(engine, sources, beam) == alone
+    assert n_best(engine, sources[::-1], beam) == alone[::-1]
+    assert [found for first in range(0, 24, 5) for found in n_best(engine, sources[first : first + 5], beam)] == alone
+
+
+def n_best(engine, sources, beam):
+    """The pieces and scores of all hypotheses that a search keeps."""
+    settings = SearchSettings(longest=[12] * len(sources), beam=beam, alpha=1.0, n=beam, device=torch.device("cpu"))
+    batch = collate(sources, sources)
+    with torch.inference_mode():
+        found = search(engine.step, engine.encode(batch.source_BS, batch.source_lengths_B), settings)
+    return [[(each.pieces, each.log_prob, each.score) for each in hypotheses] for hypotheses in found]
 
 
 def test_a_step_leaves_the_state_before_it_as_it_was():
