@@ -163,7 +163,7 @@ def test_a_run_says_whether_its_recurrence_is_compiled(monkeypatch):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
     monkeypatch.setattr(compiled, "library", lambda: "it was not built")
     assert described("bf16", cpu, 512) == "cpu in bf16, the recurrence uncompiled (it was not built)"
-    assert "no multiple of 64" in described("bf16", cpu, 192)
+    assert "half of model.hidden_size in each direction, 96 units: no multiple of 64" in described("bf16", cpu, 192)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     assert "no AVX512-BF16" in described("bf16", cpu, 512)
     monkeypatch.setattr(precision, "why_not", lambda hidden_size: None)

@@ -35,7 +35,8 @@ def test_a_corpus_folder_names_the_files_of_its_splits() -> None:
     [
         ({"name": "{"}, "corpus.toml: not TOML"),
         ({"obtian": '"x"'}, "corpus.toml: unknown key 'obtian'; known are name, languages, licence, origin, obtain, splits"),
-        ({"name": ""}, "corpus.toml: name must be a str, got None"),
+        ({"name": ""}, r'corpus.toml: name is missing; write name = "\.\.\."$'),
+        ({"licence": "3"}, "corpus.toml: licence must be a string, got 3"),
         ({"languages": "[]"}, r"corpus.toml: languages must be a string or a list of strings, got \[\]"),
         ({"splits": "{train = 3}"}, "corpus.toml: splits.train must be a string or a list of strings, got 3"),
         ({"languages": '["fy", "en"]'}, "corpus.toml: no language 'nl'; c has fy, en"),

@@ -1,5 +1,6 @@
 """`nmt train` as its users see it: it trains, stops when asked to, and the same command continues."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -145,3 +146,10 @@ def test_missing_data_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture
     options = ["--train", prefix, "--dev", prefix, "--source", "nl", "--target", "en"]
     assert main(["train", *options, "--run", str(tmp_path / "run")]) == 1
     assert f"nmt: error: {prefix}: found neither {prefix}.nl" in capsys.readouterr().err
+
+
+def test_a_run_shorter_than_a_report_has_one_at_its_end(corpus: list[str], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert main(["train", *corpus, *SMALL, "--set", "training.report_every=50", "--set", "training.epochs=2", "--run", str(run)]) == 0
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [row["update"] for row in rows if row["kind"] == "update"] == [2]

@@ -125,7 +125,7 @@ def test_wrong_settings_are_refused(run, translator):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 def test_a_missing_gpu_is_reported():
-    with pytest.raises(NmtError, match="no usable GPU; use --device cpu or auto"):
+    with pytest.raises(NmtError, match=r"no usable GPU; use cpu or auto \(--device, or training.device in a recipe\)"):
         choose_device("cuda")
 
 

@@ -9,6 +9,8 @@ from nmt.errors import NmtError
 from nmt.limits import shown
 from nmt.reading import is_within, read_toml
 
+KINDS: dict[type, str] = {str: "a string", list: "a list", dict: "a table"}
+EMPTY: dict[type, str] = {str: '"..."', list: '["nl", "en"]', dict: '{ train = "..." }'}  # what a value of the kind looks like
 KEYS = ("name", "languages", "licence", "origin", "obtain", "splits")
 
 
@@ -73,8 +75,10 @@ def corpus_card(folder: Path) -> CorpusCard:
 
 
 def _required(path: Path, table: dict[str, Any], key: str, kind: type) -> Any:
-    if not isinstance(table.get(key), kind):
-        raise NmtError(f"{path}: {key} must be a {kind.__name__}, got {shown(table.get(key))}")
+    if key not in table:
+        raise NmtError(f"{path}: {key} is missing; write {key} = {EMPTY[kind]}")
+    if not isinstance(table[key], kind):
+        raise NmtError(f"{path}: {key} must be {KINDS[kind]}, got {shown(table.get(key))}")
     return table[key]
 
 

@@ -294,5 +294,5 @@ def choose_device(name: str) -> torch.device:
     if name not in DEVICES:
         raise NmtError(f"unknown device {name!r}; use {', '.join(DEVICES)}")
     if name == "cuda" and not torch.cuda.is_available():
-        raise NmtError("device cuda was asked for, but this machine has no usable GPU; use --device cpu or auto")
+        raise NmtError("device cuda: this machine has no usable GPU; use cpu or auto (--device, or training.device in a recipe)")
     return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")

@@ -23,7 +23,7 @@ def is_compiled(inputs: Tensor, width: int) -> bool:
 def why_not(width: int = PANEL) -> str | None:
     """What keeps layers of so many units, by default of any, from compiled training on this machine; None: nothing does."""
     if width % PANEL:
-        return f"the units of a layer are no multiple of {PANEL}"
+        return f"an encoder layer has half of model.hidden_size in each direction, {width} units: no multiple of {PANEL}"
     if not torch.cpu._is_avx512_bf16_supported():
         return "this processor has no AVX512-BF16 instructions"
     found = library()

@@ -147,11 +147,12 @@ class _Run:
             if state.skipped_in_row:
                 refuse_endless_skips(state.skipped_in_row, self.store, update.placed)
                 yield Note(skip_line(state.update, self.store, update.placed))
-            if state.update % config.report_every == 0:
+            at_end = update.placed.last and update.placed.epoch == config.epochs
+            is_short = at_end and state.update < config.report_every  # a run without any report would have no curves
+            if state.update % config.report_every == 0 or is_short:
                 yield self._report(update.placed.epoch, clock)
             if is_diverged(state, self.subwords.target.size):
                 return _Outcome.DIVERGED
-            at_end = update.placed.last and update.placed.epoch == config.epochs
             due = update.placed.last if config.validate_every == 0 else state.update % config.validate_every == 0
             if due or at_end:
                 yield from self._validate(update)
