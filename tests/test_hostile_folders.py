@@ -426,3 +426,24 @@ def test_random_damage_to_any_file_is_one_line(model, exported, capsys):
             hash_again(model)
         assert main(["info", str(model)]) in (0, 1)
         assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"kind": "validation", "update": 1, "best": True, "scores": [{"metric": "<b onclick=x>", "value": 1.0, "signature": "<script>"}]},
+        {"kind": "update", "update": 1, "loss": [[1]], "cross_entropy": "<script>", "epoch": {"a": 1}},
+        {"kind": "update", "update": 1, "cross_entropy": 1e999, "pieces_per_second": float("nan")},
+    ],
+)
+def test_a_report_runs_nothing_that_a_run_names(tmp_path, capsys, row):
+    (tmp_path / "run").mkdir()
+    untrained_run(tmp_path / "run")
+    recipe = (tmp_path / "run" / "recipe.toml").read_text()
+    (tmp_path / "run" / "recipe.toml").write_text(recipe.replace('dev = "dev"', 'dev = "<img src=x onerror=alert(1)>"'))
+    (tmp_path / "run" / "metrics.jsonl").write_text(json.dumps(row) + "\n")
+    assert main(["report", str(tmp_path / "run")]) == 0
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "&lt;img src=x onerror" in page
+    assert not any(text in page for text in ("<img src=x", "<b onclick", "<script>\n<", "><script>"))
+    capsys.readouterr()
