@@ -97,7 +97,7 @@ def test_a_greedy_search_in_one_call_keeps_to_the_lengths():
 def test_a_greedy_search_in_one_call_names_the_sentence_whose_logits_are_not_finite():
     model = network(biases=0.0)
     with torch.no_grad():
-        model.output.weight.fill_(torch.nan)
+        model.decoder.combine.bias.fill_(torch.inf)
     with pytest.raises(NmtError, match="no hypothesis for sentence 1 of the batch: its logits are not finite"):
         greedy(NativeEngine(model), [[7], [5, 6]], whole=True)
 

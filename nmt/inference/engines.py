@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from nmt.errors import NmtError
 from nmt.inference.compiled.engine import NativeEngine, why_not
 from nmt.inference.engine import Engine
 from nmt.inference.packing import Kernels
@@ -32,7 +33,10 @@ def choose_engine(model: Seq2Seq, precision: str | Kernels, shortlist: Shortlist
     """
     reason = why_not(model.config)
     if precision in ("auto", "int8") and reason is None:
-        return Chosen(NativeEngine(model, shortlist), "int8", f"compiled engine, {set_in_use()}")
+        try:
+            return Chosen(NativeEngine(model, shortlist), "int8", f"compiled engine, {set_in_use()}")
+        except NmtError as error:  # weights that half precision does not hold
+            reason = str(error)
     kernels = precision if isinstance(precision, Kernels) else choose_kernels(precision)
     remark = f"{SLOWER}: {reason}" if precision in ("auto", "int8") else ""
     return Chosen(Engine(model, kernels, None if kernels.precision == "fp32" else shortlist), kernels.precision, remark)

@@ -65,7 +65,7 @@ def read_weights(path: Path, model: nn.Module) -> dict[str, Tensor]:
     The header is compared first, so that a file of a stranger cannot make this process allocate more than the recipe says.
 
     Raises:
-        NmtError: no such file, no safetensors file, or the weights of another network.
+        NmtError: no such file, no safetensors file, the weights of another network, or some that are not finite.
     """
     expected = named_weights(model)
     try:
@@ -78,10 +78,14 @@ def read_weights(path: Path, model: nn.Module) -> dict[str, Tensor]:
                 raise NmtError(f"{path}: {name} has shape {shown(shape)}, the recipe asks for {tuple(expected[name].shape)}")
             if kind not in KINDS:
                 raise NmtError(f"{path}: {name} holds {kind}, weights are {', '.join(KINDS)}; copy the model folder again")
-        return {name: value.float() for name, value in load_file(path).items()}
+        weights = {name: value.float() for name, value in load_file(path).items()}
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise NmtError(f"{path}: cannot read the weights ({reason}); copy the model folder again") from error
+    for name, value in weights.items():
+        if not all(bound.isfinite() for bound in value.aminmax()):  # NaN is both bounds
+            raise NmtError(f"{path}: {name} holds numbers that are not finite, the network cannot compute; use another checkpoint or model")
+    return weights
 
 
 def copy_weights(weights: Mapping[str, Tensor], model: nn.Module) -> None:

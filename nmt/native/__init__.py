@@ -98,7 +98,9 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
 }
 
 
-RESULTS = {"nmt_sources": c_uint32, "nmt_sets": c_int64, "nmt_set": c_int64}  # of the functions that have one
+RESULTS = {"nmt_sources": c_uint32} | dict.fromkeys(
+    ("nmt_sets", "nmt_set", "nmt_encode", "nmt_step", "nmt_candidates"), c_int64
+)  # of the functions that have one
 
 
 @cache

@@ -13,6 +13,13 @@ enum CellKind : int64_t { LSTM = 0, PEEPHOLE = 1, GRU = 2, TANH = 3 };
 
 using bf16 = uint16_t;
 
+// The first of these indices that a table of `size` rows does not have; -1: it has all.
+inline int64_t first_beyond(const int64_t* indices, int64_t count, int64_t size) {
+    for (int64_t i = 0; i < count; ++i)
+        if (indices[i] < 0 || indices[i] >= size) return i;
+    return -1;
+}
+
 // Weights in panels of 64 columns, quadruples of inputs by quadruples.
 struct Matrix {
     const int8_t* weights;  // [columns / 64][inputs / 4][64][4], -127 to 127
@@ -145,9 +152,10 @@ struct Advance {
 
 // A shortlist. Sets of pieces are bits, in words of 64.
 struct Shortlist {
+    int64_t source_pieces;
     int64_t pieces;          // of the target
     int64_t best_count;      // of each source piece
-    const int32_t* best;     // [source pieces][best_count]
+    const int32_t* best;     // [source pieces][best_count], pieces of the target
     const uint8_t* is_byte;  // [source pieces]
     const uint64_t* always;  // candidates of every sentence
     const uint64_t* bytes;   // further ones of a sentence in which there is a byte

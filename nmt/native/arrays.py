@@ -164,7 +164,7 @@ class ShortlistArrays(Structure):
     """`Shortlist` of arrays.h."""
 
     _fields_ = (
-        *((name, c_int64) for name in ("pieces", "best_count")),
+        *((name, c_int64) for name in ("source_pieces", "pieces", "best_count")),
         *((name, c_void_p) for name in ("best", "is_byte", "always", "bytes")),
         ("shared", c_float),
     )

@@ -117,9 +117,9 @@ def layout_source() -> str:
 
 
 def _compile(command: list[str], part: Part) -> str | None:
-    plain = [*command, "-c", str(part.source), "-o", part.object]
-    why_not = _run([*plain, *part.flags])
-    return _run(plain) if why_not and part.source.name == "tiles.cpp" else why_not
+    plain = ["-c", str(part.source), "-o", part.object]
+    why_not = _run([*command, *part.flags, *plain])
+    return _run([*command, *plain]) if why_not and part.source.name == "tiles.cpp" else why_not
 
 
 def _run(command: list[str]) -> str | None:

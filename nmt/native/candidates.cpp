@@ -55,9 +55,12 @@ std::vector<int64_t> order(const Shortlist& shortlist, Candidates& c, const std:
 
 extern "C" {
 
-// Writes the outputs, counts, allowed and own candidates of a batch, and how many columns and candidates of a sentence there are.
-void nmt_candidates(const Shortlist* shortlist, Candidates* candidates) {
+// Writes the outputs, counts, allowed and own candidates of a batch, and how many columns and candidates of a sentence there are. Returns -1,
+// or which of the source pieces is none; then nothing is written.
+int64_t nmt_candidates(const Shortlist* shortlist, Candidates* candidates) {
     Candidates& c = *candidates;
+    const int64_t none = first_beyond(c.source, c.sentences * c.length, shortlist->source_pieces);
+    if (none >= 0) return none;
     const int64_t size = words(shortlist->pieces);
     std::vector<uint64_t> bits(c.sentences * size);
     for (int64_t b = 0; b < c.sentences; ++b) mark(*shortlist, c.source + b * c.length, c.length, bits.data() + b * size);
@@ -78,6 +81,7 @@ void nmt_candidates(const Shortlist* shortlist, Candidates* candidates) {
         for_each(c.allowed + b * panels, panels, [&](int64_t output) { *own++ = c.outputs[output]; });
         std::fill(own, c.own + (b + 1) * c.width, c.padding);
     }
+    return -1;
 }
 
 }  // extern "C"

@@ -89,14 +89,16 @@ void nmt_linear_half(const Matrix* matrix, const float* inputs, int64_t rows, ui
 }
 
 // states [positions][hidden] of the pieces of several sentences, one after the other without padding, and the same in half precision;
-// `order` names the sentences longest first.
-void nmt_encode(const Encoder* encoder, int64_t sentences, const int64_t* order, const int64_t* offsets, const int64_t* pieces, float* states,
-                uint16_t* halves) {
-    chosen->encode(*encoder, sentences, order, offsets, pieces, states, halves);
+// `order` names the sentences longest first. Returns -1, or which of the pieces the tables do not have; then nothing is written.
+int64_t nmt_encode(const Encoder* encoder, int64_t sentences, const int64_t* order, const int64_t* offsets, const int64_t* pieces, float* states,
+                   uint16_t* halves) {
+    return chosen->encode(*encoder, sentences, order, offsets, pieces, states, halves);
 }
 
-// One target position of all rows.
-void nmt_step(const Decoder* decoder, const Matrix* output, const Memory* memory, const Step* step) { chosen->step(*decoder, *output, *memory, *step); }
+// One target position of all rows. Returns -1, or a row whose piece is no column or not in the table; then nothing is written.
+int64_t nmt_step(const Decoder* decoder, const Matrix* output, const Memory* memory, const Step* step) {
+    return chosen->step(*decoder, *output, *memory, *step);
+}
 
 // Greedy search without scores.
 void nmt_greedy(const Decoder* decoder, const Matrix* output, const Memory* memory, Greedy* greedy) {

@@ -116,8 +116,10 @@ void linear_rows_half(const Matrix& matrix, const float* inputs, int64_t rows, u
     quantise_and_multiply(matrix, inputs, rows, outputs);
 }
 
-void encode(const Encoder& encoder, int64_t sentences, const int64_t* order, const int64_t* offsets, const int64_t* pieces, float* states,
+int64_t encode(const Encoder& encoder, int64_t sentences, const int64_t* order, const int64_t* offsets, const int64_t* pieces, float* states,
                 uint16_t* halves) {
+    const int64_t none = first_beyond(pieces, offsets[sentences], encoder.pieces);
+    if (none >= 0) return none;
     const int64_t H = encoder.hidden, half = H / 2, positions = offsets[sentences];
     Buffer<uint16_t> gates;
     Buffer<float> below;
@@ -135,9 +137,12 @@ void encode(const Encoder& encoder, int64_t sentences, const int64_t* order, con
         if (layer) add(states, below.data(), positions * H);
     }
     for (int64_t i = 0; i < positions * H; i += LANES) store(halves + i, load(states + i));
+    return -1;
 }
 
-void step(const Decoder& decoder, const Matrix& output, const Memory& memory, const Step& step) {
+int64_t step(const Decoder& decoder, const Matrix& output, const Memory& memory, const Step& step) {
+    const int64_t none = first_beyond(step.pieces, step.rows, memory.candidates ? memory.width : decoder.pieces);
+    if (none >= 0) return none;
     const int64_t H = decoder.hidden, N = step.rows, beam = N / step.sentences;
     const int size = static_cast<int>(H);
     const int64_t parts = state_parts(decoder.cells[0]);
@@ -175,6 +180,7 @@ void step(const Decoder& decoder, const Matrix& output, const Memory& memory, co
     inputs.fill(vectors.data(), N, output.inputs);
     if (memory.candidates) write_candidates(output, memory, step, inputs, vectors.data());
     else linear(output, inputs, N, step.logits);
+    return -1;
 }
 
 extern const Functions FUNCTIONS{linear_rows, linear_rows_half, encode, step, greedy, best_pieces, advance};

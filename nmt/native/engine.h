@@ -9,9 +9,9 @@ namespace nmt {
 struct Functions {
     void (*linear)(const Matrix& matrix, const float* inputs, int64_t rows, float* outputs);
     void (*linear_half)(const Matrix& matrix, const float* inputs, int64_t rows, uint16_t* outputs);
-    void (*encode)(const Encoder& encoder, int64_t sentences, const int64_t* order, const int64_t* offsets, const int64_t* pieces, float* states,
-                   uint16_t* halves);
-    void (*step)(const Decoder& decoder, const Matrix& output, const Memory& memory, const Step& step);
+    int64_t (*encode)(const Encoder& encoder, int64_t sentences, const int64_t* order, const int64_t* offsets, const int64_t* pieces, float* states,
+                      uint16_t* halves);
+    int64_t (*step)(const Decoder& decoder, const Matrix& output, const Memory& memory, const Step& step);
     void (*greedy)(const Decoder& decoder, const Matrix& output, const Memory& memory, Greedy& greedy);
     void (*best_pieces)(const Logits& logits, float* values, int64_t* pieces, float* normalisers);
     void (*advance)(const Logits& logits, Advance& advance);
@@ -32,9 +32,9 @@ namespace NMT_SET {
 
 void linear_rows(const Matrix& matrix, const float* inputs, int64_t rows, float* outputs);
 void linear_rows_half(const Matrix& matrix, const float* inputs, int64_t rows, uint16_t* outputs);
-void encode(const Encoder& encoder, int64_t sentences, const int64_t* order, const int64_t* offsets, const int64_t* pieces, float* states,
-            uint16_t* halves);
-void step(const Decoder& decoder, const Matrix& output, const Memory& memory, const Step& step);
+int64_t encode(const Encoder& encoder, int64_t sentences, const int64_t* order, const int64_t* offsets, const int64_t* pieces, float* states,
+               uint16_t* halves);
+int64_t step(const Decoder& decoder, const Matrix& output, const Memory& memory, const Step& step);
 void greedy(const Decoder& decoder, const Matrix& output, const Memory& memory, Greedy& greedy);
 void best_pieces(const Logits& logits, float* values, int64_t* pieces, float* normalisers);
 void advance(const Logits& logits, Advance& advance);

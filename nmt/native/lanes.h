@@ -4,6 +4,9 @@
 // Every operation is the same on all sets, to the bit: what the engine computes does not depend on the processor.
 #pragma once
 
+#ifdef NMT_EMULATED  // tests emulate AVX-512 on other processors
+#include <simde/x86/avx512.h>
+#endif
 #include <immintrin.h>
 
 #include <cmath>
@@ -21,7 +24,7 @@ constexpr int LANES = 16;
 
 }  // namespace nmt
 
-#ifdef __AVX512F__
+#if defined(__AVX512F__) || defined(NMT_EMULATED)
 #include "lanes_avx512.h"
 #else
 #include "lanes_avx2.h"

@@ -15,7 +15,7 @@ inline Floats zeros() { return _mm512_setzero_ps(); }
 inline void store(float* to, Floats values) { _mm512_storeu_ps(to, values); }
 
 inline __m256 low_half(Floats values) { return _mm512_castps512_ps256(values); }
-inline __m256 high_half(Floats values) { return _mm512_extractf32x8_ps(values, 1); }
+inline __m256 high_half(Floats values) { return _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(values), 1)); }
 
 // Numbers in half precision.
 inline Floats load_half(const uint16_t* from) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))); }

@@ -9,7 +9,7 @@
 #include "tiles.h"
 #include "vector.h"
 
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) || defined(NMT_EMULATED)
 #include "products_avx512.h"
 #elif defined(__AVXVNNI__)
 #include "products_avxvnni.h"

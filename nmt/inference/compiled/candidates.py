@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nmt.data.subwords import PAD
+from nmt.errors import NmtError
 from nmt.inference.shortlist import Shortlist
 from nmt.native import PANEL, CandidatesArrays, ShortlistArrays, address, functions
 
@@ -35,7 +36,7 @@ class NativeShortlist:
         self.always, self.bytes = int(shortlist.always_V.sum()), len(shortlist.target_bytes)
         self.pieces, self.best = V, shortlist.best_VX.shape[1]
         self.tensors = shortlist.best_VX.contiguous(), shortlist.is_byte_V, _bits(shortlist.always_V), _bits(bytes_V)  # kept alive
-        self.arrays = ShortlistArrays(V, self.best, *map(address, self.tensors), SHARED)
+        self.arrays = ShortlistArrays(len(shortlist.best_VX), V, self.best, *map(address, self.tensors), SHARED)
 
     def candidates(self, source_BS: Tensor) -> BatchCandidates:
         """As Shortlist.candidates. PAD, UNK, BOS and EOS, which every sentence may use, are the first outputs."""
@@ -45,9 +46,15 @@ class NativeShortlist:
         sizes = every, B, B * every // PANEL, B * most
         outputs_O, counts_B, allowed, own = (torch.empty(size, dtype=torch.long) for size in sizes)
         arrays = CandidatesArrays(B, S, *map(address, (source_BS, outputs_O, counts_B, allowed, own)), padding=PAD)
-        functions().nmt_candidates(self.arrays, arrays)
+        refuse_piece(functions().nmt_candidates(self.arrays, arrays), source_BS.view(-1), self.arrays.source_pieces)
         O, C = arrays.columns, arrays.width  # noqa: E741
         return BatchCandidates(outputs_O[:O], counts_B, allowed[: B * O // PANEL].view(B, O // PANEL), own[: B * C].view(B, C))
+
+
+def refuse_piece(number: int, pieces: Tensor, size: int) -> None:
+    """Raises NmtError unless `number` is -1: it is that of a piece that a compiled function did not find in a table of this size."""
+    if number >= 0:
+        raise NmtError(f"piece {int(pieces[number])} is none of the model's {size:,}; these subwords are not the model's")
 
 
 def _whole(size: int) -> int:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nmt.config import ModelConfig
 from nmt.data.subwords import PAD
-from nmt.inference.compiled.candidates import NativeShortlist
+from nmt.inference.compiled.candidates import NativeShortlist, refuse_piece
 from nmt.inference.compiled.choice import NATIVE
 from nmt.inference.compiled.packing import PackedCell, PackedMatrix, gate_order, piece_table
 from nmt.inference.gates import merged_weights
@@ -126,7 +126,8 @@ class NativeEngine:
         after_LNH, logits_NV = torch.empty(L, N, H), torch.empty(N, state.memory.columns)
         arrays = (pieces_N, state.parents_N, state.sentences_B, state.vectors_LNH, after_LNH, logits_NV)
         step = StepArrays(N, rows_before, state.sentences_B.shape[0], *map(address, arrays))
-        functions().nmt_step(self.decoder.arrays, state.output.arrays, state.memory.arrays, step)
+        none = functions().nmt_step(self.decoder.arrays, state.output.arrays, state.memory.arrays, step)
+        refuse_piece(none, pieces_N, self.size)
         return logits_NV, state._replace(vectors_LNH=after_LNH, parents_N=None)
 
     def greedy(self, state: NativeState, max_lengths: Sequence[int], bos: int, rules: Rules) -> list[list[int]]:
@@ -151,15 +152,17 @@ class _Encoder:
         layers = [layer for layer in encoder.layers if isinstance(layer, BidirectionalLayer)]
         directions = [direction for layer in layers for direction in (layer.forwards, layer.backwards)]
         merged = [merged_weights(direction) for direction in directions]
-        self.hidden = 2 * layers[0].forwards.hidden_size
-        self.cells = [PackedCell(layer, U_GH, bias_G) for layer, (_, U_GH, bias_G) in zip(directions, merged, strict=True)]
-        self.tables = [piece_table(direction, embedding_VE) for direction in directions[:2]]
+        self.hidden, self.pieces = 2 * layers[0].forwards.hidden_size, len(embedding_VE)
+        names = [f"encoder layer {1 + number // 2}" for number in range(len(directions))]
+        parts = zip(directions, merged, names, strict=True)
+        self.cells = [PackedCell(layer, U_GH, bias_G, name) for layer, (_, U_GH, bias_G), name in parts]
+        self.tables = [piece_table(direction, embedding_VE, names[0]) for direction in directions[:2]]
         orders = [gate_order(layer) for layer in directions]
         self.inputs = [PackedMatrix.of(W_GX[order], bias_G[order]) for order, (W_GX, _, bias_G) in zip(orders[2:], merged[2:], strict=True)]
         cells = (CellArrays * len(self.cells))(*(cell.arrays for cell in self.cells))
         tables = (ctypes.c_void_p * 2)(*(address(table) for table in self.tables))
         inputs = (MatrixArrays * len(self.inputs))(*(matrix.arrays for matrix in self.inputs))
-        self.arrays = EncoderArrays(len(layers), self.hidden, len(embedding_VE), cells, tables, inputs)
+        self.arrays = EncoderArrays(len(layers), self.hidden, self.pieces, cells, tables, inputs)
 
     def read(self, source_BS: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """-> states [positions, H] of the sentences one after the other, also in half precision, final states [B, H], offsets [B + 1]."""
@@ -168,7 +171,7 @@ class _Encoder:
         offsets = torch.cat([lengths_B.new_zeros(1), lengths_B.cumsum(0)])
         order_B = lengths_B.argsort(descending=True)
         states, halves = (torch.empty(len(pieces), self.hidden, dtype=kind) for kind in (torch.float, torch.half))
-        functions().nmt_encode(self.arrays, B, *map(address, (order_B, offsets, pieces, states, halves)))
+        refuse_piece(functions().nmt_encode(self.arrays, B, *map(address, (order_B, offsets, pieces, states, halves))), pieces, self.pieces)
         half = self.hidden // 2
         return states, halves, torch.cat([states[offsets[1:] - 1, :half], states[offsets[:-1], half:]], 1), offsets
 
@@ -177,11 +180,11 @@ class _Decoder:
     def __init__(self, decoder: Decoder, embedding_VE: Tensor) -> None:
         assert isinstance(decoder.attention, MultiplicativeAttention)
         uppers = [layer for layer in decoder.upper if isinstance(layer, Recurrence)]
-        self.table_VG = piece_table(decoder.first, embedding_VE)
-        self.cells = [PackedCell(decoder.first, *merged_weights(decoder.first)[1:])]
-        for layer in uppers:
+        self.table_VG = piece_table(decoder.first, embedding_VE, "decoder layer 1")
+        self.cells = [PackedCell(decoder.first, *merged_weights(decoder.first)[1:], "decoder layer 1")]
+        for number, layer in enumerate(uppers, 2):
             W_GX, U_GH, bias_G = merged_weights(layer)
-            self.cells.append(PackedCell(layer, torch.cat([W_GX, U_GH], 1), bias_G))
+            self.cells.append(PackedCell(layer, torch.cat([W_GX, U_GH], 1), bias_G, f"decoder layer {number}"))
         self.combine = PackedMatrix.of(decoder.combine.weight.detach(), decoder.combine.bias.detach())
         self.bridge = PackedMatrix.of(decoder.bridge.weight.detach(), decoder.bridge.bias.detach())
         weight_HH, heads = decoder.attention.key.weight.detach(), decoder.attention.heads

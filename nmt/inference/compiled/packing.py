@@ -7,11 +7,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nmt.errors import NmtError
 from nmt.inference.gates import BLOCKS, merged_weights
 from nmt.inference.packing import Kernels, PackedLinear, quantise
 from nmt.model.cells import Recurrence
 from nmt.native import CELLS, LANES, PANEL, MatrixArrays, address
 from nmt.native.arrays import CellArrays
+
+HALF = 65504  # the largest number in half precision
 
 
 class PackedMatrix:
@@ -37,11 +40,15 @@ class PackedMatrix:
 class PackedCell:
     """A cell's recurrent weights, and the inputs of upper layers beside them."""
 
-    def __init__(self, layer: Recurrence, weight_GI: Tensor, bias_G: Tensor) -> None:
-        """`weight_GI` and `bias_G` have the rows of `merged_weights`."""
+    def __init__(self, layer: Recurrence, weight_GI: Tensor, bias_G: Tensor, name: str) -> None:
+        """`weight_GI` and `bias_G` have the rows of `merged_weights`; `name` is the layer's, for errors.
+
+        Raises:
+            NmtError: as of `in_half`.
+        """
         order_G = gate_order(layer)
         self.matrix = PackedMatrix.of(weight_GI[order_G])
-        self.bias_G = bias_G[order_G].half()
+        self.bias_G = in_half(bias_G[order_G], f"a bias of {name}")
         self.peepholes_3H = None if layer.peepholes_3H is None else layer.peepholes_3H.detach().clone()
         self.arrays = CellArrays(self.matrix.arrays, address(self.bias_G), address(self.peepholes_3H), CELLS[layer.cell], layer.hidden_size)
 
@@ -52,8 +59,26 @@ def gate_order(layer: Recurrence) -> Tensor:
     return torch.arange(C * D).view(C, D // LANES, LANES).transpose(0, 1).flatten()
 
 
-def piece_table(layer: Recurrence, embedding_VE: Tensor) -> Tensor:
-    """[V, G], half precision: what each piece adds to the gates of a layer that reads embeddings, bias included."""
+def in_half(values: Tensor, what: str) -> Tensor:
+    """Values in half precision.
+
+    Raises:
+        NmtError: it does not reach so far, or one is not finite.
+    """
+    least, most = (float(value) for value in values.aminmax())
+    if not (least >= -HALF and most <= HALF):
+        beyond = most if least >= -HALF else least
+        raise NmtError(f"{what} is {beyond:.4g}, and half precision ends at {HALF:,}; use --precision fp32 or bf16")
+    return values.half()
+
+
+def piece_table(layer: Recurrence, embedding_VE: Tensor, name: str) -> Tensor:
+    """[V, G], half precision: what each piece adds to the gates of a layer that reads embeddings, bias included.
+
+    Raises:
+        NmtError: as of `in_half`.
+    """
     W_GX, _, bias_G = merged_weights(layer)
     order_G = gate_order(layer)
-    return PackedLinear(W_GX[order_G], bias_G[order_G], Kernels(precision="fp32"))(embedding_VE).half()  # oneDNN: twice as fast as addmm
+    table_VG = PackedLinear(W_GX[order_G], bias_G[order_G], Kernels(precision="fp32"))(embedding_VE)  # oneDNN: twice as fast as addmm
+    return in_half(table_VG, f"what a piece adds to a gate of {name}")
