@@ -100,6 +100,8 @@ class TrainingConfig:
     batch_pieces: int = 0  # padded pieces a side in one update; 0: from the size of the corpus, 2,048 below 100,000 pairs, at most 8,192
     accumulate: int = 1  # batches whose gradients make one update; at least 1
     epochs: int = 0  # passes over the training data; 0: from the size of the corpus, 14 for 30,000 pairs, fewer for more
+    updates: int = 0  # optimizer updates after which training ends, the schedule with it, if no other limit comes first; 0: no limit
+    minutes: float = 0.0  # wall time of all sessions after which training ends, wherever the schedule stands; 0: no limit
     learning_rate: float = 1.5e-3  # the highest one, reached after the warm-up; above 0
     warmup: int = 400  # updates over which the learning rate rises from 0; 0: none
     schedule: str = "cosine"  # after the warm-up: cosine (down to a hundredth), inverse-sqrt, constant or plateau
@@ -150,6 +152,12 @@ class Recipe:
 
 
 TABLES: Mapping[str, type] = {item.name: item.type for item in fields(Recipe) if isinstance(item.type, type)}
+ELSEWHERE: Mapping[str, str] = {  # what other toolkits call a key
+    "lr": "learning_rate", "max_steps": "updates", "train_steps": "updates", "steps": "updates", "max_epochs": "epochs",
+    "batch_size": "batch_pieces", "gradient_accumulation": "accumulate", "early_stopping": "patience", "rnn_type": "cell",
+    "rnn_size": "hidden_size", "num_layers": "encoder_layers", "max_seq_length": "max_length", "beam_size": "beam",
+    "max_grad_norm": "clip_norm",
+}  # fmt: skip
 TYPE_NAMES: Mapping[object, str] = {
     int: "a whole number",
     float: "a number",
@@ -204,9 +212,9 @@ def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
 
 def dump_recipe(recipe: Recipe) -> str:
     """The recipe as TOML with every key written out; `parse_recipe` reads it back equal."""
-    return "\n".join(
-        f"[{table}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in values.items()) for table, values in asdict(recipe).items()
-    )
+    tables = asdict(recipe).items()
+    texts = {table: "".join(f"{key} = {toml_value(value)}\n" for key, value in values.items()) for table, values in tables}
+    return "\n".join(f"[{table}]\n{text}" for table, text in texts.items())
 
 
 def _build(table: str, values: Mapping[str, object]) -> Any:
@@ -226,10 +234,13 @@ def _known_field(table: str, key: str) -> "Field[Any]":
 
 
 def _suggestion(name: str, known: Iterable[str]) -> str:
-    """The table that has a key of this name, else the nearest known name, else all of them."""
-    elsewhere = [f"{table}.{item.name}" for table, kind in TABLES.items() for item in fields(kind) if item.name == name]
-    nearest = elsewhere or get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {nearest[0]}?" if nearest else f"; known are {', '.join(known)}"
+    """The table that has a key of this name, else what others call so, the nearest name, those that share a word, or all."""
+    everywhere = {item.name: f"{table}.{item.name}" for table, kind in TABLES.items() for item in fields(kind)}
+    usual = ELSEWHERE.get(name)
+    found = everywhere.get(name) or (everywhere[usual] if usual else None)
+    names = [found] if found else get_close_matches(name, list(known), n=1, cutoff=0.65)
+    names = names or [key for key in known if len(name) > 2 and set(name.split("_")) & set(key.split("_"))]
+    return f"; did you mean {' or '.join(names)}?" if names else f"; known are {', '.join(known)}"
 
 
 def _setting_value(item: "Field[Any]", text: str) -> object:
@@ -259,9 +270,10 @@ def _typed(key: str, item: "Field[Any]", value: object) -> object:
     raise NmtError(f"{key} must be {TYPE_NAMES[item.type]}, got {shown(value)}")
 
 
-def _toml(value: object) -> str:
+def toml_value(value: object) -> str:
+    """A value as TOML writes it."""
     if isinstance(value, tuple):
-        return f"[{', '.join(_toml(item) for item in value)}]"
+        return f"[{', '.join(toml_value(item) for item in value)}]"
     # A JSON string is a TOML string, but for U+007F, which TOML wants escaped.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 

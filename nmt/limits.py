@@ -48,6 +48,8 @@ LIMITS: Mapping[str, Limit] = {
     "training.batch_pieces": COUNT,
     "training.accumulate": Limit(1, 10_000),
     "training.epochs": COUNT,
+    "training.updates": COUNT,
+    "training.minutes": COUNT,
     "training.learning_rate": Limit(0, 1000, above=True),
     "training.warmup": COUNT,
     "training.plateau": AT_LEAST_ONE,

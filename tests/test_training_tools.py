@@ -164,7 +164,7 @@ def test_an_absurd_learning_rate_is_told_at_once_and_its_checkpoints_are_never_t
     with pytest.raises(
         NmtError, match=r"the loss diverged before the first good checkpoint \(update \d: \S+ nats a piece, 5.80 by guessing"
     ):
-        list(train(with_training(tiny_recipe, learning_rate=1e9, warmup=0, epochs=9), tmp_path / "run"))  # log 330 is 5.80
+        list(train(with_training(tiny_recipe, learning_rate=1000, warmup=0, epochs=9), tmp_path / "run"))  # log 330 is 5.80
     assert not (tmp_path / "run" / "best").exists()
 
 

@@ -35,7 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
     from nmt.data.store import encoded_rows
     from nmt.training.dev_set import read_dev
     from nmt.training.folder import clean_training_pairs, watched_training_pairs
+    from nmt.training.idle import refuse_idle
 
+    refuse_idle(recipe)
     print(f"recipe: {arguments.recipe or 'the default one'} is sound, {recipe.data.source} to {recipe.data.target}")
     folder = arguments.recipe if arguments.recipe and arguments.recipe.is_dir() else None
     dev = read_dev(recipe.data, folder, clean_training_pairs(recipe, Audit()), seed=recipe.training.seed)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from types import FrameType, ModuleType
 
 from nmt import __version__
-from nmt.commands import average, check, evaluate, export, info, report, score, train, translate
+from nmt.commands import average, check, evaluate, export, info, recipe, report, score, train, translate
 from nmt.commands.arguments import UsageError
 from nmt.commands.memory import is_shortage, shortage_line
 from nmt.commands.parsing import Parser, explain
@@ -20,6 +20,7 @@ COMMANDS: dict[str, ModuleType] = {
     "evaluate": evaluate,
     "score": score,
     "check": check,
+    "recipe": recipe,
     "average": average,
     "export": export,
     "info": info,

@@ -71,3 +71,12 @@ def _file_pairs(arguments: argparse.Namespace, name: str) -> list[str]:
     if len(sources) != len(targets):
         raise UsageError(f"give as many --{name}-source as --{name}-target, got {len(sources)} and {len(targets)}")
     return [f"{source}{PARTNER}{target}" for source, target in zip(sources, targets, strict=True)]
+
+
+def recipe_or_example(arguments: argparse.Namespace) -> Recipe:
+    """The recipe that is asked for, with examples in place of data that are not named."""
+    if not arguments.recipe:
+        arguments.train = arguments.train or ([] if arguments.train_source else ["text/train"])
+        arguments.dev = arguments.dev or ("" if arguments.dev_source else "text/dev")
+        arguments.source, arguments.target = arguments.source or "nl", arguments.target or "en"
+    return recipe_of(arguments)

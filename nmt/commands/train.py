@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from nmt.commands.arguments import UsageError, at_least, log
 from nmt.commands.progress import shown
-from nmt.commands.recipes import add_recipe_arguments, recipe_of
+from nmt.commands.recipes import add_recipe_arguments, recipe_of, recipe_or_example
 from nmt.config import Recipe
 
 if TYPE_CHECKING:
@@ -41,10 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_batch_pieces,
         help="padded pieces a side in one update; auto: what memory suffices for (default: the recipe's)",
     )
+    parser.add_argument("--init", metavar="FILE", type=Path, help="write a recipe with every key and its meaning (as nmt recipe), and end")
     parser.add_argument("--tensorboard", action="store_true", help="write the curves to the run folder's tensorboard/ too")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.init:
+        return _write_starter(arguments)
     recipe = _recipe(arguments)
     given: Path | None = arguments.recipe
     name = given.stem if given else f"{recipe.data.source}-{recipe.data.target}"
@@ -67,6 +70,17 @@ def run(arguments: argparse.Namespace) -> int:
                     return 128 + requests.received
     if tells:
         log(f"the model is {folder}; try: nmt translate {folder}")
+    return 0
+
+
+def _write_starter(arguments: argparse.Namespace) -> int:
+    from nmt.commands.starter import starter_recipe
+    from nmt.writing import write_atomically
+
+    if arguments.init.exists():
+        raise UsageError(f"--init {arguments.init}: exists already; name a new file")
+    write_atomically(arguments.init, starter_recipe(recipe_or_example(arguments)))
+    log(f"wrote {arguments.init}; write your corpora under [data], then: nmt train {arguments.init}")
     return 0
 
 

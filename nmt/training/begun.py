@@ -16,7 +16,8 @@ from nmt.reading import read_json
 from nmt.writing import write_atomically
 
 # What may differ when a run is taken up again; all else would make it another run.
-CHANGEABLE = {f"training.{key}" for key in ("device", "threads", "epochs", "patience", "keep", "save_minutes", "report_every")}
+KEYS = ("device", "threads", "epochs", "updates", "minutes", "patience", "keep", "save_minutes", "report_every")
+CHANGEABLE = {f"training.{key}" for key in KEYS}
 NAMES = {"data.train", "data.dev", "training.start_from"}  # of what is compared by its content
 
 

@@ -34,6 +34,11 @@ class Clock:
         return (time.monotonic() - self.start) / max(1, update - self.first_update) * (updates - update)
 
 
+def session_seconds(state: TrainingState) -> float:
+    """Wall time of all sessions, as the state has it."""
+    return sum(each.seconds for each in state.sessions)
+
+
 class SessionClock:
     """The wall time from one start of the command on, kept in the state, and so with each checkpoint."""
 
@@ -44,6 +49,10 @@ class SessionClock:
         """The updates begin, or begin again from a checkpoint of this session."""
         if not state.sessions or state.sessions[-1].started != self.started:
             state.sessions.append(Session(self.started, where, state.update))
+
+    def seconds(self, state: TrainingState) -> float:
+        """Wall time of all sessions so far."""
+        return session_seconds(state) - state.sessions[-1].seconds + time.monotonic() - self.start
 
     def count(self, state: TrainingState) -> None:
         """A checkpoint is about to be written."""

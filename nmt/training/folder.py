@@ -28,10 +28,13 @@ from nmt.inference.lengths import LENGTHS, Lengths, longest_of
 from nmt.inference.shortlist import SHORTLIST, Shortlist
 from nmt.training.begun import begun, names, read_begun, refuse_changes, refuse_other_settings, settings, write_begun
 from nmt.training.dev_set import Dev
+from nmt.training.feed import updates_in_epoch
 from nmt.training.fit import fit_batch
 from nmt.training.initial import first_subwords
 from nmt.training.lexicon import learn_shortlist, sampled_rows
 from nmt.writing import move, refuse_links, remove_unfinished, write_atomically, writing
+
+SPARE = 1.05  # epochs differ a little in their number of updates
 
 
 class Materials(NamedTuple):
@@ -109,7 +112,7 @@ def prepare(recipe: Recipe, run: Path, fit: bool = False, dev: Dev | None = None
     if fit:
         recipe, line = _fitted(recipe, subwords, store)
         yield line
-    recipe = _resolved(recipe, subwords, len(store))
+    recipe = _resolved(recipe, subwords, store)
     _write_recipe(run / "recipe.toml", recipe)
     write_begun(run, begun(recipe, subwords, content), moved)
     yield Materials(recipe, subwords, store)
@@ -150,13 +153,14 @@ def _fitted(recipe: Recipe, subwords: SubwordPair, store: Store) -> tuple[Recipe
     return replace(recipe, training=replace(recipe.training, batch_pieces=pieces)), line
 
 
-def _resolved(recipe: Recipe, subwords: SubwordPair, pairs: int) -> Recipe:
+def _resolved(recipe: Recipe, subwords: SubwordPair, store: Store) -> Recipe:
     """The recipe with numbers in place of what was left to nmt."""
     vocabulary = recipe.subwords if recipe.subwords.vocab_size else replace(recipe.subwords, vocab_size=subwords.source.size)
-    training = recipe.training
-    training = replace(
-        training, epochs=training.epochs or default_epochs(pairs), batch_pieces=training.batch_pieces or default_batch_pieces(pairs)
-    )
+    training = replace(recipe.training, batch_pieces=recipe.training.batch_pieces or default_batch_pieces(len(store)))
+    epochs = default_epochs(len(store))
+    if training.updates:
+        epochs = math.ceil(training.updates * SPARE / updates_in_epoch(store, training, epoch=1))
+    training = replace(training, epochs=training.epochs or epochs)
     return replace(recipe, subwords=vocabulary, training=training)
 
 
@@ -258,7 +262,8 @@ def _with_choices(recipe: Recipe, saved: Recipe) -> Recipe:
     """The recipe with what nmt chose when the run began, where the choice is left to it again."""
     subwords = recipe.subwords if recipe.subwords.vocab_size else replace(recipe.subwords, vocab_size=saved.subwords.vocab_size)
     training, before = recipe.training, saved.training
-    training = replace(training, epochs=training.epochs or before.epochs, batch_pieces=training.batch_pieces or before.batch_pieces)
+    epochs = training.epochs or (0 if training.updates else before.epochs)
+    training = replace(training, epochs=epochs, batch_pieces=training.batch_pieces or before.batch_pieces)
     return replace(recipe, subwords=subwords, training=training)
 
 

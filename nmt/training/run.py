@@ -20,12 +20,14 @@ from nmt.training.ahead import fed_ahead
 from nmt.training.average import make_average
 from nmt.training.checkpoint import Checkpoint, checkpoint_name, newest, point, prune
 from nmt.training.clipping import layer_norms
-from nmt.training.clock import Clock, SessionClock
+from nmt.training.clock import Clock, SessionClock, session_seconds
 from nmt.training.dev_set import Dev, keep_dev, read_dev
 from nmt.training.divergence import is_diverged, last_good, last_settled, refuse_divergence, remove_after
+from nmt.training.ending import cut_warmup, is_finished, is_last, is_stale, updates_of_run
 from nmt.training.events import Advanced, Ended, Event, Note, Report, Started, Validated
-from nmt.training.feed import PlacedBatches, updates_in_epoch
+from nmt.training.feed import PlacedBatches
 from nmt.training.folder import Materials, clean_training_pairs, locked, open_materials, prepare, training_content
+from nmt.training.idle import refuse_idle
 from nmt.training.initial import start_from
 from nmt.training.loop import Learner, Update, make_optimizer, train_updates
 from nmt.training.metrics import Metrics
@@ -55,6 +57,7 @@ def train(recipe: Recipe, run: Path, stop: Callable[[], bool] = lambda: False, f
         NmtError: whatever is wrong with recipe, data, folder or disk.
     """
     clock = SessionClock()
+    refuse_idle(recipe)
     device = choose_device(recipe.training.device)
     with ExitStack() as stack:
         processes = stack.enter_context(joined(device))
@@ -108,18 +111,20 @@ class _Run:
         self.average = make_average(self.model, self.config)
         self.state = TrainingState()
         self.checkpoint = Checkpoint(self.model, self.optimizer, self.average, self.state)
-        self.updates = self.config.epochs * updates_in_epoch(self.store, self.config, epoch=1)
+        self.updates = updates_of_run(self.store, self.config)
         self.saved_at = time.monotonic()
 
     def events(self) -> Iterator[Event]:
         yield from self._restore()
-        if self._is_finished():
+        if is_finished(self.state, self.config):
             yield self._end(finished=True)
             return
         if self.dev:
             self.validator = Validator(*self.dev.pairs, self.subwords, self.recipe, self.device, Lengths.load(self.run))
         self.autocast = autocast(self.device, self.state.precision)
         self.session.begin(self.state, self._where())
+        if cut := cut_warmup(self.config, self.updates):
+            yield Note(cut)
         yield Started(self._description(), self.state.update, self.updates)
         outcome = yield from self._train()
         while outcome is _Outcome.DIVERGED:
@@ -147,7 +152,10 @@ class _Run:
             if state.skipped_in_row:
                 refuse_endless_skips(state.skipped_in_row, self.store, update.placed)
                 yield Note(skip_line(state.update, self.store, update.placed))
-            at_end = update.placed.last and update.placed.epoch == config.epochs
+            at_end = is_last(update.placed, state, config)
+            if not at_end and self._is_out_of_time():
+                yield Note(f"training.minutes = {config.minutes:g} are over at update {state.update:,} of {self.updates:,}")
+                at_end = True
             is_short = at_end and state.update < config.report_every  # a run without any report would have no curves
             if state.update % config.report_every == 0 or is_short:
                 yield self._report(update.placed.epoch, clock)
@@ -156,22 +164,24 @@ class _Run:
             due = update.placed.last if config.validate_every == 0 else state.update % config.validate_every == 0
             if due or at_end:
                 yield from self._validate(update)
-                if self._is_stale():
+                if is_stale(self.state, self.config):
                     yield Note(f"no improvement in {state.stale} validations: stopping early")
                     break
+            if at_end:
+                break
             stopping = self.processes.total(int(self.stop()), self.device) > 0
             if stopping or time.monotonic() - self.saved_at > 60 * config.save_minutes:
                 self._save()
-            if stopping and not at_end:
+            if stopping:
                 return _Outcome.STOPPED
             clock.restart()
         return _Outcome.FINISHED
 
-    def _is_finished(self) -> bool:
-        return self.state.epoch > self.config.epochs or self._is_stale()
-
-    def _is_stale(self) -> bool:
-        return self.config.patience > 0 and self.state.stale >= self.config.patience
+    def _is_out_of_time(self) -> bool:
+        """Whether the limit of minutes is reached, by the first process's clock."""
+        minutes = self.config.minutes
+        over = self.processes.is_first and self.session.seconds(self.state) >= 60 * minutes
+        return minutes > 0 and self.processes.total(int(over), self.device) > 0
 
     def _restore(self) -> Iterator[Note]:
         name = None
@@ -196,7 +206,7 @@ class _Run:
                 try:
                     point(self.run, link, checkpoint)
                 except NmtError as error:
-                    if not self._is_finished():
+                    if not is_finished(self.state, self.config):
                         raise
                     yield Note(str(error))
         yield Note(f"continuing after update {self.state.update:,}")
@@ -286,6 +296,4 @@ class _Run:
 
     def _end(self, finished: bool) -> Ended:
         best_value = self.state.best_rank[0] if self.state.best_rank else None
-        return Ended(
-            self.state.update, finished, self.state.best_update, best_value, sum(session.seconds for session in self.state.sessions)
-        )
+        return Ended(self.state.update, finished, self.state.best_update, best_value, session_seconds(self.state))
