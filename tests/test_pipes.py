@@ -53,10 +53,12 @@ def test_a_line_that_comes_in_pieces_is_one_line() -> None:
 
 
 def test_chunks_end_where_the_input_pauses() -> None:
-    ready = iter([True, False, False, True, True, True, True, True])
-    lines = [Line(text) for text in "abcde"]
-    found = [(first, [line.text for line in chunk]) for first, chunk in numbered_chunks(lines, 3, 7, lambda: next(ready))]
-    assert found == [(7, ["a", "b"]), (9, []), (9, ["c", "d", "e"])]
+    ready = iter([True, False, True, True, True, True, True, False])
+    lines = [Line(text) for text in "abcdefg"]
+    found = [
+        (first, "".join(line.text for line in chunk), paused) for first, chunk, paused in numbered_chunks(lines, 3, 7, lambda: next(ready))
+    ]
+    assert found == [(7, "ab", True), (9, "cde", False), (12, "fg", False)]
 
 
 def test_regular_files_are_no_pipes(tmp_path: Path) -> None:

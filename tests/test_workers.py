@@ -25,7 +25,7 @@ from nmt.inference.workers import AHEAD, render_all
 ROOT = Path(__file__).parent.parent
 KINDS = [b"", b"de kat", b"een hond \xff", "de 🙂 kat\u2028 zit".encode(), b"a\rb", b"mat", b"de hond " * 60]
 
-TRANSLATOR = SimpleNamespace(predictor=SimpleNamespace(chosen_precision="fp32"))  # its task needs no more of it
+TRANSLATOR = SimpleNamespace(paths=(), predictor=SimpleNamespace(chosen_precision="fp32"))  # its task needs no more of it
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +175,7 @@ def test_the_probe_chooses_once_for_all(model: str, text: Path, tmp_path: Path, 
     assert given[0].precision is kernels
 
 
-ON_CPU = {"precision": "int8", "device": SimpleNamespace(type="cpu")}
+ON_CPU = {"precision": "int8", "engine": None, "paths": (), "device": SimpleNamespace(type="cpu")}
 
 
 def test_each_core_has_its_worker_unless_torchrun_started_several(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from nmt.commands.arguments import UsageError, add_model_arguments, add_search_arguments, at_least, log, shard_of
+from nmt.commands.line_bar import line_bar
 from nmt.commands.searching import add_option_arguments, search_options
 from nmt.data.lines import open_bytes
 from nmt.inference.cores import usable_cores
@@ -24,8 +25,8 @@ from nmt.inference.task import TranslationTask, numbered_chunks
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
-    parser.add_argument("-i", "--input", metavar="FILE", type=Path, help="text to translate, also .gz (default: stdin)")
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="appears when it is whole; a broken-off run leaves FILE.partial")
+    parser.add_argument("-i", "--input", metavar="FILE", type=_file, help="text to translate, also .gz (default: stdin)")
+    parser.add_argument("-o", "--output", metavar="FILE", type=_file, help="appears when it is whole; a broken-off run leaves FILE.partial")
     parser.add_argument(
         "--interactive", action="store_true", help="answer each line before reading the next (the default where stdin is a terminal)"
     )
@@ -93,25 +94,37 @@ def run(arguments: argparse.Namespace) -> int:
         attention=arguments.attention,
     )
     read = json_lines if form == "jsonl" else clean_lines
+    shown = sys.stderr.isatty() and not arguments.interactive and (output is not None or not sys.stdout.isatty())
     with _input(arguments.input) as stream, _output(output) as writer:
-        start, stop = (0, None) if shard is None else shard_bounds(count_lines(arguments.input), shard)
+        total = count_lines(arguments.input) if shard or (shown and arguments.input and arguments.input.is_file()) else None
+        start, stop = (0, None) if shard is None or total is None else shard_bounds(total, shard)
         workers = _workers(arguments)
         translator = task.load()
         if arguments.precision == "auto" and (arguments.verbose or translator.remark.startswith(SLOWER)):
             remark = f" ({translator.remark})" if translator.remark else ""
             log(f"chose {translator.precision} on {translator.device.type}{remark}; --precision fp32 gives what every machine gives")
+        if arguments.verbose:
+            log(f"translating with {', '.join(map(str, translator.paths))}")
         # Whoever types a line waits for its translation, and so does a program that writes one and pauses.
         typed = arguments.interactive or (arguments.input is None and sys.stdin.isatty())
         pipe = None if typed or not is_independent(translator) else PipeLines.of(stream)
-        chunks = numbered_chunks(
-            read(pipe or stream, name, log, start, stop), 1 if typed else CHUNK_LINES, start, pipe.is_ready if pipe else None
-        )
-        with closing(render_all(task, translator, chunks, 1 if typed else workers)) as results:
-            for lines, notes in results:
-                for note in notes:
-                    log(note)
-                writer.write(lines)
+        bounds = None if total is None else (total if stop is None else stop) - start
+        with line_bar(shown and not typed, bounds) as bar:
+            chunks = numbered_chunks(
+                read(pipe or stream, name, bar.say, start, stop), 1 if typed else CHUNK_LINES, start, pipe.is_ready if pipe else None
+            )
+            with closing(render_all(task, translator, chunks, 1 if typed else workers)) as results:
+                for done in results:
+                    for note in done.notes:
+                        bar.say(note)
+                    writer.write(done.lines)
+                    bar.advance(done.read)
     return 0
+
+
+def _file(text: str) -> Path | None:
+    """A path; None for -, which is standard input or output."""
+    return None if text == "-" else Path(text)
 
 
 def _shard(arguments: argparse.Namespace) -> tuple[Shard | None, Path | None]:

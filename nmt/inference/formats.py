@@ -15,13 +15,15 @@ FORMATS = ("text", "nbest", "jsonl")
 
 def text_line(best: Translation, alignments: bool, word_scores: bool) -> str:
     """`text`, then ` ||| 0-0 1-2` and ` ||| WordScores= -0.1 -0.2` where wanted; nothing but a blank line for a blank line."""
-    return best.text + _extras(best, alignments, word_scores) if best.pieces else ""
+    if not best.pieces:
+        return ""
+    return _field(best.text) + _extras(best, alignments, word_scores) if alignments or word_scores else best.text
 
 
 def nbest_lines(number: int, translations: Sequence[Translation], alignments: bool, word_scores: bool) -> list[str]:
     """`number ||| text ||| F0= log-probability ||| score`, best first, with the extras of `text_line` behind the text."""
     return [
-        f"{number} ||| {each.text}{_extras(each, alignments, word_scores)} ||| F0= {each.log_prob:g} ||| {each.score:g}"
+        f"{number} ||| {_field(each.text)}{_extras(each, alignments, word_scores)} ||| F0= {each.log_prob:g} ||| {each.score:g}"
         for each in translations
     ]
 
@@ -44,6 +46,11 @@ def json_line(
             {"text": each.text, "log_prob": each.log_prob, "score": each.score} | _json_extras(each, *extras) for each in translations
         ]
     return dump_json(fields)
+
+
+def _field(text: str) -> str:
+    """The text as one of several fields: what divides them is written as Moses escapes it."""
+    return text.replace("|||", "&#124;&#124;&#124;")
 
 
 def _extras(translation: Translation, alignments: bool, word_scores: bool) -> str:

@@ -1,10 +1,12 @@
 """Lines in, lines out: only `\\n` (or `\\r\\n`) separates lines, and one line in is one line out, whatever its bytes."""
 
+import fcntl
+import io
 import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
@@ -109,7 +111,7 @@ def open_writer(path: Path) -> Iterator[LineWriter]:
             yield LineWriter(stream, str(path))
         return
     partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb", buffering=0) as stream:  # a buffer that a full disk has refused would be written after the cut
+    with _own(partial) as stream:
         writer = LineWriter(stream, str(partial))
         try:
             yield writer
@@ -118,7 +120,29 @@ def open_writer(path: Path) -> Iterator[LineWriter]:
             if not writer.count:
                 partial.unlink()
             raise
-    os.replace(partial, path)
+        os.replace(partial, path)
+
+
+def _own(partial: Path) -> io.FileIO:
+    """An empty file that no other process writes; without a buffer, which after a full disk would be written behind the cut.
+
+    Raises:
+        NmtError: another process writes it.
+    """
+    while True:
+        stream = io.FileIO(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "wb")
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.close()
+            raise NmtError(f"{partial}: another process is writing it; wait until it has finished, or name another file") from None
+        except OSError:  # a file system without locks
+            pass
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(stream.fileno()), os.stat(partial)):
+                stream.truncate(0)
+                return stream
+        stream.close()  # the other process has just finished, and this is its result
 
 
 def _decoded(stream: Iterable[bytes], name: str, warn: Warn, start: int, stop: int | None) -> Iterator[tuple[str, str]]:

@@ -20,14 +20,16 @@ if TYPE_CHECKING:
     from nmt.inference.translator import Translator
 
 
+ESCAPED = 'a translation has "|||", written as &#124;&#124;&#124; to keep the fields apart; --format jsonl keeps it'
 ONE_LINE = "n-best lists, alignments, word scores and attention are of one line"
 
 
 class Chunk(NamedTuple):
-    """Neighbouring lines that are translated together; without lines a pause of the input."""
+    """Neighbouring lines that are translated together."""
 
     first: int  # lines before them in the whole input
     lines: list[Line]
+    paused: bool = False  # no line was ready after them: somebody may wait for their translation
 
 
 class Rendered(NamedTuple):
@@ -35,6 +37,7 @@ class Rendered(NamedTuple):
 
     lines: list[str]  # of the output
     notes: list[str]  # for the user, with file and line number
+    read: int = 0  # lines of the chunk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +98,11 @@ class TranslationTask:
             if segments:
                 notes.append(f"{place}longer than any line in training; translated in {segments} segments")
             found.append(several[0] if count == 1 else [several[0][0]._replace(text="\n".join(best[0].text for best in several))])
-        return Rendered(list(self._lines(chunk, found)), notes)
+        if self.form != "jsonl" and (self.form == "nbest" or details):
+            notes += [
+                f"{place}{ESCAPED}" for place, several in zip(places, found, strict=True) if any("|||" in each.text for each in several)
+            ]
+        return Rendered(list(self._lines(chunk, found)), notes, len(chunk.lines))
 
     def _lines(self, chunk: Chunk, found: list[list[Translation]]) -> Iterator[str]:
         extras = self.alignments, self.word_scores
@@ -111,18 +118,20 @@ class TranslationTask:
 def numbered_chunks(lines: Iterable[Line], size: int, first: int = 0, is_ready: Callable[[], bool] | None = None) -> Iterator[Chunk]:
     """The lines in chunks of `size`; `first` lines of the input come before them.
 
-    With `is_ready` a chunk ends, too, when no line is ready; one without lines comes before waiting for the next line.
+    With `is_ready` a chunk ends, too, when no line is ready, and says so.
     """
-    for chunk in chunks(lines, size) if is_ready is None else _ready_chunks(iter(lines), size, is_ready):
+    if is_ready is not None:
+        yield from _ready_chunks(iter(lines), size, first, is_ready)
+        return
+    for chunk in chunks(lines, size):
         yield Chunk(first, chunk)
         first += len(chunk)
 
 
-def _ready_chunks(lines: Iterator[Line], size: int, is_ready: Callable[[], bool]) -> Iterator[list[Line]]:
+def _ready_chunks(lines: Iterator[Line], size: int, first: int, is_ready: Callable[[], bool]) -> Iterator[Chunk]:
     for line in lines:
         chunk = [line]
-        while len(chunk) < size and is_ready() and (following := next(lines, None)) is not None:
+        while (ready := is_ready()) and len(chunk) < size and (following := next(lines, None)) is not None:
             chunk.append(following)
-        yield chunk
-        if not is_ready():
-            yield []
+        yield Chunk(first, chunk, paused=not ready)
+        first += len(chunk)

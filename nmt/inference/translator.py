@@ -74,7 +74,7 @@ class Translator:
         others: Sequence[Predictor] = (),
         remark: str = "",
         lengths: Lengths | None = None,
-        path: Path | None = None,
+        paths: Sequence[Path] = (),
     ) -> None:
         self.model, self.subwords, self.recipe, self.precision, self.engine = model, subwords, recipe, precision, engine
         self.remark = remark  # on the engine, for people
@@ -84,14 +84,14 @@ class Translator:
         self.device = model.output.weight.device
         most = recipe.data.max_length
         self.lengths = lengths or Lengths(most, most)  # of the longest lines in training
-        self.path = path  # of the folder that holds the weights
+        self.paths = tuple(paths)  # of the folders that hold the weights, the model's and those of an ensemble
         self.others = len(others)  # models of an ensemble beside the first one
 
     def __repr__(self) -> str:
         model, data = self.recipe.model, self.recipe.data
         network = f"{model.cell} of {model.encoder_layers}+{model.decoder_layers} layers of {model.hidden_size}"
         others = f" with {self.others} more" if self.others else ""
-        where = f", {self.path}{others}" if self.path else others
+        where = f", {self.paths[0]}{others}" if self.paths else others
         return f"<Translator {data.source} to {data.target}, {network}, {self.precision} on {self.device}{where}>"
 
     def __reduce__(self) -> str:
@@ -131,9 +131,8 @@ class Translator:
         first = load_predictor(folder, chosen, precision, shortlist)
         others = [load_predictor(member, chosen, first.chosen_precision, shortlist) for member in members]
         lengths = shortest_of(each.lengths for each in (folder, *members))
-        return cls(
-            first.model, folder.subwords, folder.recipe, first.precision, first.engine, others, first.remark, lengths, folder.weights.parent
-        )
+        paths = [each.weights.parent for each in (folder, *members)]
+        return cls(first.model, folder.subwords, folder.recipe, first.precision, first.engine, others, first.remark, lengths, paths)
 
     def translate(
         self,

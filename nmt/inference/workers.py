@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from nmt.errors import NmtError, advice
 from nmt.inference.children import child
-from nmt.inference.lines import CHUNK_LINES
 from nmt.inference.task import Chunk, Rendered, TranslationTask
 
 if TYPE_CHECKING:
@@ -37,15 +36,20 @@ def render_all(task: TranslationTask, translator: "Translator", chunks: Iterable
         NmtError: the input, a setting, or a worker failed; everything before that has been given.
     """
     waiting = _with_failure(chunks)
-    head = list(islice(waiting, 2)) if workers > 1 else []
-    if len(head) < 2:
+    head = list(islice(waiting, 1)) if workers > 1 else []
+    if head and not (isinstance(head[0], Chunk) and head[0].paused):
+        head += islice(waiting, 1)
+    paused = any(isinstance(chunk, Chunk) and chunk.paused for chunk in head)
+    if len(head) < 2 and not paused:
         for chunk in chain(head, waiting):
             if isinstance(chunk, NmtError):
                 raise chunk
-            if chunk.lines:
-                yield task.render(translator, chunk)
+            yield task.render(translator, chunk)
         return
-    with _Workers(replace(task, precision=translator.predictor.chosen_precision), workers) as crew:
+    pinned = replace(task, precision=translator.predictor.chosen_precision)
+    if translator.paths:  # training that goes on may let the run's name stand for another checkpoint
+        pinned = replace(pinned, model=translator.paths[0], ensemble=translator.paths[1:])
+    with _Workers(pinned, workers) as crew:
         yield from crew.render(chain(head, waiting), lambda chunk: task.render(translator, chunk))
 
 
@@ -77,16 +81,14 @@ class _Workers:
             worker.process.join()
 
     def render(self, chunks: Iterable[Chunk | NmtError], here: Callable[[Chunk], Rendered]) -> Iterator[Rendered]:
-        """What becomes of the chunks; of a short one `here`, where nothing is in work: it is not worth waiting for a process."""
+        """What becomes of the chunks. After a pause nobody waits for a process: a chunk is rendered `here` where nothing is in work."""
         ahead: deque[Future[Rendered]] = deque()
         for chunk in chunks:
-            if isinstance(chunk, Chunk) and len(chunk.lines) < CHUNK_LINES and not ahead:
-                if chunk.lines:
-                    yield here(chunk)
+            paused = isinstance(chunk, Chunk) and chunk.paused
+            if isinstance(chunk, Chunk) and paused and not ahead:
+                yield here(chunk)
                 continue
-            paused = isinstance(chunk, Chunk) and not chunk.lines
-            if not paused:
-                ahead.append(self._submit(chunk))
+            ahead.append(self._submit(chunk))
             while ahead and (paused or ahead[0].done() or len(ahead) >= AHEAD * self.limit):
                 yield ahead.popleft().result()
         while ahead:
