@@ -27,8 +27,9 @@ from nmt.search.beam import beam_search
 
 SEEDS = int(os.environ.get("NMT_FUZZ_SEEDS", "40"))
 WIDTHS = (*[128] * 8, *[256] * 3, 384, 512)
+EDGES = (4, 62, 63, 64, 65, 126, 127, 128)  # a row too far then lies right behind the table, where the sanitizer sees it
 WIDEST = {0: 2048, 1: 1024}  # seeds of the networks that take long
-ODD = (0.0, -0.0, 1e-42, 1e38, -1e38, float("inf"), -float("inf"), float("nan"))
+ODD = (0.0, -0.0, 1e-42, 1e38, -1e38, float("inf"), -float("inf"), *[float("nan")] * 5)
 
 
 def made_up_network(chance: random.Random, hidden: int, pieces: int) -> Seq2Seq:
@@ -94,9 +95,9 @@ def made_up_search(chance: random.Random, sentences: int) -> dict[str, Any]:
 @pytest.mark.parametrize("seed", range(SEEDS), ids=lambda seed: f"[{seed}]")
 def test_translating_with_odd_weights_stays_within_the_vocabulary(seed: int) -> None:
     chance = random.Random(seed)
-    hidden, pieces = WIDEST.get(seed, chance.choice(WIDTHS)), chance.randint(4, 130)
+    hidden, pieces = WIDEST.get(seed, chance.choice(WIDTHS)), chance.choice((chance.choice(EDGES), chance.randint(4, 130)))
     model = made_up_network(chance, hidden, pieces)
-    where = chance.choice(("nowhere", "weights", "packed"))
+    where = chance.choice(("nowhere", "weights", "packed", "packed"))
     sources = [[chance.randrange(pieces) for _ in range(chance.randint(1, 30))] for _ in range(chance.randint(1, 30))]
     search = made_up_search(chance, len(sources))
     try:
@@ -116,3 +117,20 @@ def test_translating_with_odd_weights_stays_within_the_vocabulary(seed: int) -> 
         for hypothesis in best:
             assert len(hypothesis.pieces) < max(longest, 1) + 1
             assert all(0 <= piece < pieces for piece in hypothesis.pieces)
+
+
+@needs_library
+@pytest.mark.parametrize("pieces", EDGES)
+@pytest.mark.parametrize("value", [float("nan"), -float("inf"), float("inf")], ids=str)
+def test_logits_without_a_largest_name_no_row_behind_the_vocabulary(pieces: int, value: float) -> None:
+    """Every array of the output layer in turn; the next step reads the row of the piece that was chosen."""
+    chance = random.Random(pieces)
+    for number in (1, 3):  # its scales and its biases
+        engine = NativeEngine(made_up_network(chance, 128, pieces))
+        engine.output.tensors[number].fill_(value)
+        for chooser, beam in ((engine.chooser, 1), (NATIVE, 1), (NATIVE, 3)):
+            with torch.inference_mode():
+                state = engine.encode(*padded([[2] * 5, [1] * 3], suffix=(EOS,)))
+            search = {"max_lengths": [4, 4], "beam": beam, "length_alpha": 1.0, "scored": beam > 1, "bos": BOS, "eos": EOS}
+            with pytest.raises(NmtError, match="not finite"):
+                beam_search(engine.step, state, chooser=chooser, **search)
