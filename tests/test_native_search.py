@@ -94,10 +94,11 @@ def test_a_greedy_search_in_one_call_keeps_to_the_lengths():
 
 
 @needs_library
-def test_a_greedy_search_in_one_call_names_the_sentence_whose_logits_are_not_finite():
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_greedy_search_in_one_call_names_the_sentence_whose_logits_are_not_finite(value):
     model = network(biases=0.0)
     with torch.no_grad():
-        model.decoder.combine.bias.fill_(torch.inf)
+        model.decoder.combine.bias[7] = value
     with pytest.raises(NmtError, match="no hypothesis for sentence 1 of the batch: its logits are not finite"):
         greedy(NativeEngine(model), [[7], [5, 6]], whole=True)
 

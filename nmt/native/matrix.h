@@ -29,14 +29,19 @@ struct Part {
     int size;
 };
 
-// The parts side by side in 8 bits: value = scale * steps. Returns the scale: the largest magnitude is 127 steps.
+// The parts side by side in 8 bits: value = scale * steps. Returns the scale: the largest magnitude is 127 steps; NaN, if a value is not finite,
+// or 8 bits would hide it.
 // It depends on this vector alone, so that no product depends on the other rows of its batch.
 template <int PARTS>
 inline float quantise(const Part (&parts)[PARTS], Steps* steps) {
-    Floats largest_yet = zeros();
-    for (const Part& part : parts)
-        for (int i = 0; i < part.size; i += LANES) largest_yet = largest(magnitude(load(part.values + i)), largest_yet);
-    const float most = largest_of(largest_yet);
+    Floats largest_yet = zeros(), undefined = zeros();
+    for (const Part& part : parts) {
+        for (int i = 0; i < part.size; i += LANES) {
+            const Floats values = load(part.values + i);
+            largest_yet = largest(magnitude(values), largest_yet), undefined = fmadd(values, zeros(), undefined);
+        }
+    }
+    const float most = largest_of(largest_yet) + sum_of(undefined);
     const Floats factor = all(most > 0 ? 127.0f / most : 0.0f);
     for (const Part& part : parts) {
         for (int i = 0; i < part.size; i += LANES) store_steps(steps + i, load(part.values + i) * factor);
