@@ -53,7 +53,14 @@ def test_average_export_and_info_take_a_run(corpus: list[str], tmp_path: Path, c
         assert main(["info", model]) == 0
         out = capsys.readouterr().out
         assert out.startswith("languages: nl to en\nnetwork: lstm, 2+2 layers of 8, multiplicative attention\n")
-        assert (f"dev set {corpus[1]}: BLEU = " in out) == (not model.endswith("average-2"))
+        name = "corpus" if model.endswith("exported") else corpus[1]  # an export names no paths
+        assert (f"dev set {name}: BLEU = " in out) == (not model.endswith("average-2"))
+        assert ("trained in: 0:0" in out) == (model == run)
+        assert main(["info", model, "--json"]) == 0
+        facts = json.loads(capsys.readouterr().out)
+        assert (facts["source"], facts["target"], facts["network"]["hidden_size"]) == ("nl", "en", 8)
+        assert f"parameters: {facts['parameters']:,}\n" in out
+        assert [each["first_update"] for each in facts["sessions"]] == ([0] if model == run else [])
     assert main(["average", run, "--last", "3"]) == 1
     assert f"nmt: error: {run}: cannot average 3 checkpoints, there are 2" in capsys.readouterr().err
     assert main(["export", run, str(tmp_path / "exported")]) == 1

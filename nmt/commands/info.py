@@ -1,39 +1,77 @@
-"""Print what a model is: languages, network, size, subwords, and its scores on the dev set."""
+"""Print what a model is: languages, network, size, subwords, training time, and its scores on the dev set."""
 
 import argparse
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from nmt.errors import printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", type=Path, help="a run folder of nmt train or a model folder of nmt export")
+    parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    print(*(printable(line) for line in _facts(arguments.model)), sep="\n")
+    facts = _facts(arguments.model)
+    if arguments.json:
+        print(json.dumps(facts, ensure_ascii=True))
+    else:
+        print(*(printable(line) for line in _lines(facts)), sep="\n")
     return 0
 
 
-def _facts(path: Path) -> Iterator[str]:
+def _facts(path: Path) -> dict[str, Any]:
     import torch
 
-    from nmt.inference.folder import load_network, open_folder
+    from nmt.inference.folder import load_network, open_folder, sessions
     from nmt.inference.scores import best_validation
     from nmt.model.weights import named_weights
 
     folder = open_folder(path)
-    data, model, subwords = folder.recipe.data, folder.recipe.model, folder.subwords
-    parameters = sum(weight.numel() for weight in named_weights(load_network(folder, torch.device("cpu"))).values())
-    yield f"languages: {data.source} to {data.target}"
-    layers = f"{model.encoder_layers}+{model.decoder_layers} layers of {model.hidden_size}"
-    yield f"network: {model.cell}, {layers}, {model.attention} attention{', input feeding' if model.input_feeding else ''}"
-    sizes = f"{subwords.source.size:,} joint" if subwords.joint else f"{subwords.source.size:,} and {subwords.target.size:,}"
-    yield f"subwords: {sizes}, {folder.recipe.subwords.kind}"
-    yield f"parameters: {parameters:,}"
-    yield f"weights: {folder.weights}"
-    yield f"trained on: {', '.join(data.train)}"
+    recipe, subwords = folder.recipe, folder.subwords
     validation = folder.card.get("validation") or best_validation(path) or {}
-    for score in validation.get("scores", []):
-        yield f"dev set {data.dev}: {score['metric']} = {score['value']:.1f} {score.get('signature', '')}"
+    network = recipe.model
+    return {
+        "source": recipe.data.source,
+        "target": recipe.data.target,
+        "network": {
+            "cell": network.cell, "encoder_layers": network.encoder_layers, "decoder_layers": network.decoder_layers,
+            "hidden_size": network.hidden_size, "attention": network.attention, "input_feeding": network.input_feeding,
+        },
+        "subwords": {
+            "kind": recipe.subwords.kind, "joint": subwords.joint, "source": subwords.source.size, "target": subwords.target.size,
+        },
+        "parameters": sum(weight.numel() for weight in named_weights(load_network(folder, torch.device("cpu"))).values()),
+        "weights": str(folder.weights),
+        "train": list(recipe.data.train),
+        "dev": recipe.data.dev,
+        "scores": validation.get("scores", []),
+        "sessions": sessions(path),
+    }  # fmt: skip
+
+
+def _lines(facts: dict[str, Any]) -> Iterator[str]:
+    network, subwords = facts["network"], facts["subwords"]
+    yield f"languages: {facts['source']} to {facts['target']}"
+    layers = f"{network['encoder_layers']}+{network['decoder_layers']} layers of {network['hidden_size']}"
+    yield f"network: {network['cell']}, {layers}, {network['attention']} attention{', input feeding' if network['input_feeding'] else ''}"
+    sizes = f"{subwords['source']:,} joint" if subwords["joint"] else f"{subwords['source']:,} and {subwords['target']:,}"
+    yield f"subwords: {sizes}, {subwords['kind']}"
+    yield f"parameters: {facts['parameters']:,}"
+    yield f"weights: {facts['weights']}"
+    yield f"trained on: {', '.join(facts['train'])}"
+    if facts["sessions"]:
+        yield f"trained in: {_duration(facts['sessions'])}"
+    for score in facts["scores"]:
+        yield f"dev set {facts['dev']}: {score['metric']} = {score['value']:.1f} {score.get('signature', '')}"
+
+
+def _duration(sessions: list[dict[str, Any]]) -> str:
+    """Hours, minutes and seconds of all sessions, and the machine of the last."""
+    minutes, seconds = divmod(round(sum(each["seconds"] for each in sessions)), 60)
+    hours, minutes = divmod(minutes, 60)
+    several = f" in {len(sessions)} sessions" if len(sessions) > 1 else ""
+    return f"{hours}:{minutes:02}:{seconds:02} hours{several}, {sessions[-1]['where']}"

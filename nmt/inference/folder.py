@@ -25,6 +25,7 @@ WEIGHTS = "model.safetensors"  # of an exported model
 FORMAT = 1
 CHECKPOINT = re.compile("update-[0-9]{6,}")  # the names that training gives to checkpoints
 POINTER_BYTES = 1000  # of the text file that may stand for a link
+SESSION = {"started": str, "where": str, "first_update": int, "seconds": float}  # what training notes of each start
 POINTERS = ("best", "last")  # names in a run that stand for one of its checkpoints
 
 
@@ -96,6 +97,16 @@ def pointed(run: Path, name: str) -> Path | None:
         return found[-1] if found else None
     best = _best_update(found[-1])
     return next((folder for folder in found if update_of(folder) == best), None)
+
+
+def sessions(run: Path) -> list[dict[str, Any]]:
+    """Start, place and wall time in seconds of each session of a run, as its last checkpoint has them; empty for other folders."""
+    last = pointed(run, "last")
+    try:
+        found = read_json(last / "state.json", within=last)["state"]["sessions"] if last else []
+        return [{key: kind(each[key]) for key, kind in SESSION.items()} for each in found]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def _pointer_text(path: Path) -> str:

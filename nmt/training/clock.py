@@ -43,7 +43,8 @@ class SessionClock:
     """The wall time from one start of the command on, kept in the state, and so with each checkpoint."""
 
     def __init__(self) -> None:
-        self.started, self.start = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+        self.started = datetime.now(UTC).isoformat(timespec="microseconds")  # so fine that it names the session
+        self.start = time.monotonic()
 
     def begin(self, state: TrainingState, where: str) -> None:
         """The updates begin, or begin again from a checkpoint of this session."""
