@@ -126,3 +126,10 @@ def test_unknown_keys_get_a_sensible_suggestion(setting, suggestion):
     with pytest.raises(NmtError, match=r"unknown key .*; ") as caught:
         with_settings(Recipe(data=DATA), [setting])
     assert suggestion in str(caught.value)
+
+
+def test_a_run_goes_on_to_a_higher_limit_of_updates(tmp_path, tiny_recipe, capsys):
+    run = str(tmp_path / "run")
+    list(train(with_training(tiny_recipe, epochs=0, updates=3), tmp_path / "run"))
+    assert main(["train", run, "--set", "training.updates=30"]) == 0
+    assert "finished at update 30" in capsys.readouterr().err

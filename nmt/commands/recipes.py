@@ -1,6 +1,7 @@
 """The recipe that a command line asks for: of a file, of a run, or the default one with the data that the options name."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from nmt.commands.arguments import UsageError
@@ -52,10 +53,17 @@ def recipe_of(arguments: argparse.Namespace) -> Recipe:
     try:
         if recipe is None:
             recipe = Recipe(data=DataConfig(train=tuple(train), dev=dev, source=arguments.source, target=arguments.target))
-        recipe = with_settings(recipe, arguments.set)
+        recipe = with_settings(_with_free_epochs(recipe, arguments.set), arguments.set)
     except NmtError as error:
         raise UsageError(str(error)) from None
     return located(recipe, run_folders(path)) if path else recipe
+
+
+def _with_free_epochs(recipe: Recipe, settings: list[str]) -> Recipe:
+    """A run's recipe has the epochs that its limit of updates takes; with another limit they are found anew."""
+    if not recipe.training.updates or not any(setting.startswith("training.updates=") for setting in settings):
+        return recipe
+    return replace(recipe, training=replace(recipe.training, epochs=0))
 
 
 def _dev(arguments: argparse.Namespace) -> str:
