@@ -23,9 +23,7 @@ SELECTIONS = ("bleu", "chrf", "loss")
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    train: tuple[
-        str, ...
-    ]  # corpora to learn from: PREFIX, FILE.tsv, FILE.jsonl, FILE.parquet, SOURCE|TARGET files, hf://name or a corpus folder
+    train: tuple[str, ...]  # corpora to learn from: PREFIX, a .tsv, .jsonl or .parquet file, SOURCE|TARGET, hf://name or a corpus folder
     dev: str  # corpus that chooses the best checkpoint, in the same formats; or 1000 or 2%: so much is split off the training text
     source: str  # language code translated from, as in the file names
     target: str  # language code translated into
@@ -52,9 +50,7 @@ class SubwordsConfig:
     joint: bool = True  # one subword model for both languages
     byte_fallback: bool = True  # characters never seen in training are spelt in bytes instead of becoming unknown
     character_coverage: float = 1.0  # share of the corpus's characters with a piece of their own; above 0, up to 1
-    rare_characters: float = (
-        0.02  # share of training pairs that get random characters on both sides, so that unseen ones are copied; 0 to 1
-    )
+    rare_characters: float = 0.02  # share of training pairs given random characters on both sides, so that unseen ones are copied; 0 to 1
     sampling: float = 0.0  # in training; bpe: dropout probability; unigram: alpha, the smaller the wilder (0.5 is mild); 0 (off) to 1
 
     def __post_init__(self) -> None:
@@ -233,11 +229,15 @@ def _known_field(table: str, key: str) -> "Field[Any]":
     return known[key]
 
 
+def recipe_key(name: str) -> str | None:
+    """`table.key` of the key of this name, or that other toolkits call so; None if there is none."""
+    usual = ELSEWHERE.get(name, name)  # batch_pieces is training's, the first table that has it
+    return next((f"{table}.{usual}" for table, kind in TABLES.items() if usual in (item.name for item in fields(kind))), None)
+
+
 def _suggestion(name: str, known: Iterable[str]) -> str:
     """The table that has a key of this name, else what others call so, the nearest name, those that share a word, or all."""
-    everywhere = {item.name: f"{table}.{item.name}" for table, kind in TABLES.items() for item in fields(kind)}
-    usual = ELSEWHERE.get(name)
-    found = everywhere.get(name) or (everywhere[usual] if usual else None)
+    found = recipe_key(name)
     names = [found] if found else get_close_matches(name, list(known), n=1, cutoff=0.65)
     names = names or [key for key in known if len(name) > 2 and set(name.split("_")) & set(key.split("_"))]
     return f"; did you mean {' or '.join(names)}?" if names else f"; known are {', '.join(known)}"

@@ -114,6 +114,7 @@ def test_nmt_recipe_prints_what_train_init_writes(tmp_path, capsys):
     ("setting", "suggestion"),
     [
         ("training.max_updates=5", "did you mean updates?"),
+        ("training.batch_size=5", "did you mean training.batch_pieces?"),
         ("training.lr=5", "did you mean training.learning_rate?"),
         ("training.max_steps=5", "did you mean training.updates?"),
         ("model.num_layers=2", "did you mean model.encoder_layers?"),

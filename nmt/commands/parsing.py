@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import NoReturn
 
+from nmt.config import recipe_key
+
 COLUMN = re.compile(" {2,}")  # between a command and what it does
 
 
@@ -42,7 +44,8 @@ class Parser(argparse.ArgumentParser):
 
     def _suggestion(self, message: str) -> str:
         if found := re.match(r"unrecognized arguments: (?:.* )?(--?[^ =]+)", message):
-            return suggestion(found[1], list(self._option_string_actions))
+            key = recipe_key(found[1].lstrip("-").replace("-", "_")) if "--set" in self._option_string_actions else None
+            return f"; did you mean --set {key}=...?" if key else suggestion(found[1], list(self._option_string_actions))
         if found := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
             return suggestion(found[1], [name.strip("'\" ") for name in found[2].split(",")])
         return ""

@@ -73,6 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.attention and form != "jsonl":
         raise UsageError(f"--attention needs --format jsonl: a line of the {form} format has no room for it")
     options = search_options(arguments)
+    if options.beam == 1 and options.coverage:
+        raise UsageError("--coverage ranks what the beam has found: it has no effect with --beam 1, which finds one translation")
     shard, output = _shard(arguments)
     from nmt.inference.engines import SLOWER
     from nmt.inference.pipes import PipeLines, is_independent
