@@ -39,6 +39,17 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
+# A worker as it arrives, before multiprocessing has told it who its parent is.
+ARRIVE = """
+import os, time
+from nmt.inference.children import _arrive
+numbers = iter({parents})
+os.getppid = lambda: next(numbers, 1)
+_arrive("json", "dumps", False, 7)
+time.sleep(20)
+"""
+
+
 def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -60,13 +71,18 @@ def test_a_child_is_gone_within_a_second_of_its_parent(wait: int, tmp_path: Path
     assert not alive(child)
 
 
+@pytest.mark.parametrize("parents", ["[]", "[7]"], ids=["before it arrives", "while it imports"])
+def test_a_child_ends_whose_parent_ended(parents: str) -> None:
+    assert subprocess.run([sys.executable, "-c", ARRIVE.format(parents=parents)], timeout=15, cwd=ROOT).returncode == 1
+
+
 @pytest.mark.parametrize("signalled", ["True", "False"], ids=["signal and pipe", "pipe alone"])
 def test_a_watch_needs_no_signal_of_the_system(signalled: str, tmp_path: Path) -> None:
     code = f"""
 import multiprocessing, os, sys, time
 from nmt.inference.children import end_with_parent
 def work():
-    end_with_parent({signalled})
+    end_with_parent({signalled}, os.getppid())
     print(os.getpid(), flush=True)
     while True:
         sum(range(1000))
