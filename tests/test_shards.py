@@ -66,7 +66,7 @@ def test_the_name_of_a_shard_is_the_documented_one() -> None:
     assert shard_path(Path("here/text.en"), Shard(3, 16)) == Path("here/text.en.shard-03-of-16")
 
 
-@given(st.binary(max_size=60))
+@given(st.lists(st.sampled_from([b"a", b"\n", b"\r\n", b"\0", b"\xff", b"\xc3\xa9"])).map(b"".join))
 def test_a_last_line_without_its_end_counts(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.mktemp("count") / "in.gz"
     path.write_bytes(gzip.compress(content))

@@ -13,7 +13,7 @@ MAGIC = {  # first bytes -> (what it is, how it becomes text)
     b"PAR1": ("a parquet file", "give it a name that ends in .parquet"),
 }
 BYTE_ORDER_MARKS = {b"\xff\xfe\x00\x00": "UTF-32", b"\x00\x00\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
-ZEROS = 0.2  # share of zero bytes from which text is taken for UTF-16: in Latin letters every second one is
+ZEROS = 0.4  # share of zeros at even or at odd places from which text is taken for UTF-16: of Latin letters all are
 
 
 def refuse_other_formats(start: bytes, name: str) -> None:
@@ -28,10 +28,11 @@ def refuse_other_formats(start: bytes, name: str) -> None:
     for mark, encoding in BYTE_ORDER_MARKS.items():
         if start.startswith(mark):
             raise NmtError(f"{name}: looks like {encoding}: it begins with the byte order mark {mark.hex(' ')}; {_recode(encoding, name)}")
-    zeros = start.count(0)
-    if zeros >= 2 and zeros > ZEROS * len(start):
-        encoding = "UTF-16LE" if start[1::2].count(0) >= start[::2].count(0) else "UTF-16BE"
-        raise NmtError(f"{name}: looks like {encoding}: {zeros} of its first {len(start)} bytes are zero; {_recode(encoding, name)}")
+    even, odd = start[::2].count(0), start[1::2].count(0)
+    few, many = sorted((even, odd))
+    if many >= 4 and many > ZEROS * len(start) / 2 and few < many / 10:  # NUL is a control character that lines may hold
+        encoding = "UTF-16LE" if odd > even else "UTF-16BE"
+        raise NmtError(f"{name}: looks like {encoding}: {many} of its first {len(start)} bytes are zero; {_recode(encoding, name)}")
     if b"\n" not in start and start[:-1].count(b"\r") > 1:
         raise NmtError(f"{name}: its lines end with carriage returns alone; convert it: tr '\\r' '\\n' < {name} > NEW")
 
