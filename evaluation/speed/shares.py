@@ -38,11 +38,12 @@ class Timed:
         for name in native.SIGNATURES:
             setattr(self, name, self._timed(name, getattr(library, name)))
 
-    def _timed(self, name: str, function: Callable[..., None]) -> Callable[..., None]:
-        def call(*arguments: object) -> None:
+    def _timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: object) -> Any:
             start = time.perf_counter()
-            function(*arguments)
+            answer = function(*arguments)
             self.seconds[name.removeprefix("nmt_")] += time.perf_counter() - start  # type: ignore[assignment]
+            return answer
 
         return call
 
