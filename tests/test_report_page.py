@@ -143,7 +143,7 @@ def test_a_run_that_has_lost_its_data_is_shown_with_its_gaps(runs: list[Path], t
 
 
 def test_an_exported_model_is_shown_without_its_training(runs: list[Path], tmp_path: Path) -> None:
-    assert main(["export", str(runs[0]), str(tmp_path / "model")]) == 0
+    assert main(["export", str(runs[0]), str(tmp_path / "model"), "--paths"]) == 0
     report = build_report([tmp_path / "model"], Wishes(robustness=0, looked_at=("aap mies",), device="cpu"))
     assert "an exported model" in report.html
     assert "0 updates" not in report.html
@@ -158,7 +158,7 @@ def test_an_exported_model_is_shown_without_its_training(runs: list[Path], tmp_p
 def test_a_report_leaves_an_exported_model_as_it_is_and_writes_its_numbers_where_asked(
     runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["export", str(runs[0]), str(tmp_path / "model")]) == 0
+    assert main(["export", str(runs[0]), str(tmp_path / "model"), "--paths"]) == 0
     before = sorted(path.name for path in (tmp_path / "model").iterdir())
     options = ["--sentences", "4", "--robustness", "0", "--device", "cpu", "--csv", str(tmp_path / "new" / "csv")]
     assert main(["report", str(tmp_path / "model"), *options]) == 0
