@@ -43,5 +43,5 @@ def test_memory_is_what_a_process_has_for_itself(tmp_path: Path) -> None:
 
 def test_a_training_that_fails_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", shutil.which("false"))  # in place of Python: it ends with status 1
-    with pytest.raises(NmtError, match=r"run: training ended with status 1: "):
+    with pytest.raises(NmtError, match=r"run: training ended with status 1:"):
         memory.watched(tmp_path)

@@ -89,7 +89,9 @@ def test_a_training_job_near_its_time_limit_is_requeued_and_ends_with_the_same_b
         time.sleep(0.1)
     cluster.run("scancel", "--batch", "--signal=USR1", job)  # as Slurm does before the limit
     cluster.wait(job, "PENDING")
-    cluster.run("scontrol", "update", f"JobId={job}", "StartTime=now")  # Slurm would wait two minutes
+    while processes_of(f"slurmstepd: [{job}."):  # the first start has to be over; Slurm would wait two minutes before the second
+        time.sleep(0.05)
+    cluster.run("scontrol", "update", f"JobId={job}", "StartTime=now")
     ended = cluster.wait(job, "COMPLETED", "FAILED", seconds=180)
     said = log.read_text()
     assert ended["JobState"] == "COMPLETED", said
