@@ -44,6 +44,13 @@ def test_results_without_a_place_are_one_line(evaluation: list[str], arguments: 
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"nmt: error: standard output: {reason}\n")
 
 
+@needs_full
+def test_a_full_device_is_named() -> None:
+    with pytest.raises(OSError, match="No space left on device") as raised, open_writer(FULL) as writer:
+        writer.write(["een"])
+    assert raised.value.filename == str(FULL)
+
+
 @pytest.mark.parametrize("redirection", ["<&-", "2>&-", "<&- 2>&-", pytest.param("2>/dev/full", marks=needs_full)])
 def test_results_need_no_other_stream(evaluation: list[str], redirection: str) -> None:
     done = shell(evaluation, redirection)

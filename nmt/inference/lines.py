@@ -102,12 +102,12 @@ class LineWriter:
 def open_writer(path: Path) -> Iterator[LineWriter]:
     """A file that appears under its own name only when it is whole; what broke off stays in FILE.partial, in whole lines."""
     if path.parts[:2] == ("/", "dev"):  # /dev/stdout may be a file that the shell opened to append to
-        with path.open("ab") as stream:
+        with path.open("ab", buffering=0) as stream:  # closing a buffer would fail again, without the name
             yield LineWriter(stream, str(path))
         return
     path = path.resolve()
     if path.exists() and not path.is_file():  # a pipe or a device: nothing to rename
-        with path.open("wb") as stream:
+        with path.open("wb", buffering=0) as stream:
             yield LineWriter(stream, str(path))
         return
     partial = path.with_name(f"{path.name}.partial")
