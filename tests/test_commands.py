@@ -66,8 +66,15 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         (["evaluate", "m"], "give --test PREFIX, or --reference FILE"),
         (["evaluate", "m", "--test", "t", "--reference", "r"], "--test names source and reference together"),
         (["evaluate", "m", "--source", "s"], "--source needs --reference FILE"),
-        (["evaluate", "h", "--reference", "r", "--beam", "3"], "--save, --beam, --length-alpha and --no-shortlist need a MODEL"),
-        (["evaluate", "h", "--reference", "r", "--no-shortlist"], "--save, --beam, --length-alpha and --no-shortlist need a MODEL"),
+        (
+            ["evaluate", "h", "--reference", "r", "--beam", "3"],
+            "--save, --beam, --length-alpha, --no-shortlist, --device and --precision need a MODEL",
+        ),
+        (["evaluate", "h", "--reference", "r", "--precision", "int8"], "--device and --precision need a MODEL"),
+        (
+            ["evaluate", "h", "--reference", "r", "--no-shortlist"],
+            "--save, --beam, --length-alpha, --no-shortlist, --device and --precision need a MODEL",
+        ),
         (["evaluate", "h", "--reference", "r", "--paired"], "--paired needs two or more different systems"),
         (["evaluate", "h", "h", "--reference", "r", "--paired"], "--paired needs two or more different systems"),
         (["score", "m", "--source", "s"], "the following arguments are required: --target"),

@@ -134,6 +134,15 @@ def test_models_are_loaded_as_an_ensemble(tmp_path):
     assert [bool(text) for text in Translator.load(first, "cpu", "int8", others).translate(["aap", ""])] == [True, False]
 
 
+def test_a_model_that_is_named_twice_is_refused(tmp_path):
+    first, second = (write_run(member(form), tmp_path / str(form)) for form in range(2))
+    for others in ([first], [second, second], [tmp_path / "1" / ".." / "0"]):
+        with pytest.raises(
+            NmtError, match=r"the model is in the ensemble already, and twice the same changes nothing; name each model once"
+        ):
+            Translator.load(first, "cpu", "fp32", ensemble=others)
+
+
 def test_a_model_with_other_subwords_is_refused(tmp_path):
     first, second = (write_run(member(form), tmp_path / str(form)) for form in range(2))
     other = write_run(untrained_translator(words=WORDS[:9]), tmp_path / "other")

@@ -27,6 +27,8 @@ METRICS = ("bleu", "chrf", "chrf++", "ter")
 FORMATS = ("text", "markdown", "json")
 TOKENISERS = ("13a", "intl", "zh", "ja-mecab", "ko-mecab", "char", "flores101", "flores200", "spBLEU-1K", "spm", "none")
 BREAKDOWNS = ("length", "frequency", "domain")
+PRECISION = "fp32"  # what every machine gets the same scores with
+TRANSLATING = "--save, --beam, --length-alpha, --no-shortlist, --device and --precision"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, default="text", help="default: text")
     parser.add_argument("--save", metavar="FILE", type=Path, help="write the translations of one MODEL there")
     add_search_arguments(parser)
-    add_hardware_arguments(parser, precision="fp32")  # what every machine gets the same scores with
+    add_hardware_arguments(parser, precision=PRECISION)
+    parser.set_defaults(device=None, precision=None)  # given or not: without a MODEL they have no effect
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -113,7 +116,7 @@ def _refuse_contradictions(arguments: argparse.Namespace) -> None:
     if arguments.source is not None and not arguments.reference:
         raise UsageError("--source needs --reference FILE, the human translations of its lines")
     if not model_given and _translating(arguments):
-        raise UsageError("--save, --beam, --length-alpha and --no-shortlist need a MODEL to translate with: give --test or --source")
+        raise UsageError(f"{TRANSLATING} need a MODEL to translate with: give --test or --source")
     if arguments.save and (len(arguments.inputs) > 1 or len(arguments.test or [""]) > 1):
         raise UsageError("--save writes the translations of one MODEL on one test set")
     different = {path.resolve() for path in arguments.inputs}
@@ -133,7 +136,8 @@ def _refuse_contradictions(arguments: argparse.Namespace) -> None:
 
 def _translating(arguments: argparse.Namespace) -> bool:
     """Whether there is an option for translating."""
-    return bool(arguments.save or arguments.beam or arguments.length_alpha is not None or not arguments.shortlist)
+    named = (arguments.save, arguments.beam, arguments.length_alpha, arguments.device, arguments.precision)
+    return any(option is not None for option in named) or not arguments.shortlist
 
 
 def _test_sets(arguments: argparse.Namespace) -> "list[Benchmark]":
@@ -166,12 +170,14 @@ def _models(arguments: argparse.Namespace, paths: Sequence[Path]) -> "dict[str, 
     """The models by their names; none where there are only files of translations."""
     if not paths:
         if _translating(arguments):
-            raise NmtError("--save, --beam, --length-alpha and --no-shortlist need a MODEL to translate with; name one, or leave them out")
+            raise NmtError(f"{TRANSLATING} need a MODEL to translate with; name one, or leave them out")
         return {}
     from nmt.inference.translator import Translator
 
     return {
-        str(path): Translator.load(path, device=arguments.device, precision=arguments.precision, shortlist=arguments.shortlist)
+        str(path): Translator.load(
+            path, device=arguments.device or "auto", precision=arguments.precision or PRECISION, shortlist=arguments.shortlist
+        )
         for path in paths
     }
 

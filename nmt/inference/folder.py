@@ -147,10 +147,14 @@ def open_members(first: ModelFolder, paths: Sequence[str | Path]) -> list[ModelF
     """The models that make an ensemble with the first one.
 
     Raises:
-        NmtError: one of them is no model, or has other subwords.
+        NmtError: one of them is no model, is named twice, or has other subwords.
     """
     folders = [open_folder(Path(path)) for path in paths]
+    seen = {first.weights.resolve()}
     for folder in folders:
+        if folder.weights.resolve() in seen:
+            raise NmtError(f"{folder.path}: the model is in the ensemble already, and twice the same changes nothing; name each model once")
+        seen.add(folder.weights.resolve())
         if folder.subwords.models != first.subwords.models:
             raise NmtError(f"{folder.path}: its subwords are not those of {first.path}; an ensemble needs models with the same subwords")
     return folders
