@@ -30,6 +30,14 @@ def test_nothing_and_more_than_half_are_refused(dev):
         split_size(dev)
 
 
+@pytest.mark.parametrize("dev", ["-5", "1.5", "50%%", "1,000"])
+def test_what_looks_like_a_number_and_is_none_is_refused(dev):
+    with pytest.raises(
+        NmtError, match=rf"data.dev must be a number of pairs such as 1000, a share such as 2%, or the name of a corpus, got {dev}"
+    ):
+        split_size(dev)
+
+
 def test_too_small_a_corpus_is_refused():
     with pytest.raises(NmtError, match=r"cannot split 51 off 100 pairs, at least 1 and at most 50% can go; name a dev set"):
         split_off(PAIRS, 51, seed=1)

@@ -23,6 +23,8 @@ def split_size(dev: str) -> int | float | None:
     """
     found = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?) ?%", dev.strip())
     if not found:
+        if re.fullmatch(r"[-+]?[\d.,]+ ?%*", dev.strip()):
+            raise NmtError(f"data.dev must be a number of pairs such as 1000, a share such as 2%, or the name of a corpus, got {dev}")
         return None
     size = int(found[1]) if found[1] else float(found[2]) / 100
     if size <= 0 or (not found[1] and size > LARGEST):
