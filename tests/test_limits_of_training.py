@@ -54,7 +54,7 @@ def test_a_limit_of_minutes_ends_the_run_with_a_validation_and_stays_ended(tmp_p
 
 def test_a_warm_up_longer_than_half_the_run_is_told(tmp_path, tiny_recipe):
     events = list(train(with_training(tiny_recipe, updates=8, warmup=400), tmp_path / "run"))
-    assert Note("training.warmup is 400 updates of 8: the warm-up is 4 updates, half of the run") in events
+    assert Note("training.warmup is 400 of 8 updates: the warm-up ends after 4, half of the run") in events
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,24 @@ def test_a_run_past_its_last_epoch_is_finished(epoch: int, status: str, tmp_path
     assert read_run(folder).status == status
 
 
+@pytest.mark.parametrize(
+    ("limit", "state", "status"),
+    [
+        ("updates = 60", {"update": 59}, "stopped"),
+        ("updates = 60", {"update": 60}, "finished"),
+        ("minutes = 2", {"sessions": [{"seconds": 70}, {"seconds": 49}]}, "stopped"),
+        ("minutes = 2", {"sessions": [{"seconds": 70}, {"seconds": 50}]}, "finished"),
+    ],
+)
+def test_a_run_at_its_limit_is_finished(limit: str, state: dict[str, object], status: str, tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", state=json.dumps({"state": state}))
+    recipe = (folder / "recipe.toml").read_text()
+    name = limit.split(" = ")[0]
+    assert re.search(rf"^{name} = 0", recipe, re.MULTILINE)
+    (folder / "recipe.toml").write_text(re.sub(rf"^{name} = [\d.]+", limit, recipe, flags=re.MULTILINE))
+    assert read_run(folder).status == status
+
+
 def test_runs_in_folders_of_the_same_name_are_called_by_their_paths(tmp_path: Path) -> None:
     folders = [make_run(tmp_path / place / "run") for place in "ab"] + [make_run(tmp_path / "other")]
     assert [run.name for run in read_runs(folders)] == [str(folders[0]), str(folders[1]), "other"]

@@ -97,8 +97,14 @@ def _status(path: Path, recipe: Recipe, state: Row) -> str:
         return "exported"
     if is_training(path):
         return "training"
-    patience = recipe.training.patience
-    done = state.get("epoch", 0) > recipe.training.epochs > 0 or (patience and state.get("stale", 0) >= patience)
+    limits = recipe.training
+    seconds = sum(each.get("seconds", 0) for each in state.get("sessions", []))
+    done = (
+        state.get("epoch", 0) > limits.epochs > 0
+        or 0 < limits.patience <= state.get("stale", 0)
+        or 0 < limits.updates <= state.get("update", 0)
+        or 0 < 60 * limits.minutes <= seconds
+    )
     return "finished" if done else "stopped"
 
 

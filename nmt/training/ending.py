@@ -32,5 +32,5 @@ def is_last(placed: PlacedBatches, state: TrainingState, config: TrainingConfig)
 def cut_warmup(config: TrainingConfig, updates: int) -> str:
     """A line about a warm-up that the run has no time for; empty where it has."""
     half = updates // 2
-    said = f"training.warmup is {config.warmup:,} updates of {updates:,}: the warm-up is {half:,} updates, half of the run"
+    said = f"training.warmup is {config.warmup:,} of {updates:,} updates: the warm-up ends after {half:,}, half of the run"
     return said if config.warmup > half else ""
