@@ -19,6 +19,7 @@ from nmt.data.lines import open_bytes
 from nmt.inference.cores import usable_cores
 from nmt.inference.formats import FORMATS
 from nmt.inference.lines import CHUNK_LINES, LineWriter, clean_lines, json_lines, open_writer
+from nmt.inference.options import SearchOptions
 from nmt.inference.shards import Shard, count_lines, shard_bounds, shard_path, torchrun_shard
 from nmt.inference.task import TranslationTask, numbered_chunks
 
@@ -102,6 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
         start, stop = (0, None) if shard is None or total is None else shard_bounds(total, shard)
         workers = _workers(arguments)
         translator = task.load()
+        _say_what_is_idle(options, options.beam or translator.search.beam, form)
         if arguments.precision == "auto" and (arguments.verbose or translator.remark.startswith(SLOWER)):
             remark = f" ({translator.remark})" if translator.remark else ""
             log(f"chose {translator.precision} on {translator.device.type}{remark}; --precision fp32 gives what every machine gives")
@@ -122,6 +124,16 @@ def run(arguments: argparse.Namespace) -> int:
                     writer.write(done.lines)
                     bar.advance(done.read)
     return 0
+
+
+def _say_what_is_idle(options: SearchOptions, beam: int, form: str) -> None:
+    """Names options that have no effect with the beam of the model's recipe or of the command line."""
+    if beam > 1:
+        return
+    if options.coverage:
+        log("--coverage has no effect: the beam is 1, which finds one translation; give a larger --beam")
+    if options.length_alpha is not None and form == "text":
+        log("--length-alpha has no effect: the beam is 1, which finds one translation; give a larger --beam")
 
 
 def _file(text: str) -> Path | None:
