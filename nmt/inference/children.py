@@ -1,4 +1,4 @@
-"""Processes that end with the one that started them, however that ends, and from their first moment on."""
+"""Processes that end with the one that started them, however that ends."""
 
 import ctypes
 import multiprocessing
