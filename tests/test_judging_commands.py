@@ -1,5 +1,6 @@
 """`nmt score`, `nmt evaluate` and `nmt check` in their simple ways; test_evaluate_command.py has the others."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,9 @@ def test_several_models_score_and_translate_as_one(
 ) -> None:
     target = tmp_path / "in.en"
     target.write_text("the cat\n\n\n")
+    twin = str(shutil.copytree(model, tmp_path / "twin", symlinks=True))
     scores = []
-    for others in ([], ["--ensemble", model], ["--ensemble", other_model], ["--ensemble", model, other_model]):
+    for others in ([], ["--ensemble", twin], ["--ensemble", other_model], ["--ensemble", twin, other_model]):
         assert main(["score", model, "--source", str(lines), "--target", str(target), "--precision", "fp32", *others]) == 0
         scores.append([float(line) for line in capsys.readouterr().out.splitlines()])
     assert scores[1] == pytest.approx(scores[0], abs=1e-4)

@@ -86,12 +86,16 @@ def test_a_text_that_is_written_otherwise_is_told(form: str, told: bool, monkeyp
 
 
 def test_workers_translate_with_the_checkpoint_that_was_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = Path(untrained_run(tmp_path))
-    (run / "checkpoints").mkdir()
-    (run / "last").rename(run / "checkpoints" / "update-000001")
-    (run / "best").symlink_to("checkpoints/update-000001")
-    task = TranslationTask(model=run, device="cpu", precision="fp32", shortlist=False, name="in", form="text", ensemble=(run,))
-    translator = Translator.load(run, "cpu", "fp32", [run])
+    checkpoints = []
+    for name in ("run", "other"):
+        (tmp_path / name).mkdir()
+        run = Path(untrained_run(tmp_path / name))
+        (run / "checkpoints").mkdir()
+        checkpoints.append((run / "last").rename(run / "checkpoints" / "update-000001"))
+        (run / "best").symlink_to("checkpoints/update-000001")
+    run, other = tmp_path / "run", tmp_path / "other"
+    task = TranslationTask(model=run, device="cpu", precision="fp32", shortlist=False, name="in", form="text", ensemble=(other,))
+    translator = Translator.load(run, "cpu", "fp32", [other])
     given: list[TranslationTask] = []
 
     class Crew:
@@ -109,8 +113,7 @@ def test_workers_translate_with_the_checkpoint_that_was_opened(tmp_path: Path, m
 
     monkeypatch.setattr("nmt.inference.workers._Workers", Crew)
     list(render_all(task, translator, [Chunk(0, [Line("a")]), Chunk(1, [Line("b")])], 2))
-    checkpoint = run / "checkpoints" / "update-000001"
-    assert (given[0].model, given[0].ensemble) == (checkpoint, (checkpoint,))
+    assert (given[0].model, given[0].ensemble) == (checkpoints[0], (checkpoints[1],))
 
 
 @pytest.mark.parametrize("watched", [True, False])

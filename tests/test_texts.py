@@ -94,9 +94,9 @@ def test_numbers_of_numpy_are_numbers(translator: Translator) -> None:
     assert SearchOptions(beam=np.int64(2), max_length=np.int8(9)) == SearchOptions(beam=2, max_length=9)
 
 
-def test_a_translator_tells_what_it_is(translator: Translator, model: str) -> None:
+def test_a_translator_tells_what_it_is(translator: Translator, model: str, other_model: str) -> None:
     assert (translator.source_language, translator.target_language) == ("nl", "en")
     assert repr(translator) == "<Translator nl to en, lstm of 2+2 layers of 16, fp32 on cpu>"
     loaded = Translator.load(model, device="cpu", precision="fp32")
     assert repr(loaded) == f"<Translator nl to en, lstm of 1+1 layers of 8, fp32 on cpu, {model}/last>"
-    assert repr(Translator.load(model, device="cpu", precision="fp32", ensemble=[model])).endswith("/last with 1 more>")
+    assert repr(Translator.load(model, device="cpu", precision="fp32", ensemble=[other_model])).endswith("/last with 1 more>")

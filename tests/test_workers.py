@@ -169,7 +169,7 @@ def test_the_probe_chooses_once_for_all(model: str, text: Path, tmp_path: Path, 
     kernels = SimpleNamespace(precision="int8", name="the ones of this machine")
     monkeypatch.setattr(
         "nmt.inference.translator.Translator.load",
-        lambda *_, **__: SimpleNamespace(predictor=SimpleNamespace(chosen_precision=kernels), remark="", **ON_CPU),
+        lambda *_, **__: SimpleNamespace(predictor=SimpleNamespace(chosen_precision=kernels), search=SimpleNamespace(beam=5), remark="", **ON_CPU),
     )
     assert translate(model, "-i", str(text), "--workers", "2") == 1
     assert given[0].precision is kernels
