@@ -1,4 +1,5 @@
-"""What pip runs when it installs nmt: compile nmt/native where there is a compiler; without one nmt computes with torch alone."""
+"""What pip runs when it installs nmt: compile nmt/native where there is a compiler; without one
+nmt computes with torch alone."""
 
 import runpy
 import sys
@@ -13,7 +14,10 @@ class CompiledEngine(BuildHookInterface):  # type: ignore[misc, unused-ignore]
         native = Path(self.root) / "nmt" / "native"
         why_not = runpy.run_path(str(native / "build.py"))["build"]()
         if why_not:
-            print(f"nmt: without its compiled engine, translation and training are slower: {why_not}", file=sys.stderr)
+            print(
+                f"nmt: without its compiled engine, translation and training are slower: {why_not}",
+                file=sys.stderr,
+            )
             return
         build_data["artifacts"].append("nmt/native/kernels.so")
         build_data["pure_python"] = False

@@ -3,7 +3,8 @@
 python -m evaluation                     list the runs
 python -m evaluation --results           list the committed results with commit, date and processor
 python -m evaluation NAME --help         what a run measures, and its arguments
-python -m evaluation NAME                run one; say what changed beyond noise since evaluation/results/NAME.json
+python -m evaluation NAME                run one; say what changed beyond noise since
+evaluation/results/NAME.json
 python -m evaluation NAME --save         the same, and write that file
 """
 
@@ -23,7 +24,8 @@ FOLDER = Path(__file__).parent
 
 
 def find_runs(folder: Path = FOLDER) -> dict[str, str]:
-    """Name -> first line of the docstring of every module here that defines `run`; none of them is imported."""
+    """Name -> first line of the docstring of every module here that defines `run`; none of them
+    is imported."""
     found = {}
     for path in sorted(folder.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -35,8 +37,14 @@ def find_runs(folder: Path = FOLDER) -> dict[str, str]:
 
 def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
-    parser = argparse.ArgumentParser(prog="python -m evaluation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="?", help="one of the runs (default: list them); its own arguments follow it")
+    parser = argparse.ArgumentParser(
+        prog="python -m evaluation",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "name", nargs="?", help="one of the runs (default: list them); its own arguments follow it"
+    )
     parser.add_argument("--results", action="store_true", help="list the committed results instead")
     if arguments and not arguments[0].startswith("-"):
         return run_named(arguments[0], arguments[1:], parser)
@@ -50,7 +58,9 @@ def main(argv: list[str] | None = None) -> int:
 def print_columns(rows: list[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        print("  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
+        print(
+            "  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
+        )
 
 
 def run_named(name: str, argv: list[str], parser: argparse.ArgumentParser) -> int:
@@ -70,18 +80,36 @@ def run_named(name: str, argv: list[str], parser: argparse.ArgumentParser) -> in
 def run_parser(name: str, module: ModuleType) -> argparse.ArgumentParser:
     """The arguments that every run has, and those that the module's `add_arguments` adds."""
     parser = argparse.ArgumentParser(
-        prog=f"python -m evaluation {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=f"python -m evaluation {name}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     if hasattr(module, "add_arguments"):
         module.add_arguments(parser)
-    parser.add_argument("--out", metavar="DIR", type=Path, help=f"folder for what the run writes (default: runs/evaluation/{name})")
-    parser.add_argument("--as", metavar="NAME", default=name, dest="name", help="the committed results are evaluation/results/NAME.json")
-    parser.add_argument("--save", action="store_true", help="write the committed results; refused where no commit holds the code")
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        help=f"folder for what the run writes (default: runs/evaluation/{name})",
+    )
+    parser.add_argument(
+        "--as",
+        metavar="NAME",
+        default=name,
+        dest="name",
+        help="the committed results are evaluation/results/NAME.json",
+    )
+    parser.add_argument(
+        "--save",
+        action="store_true",
+        help="write the committed results; refused where no commit holds the code",
+    )
     return parser
 
 
 def run_one(run: str, module: ModuleType, arguments: argparse.Namespace) -> int:
-    """Runs a module's `run`, prints the comparison, and writes OUT/results.json and, with --save, the committed results."""
+    """Runs a module's `run`, prints the comparison, and writes OUT/results.json and, with
+    --save, the committed results."""
     if arguments.save:
         refuse_changes()
     out = arguments.out or ROOT / "runs" / "evaluation" / arguments.name
@@ -91,17 +119,29 @@ def run_one(run: str, module: ModuleType, arguments: argparse.Namespace) -> int:
     refuse_misfits(run, found["measures"])
     path = RESULTS / f"{arguments.name}.json"
     before = committed(path, about["processor"])
-    elsewhere = processor_of(before) if before and processor_of(before) != about["processor"] else ""
+    elsewhere = (
+        processor_of(before) if before and processor_of(before) != about["processor"] else ""
+    )
     print(*compare(before.get("measures", {}), found["measures"], elsewhere), sep="\n")
     bound = getattr(module, "SLOWDOWN", None)  # only such runs are kept for each processor
     results = {"run": arguments.name, **about, **found}
     for target in (out / "results.json", *([path] if arguments.save else [])):
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(to_text(results, target, each_processor=bound is not None and target == path), encoding="utf-8")
+        target.write_text(
+            to_text(results, target, each_processor=bound is not None and target == path),
+            encoding="utf-8",
+        )
         print(f"wrote {target}", file=sys.stderr)
-    slower = [] if bound is None or elsewhere else list(slowdowns(before.get("measures", {}), found["measures"], bound))
+    slower = (
+        []
+        if bound is None or elsewhere
+        else list(slowdowns(before.get("measures", {}), found["measures"], bound))
+    )
     print(
-        *(f"evaluation: slower than at {before['commit']}: {each}" for each in slower), sep="\n", end="\n" * bool(slower), file=sys.stderr
+        *(f"evaluation: slower than at {before['commit']}: {each}" for each in slower),
+        sep="\n",
+        end="\n" * bool(slower),
+        file=sys.stderr,
     )
     return 1 if slower else 0
 

@@ -1,11 +1,13 @@
-"""Kill training runs again and again at random moments; each must end as a run that nobody disturbed, to the bit.
+"""Kill training runs again and again at random moments; each must end as a run that nobody
+disturbed, to the bit.
 
 python -m evaluation kills [--kills 200] [--seed 1] [--save]
 
-A small model with dropout and subword sampling on, in the number format that is fastest here, trains on a part of the bundled corpus.
-Each process gets SIGKILL, now and then SIGTERM, SIGINT or SIGUSR1, at a random moment of its start, of the preparation of the data or of
-training; then the same command is given again. Most processes save after every update, so that many are struck while they write a
-checkpoint.
+A small model with dropout and subword sampling on, in the number format that is fastest here,
+trains on a part of the bundled corpus. Each process gets SIGKILL, now and then SIGTERM, SIGINT or
+SIGUSR1, at a random moment of its start, of the preparation of the data or of training; then the
+same command is given again. Most processes save after every update, so that many are struck while
+they write a checkpoint.
 """
 
 import argparse
@@ -21,23 +23,27 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nmt.data.corpus import read_pairs
 from nmt.errors import NmtError
-from nmt.hashing import file_hash
-from nmt.inference.folder import update_of
+from nmt.files import file_hash
+from nmt.folders import update_of
+from nmt.text.corpus import read_pairs
 from nmt.training.checkpoint import newest
 
 SETTINGS = {
-    "subwords.vocab_size": "600", "subwords.sampling": "0.2", "model.embedding_size": "32", "model.hidden_size": "128",
-    "training.epochs": "4", "training.batch_pieces": "512", "training.report_every": "1", "training.validate_every": "40",
+    "subwords.vocab_size": "600", "subwords.sampling": "0.2", "model.embedding_size": "32", "model.hidden_size": "128",  # noqa: E501
+    "training.epochs": "4", "training.batch_pieces": "512", "training.report_every": "1", "training.validate_every": "40",  # noqa: E501
     "training.threads": "1", "training.precision": "auto", "search.beam": "2",
 }  # fmt: skip
 SAVE_MINUTES = (1e-9, 1e-9, 1e-9, 5e-3)  # after every update, or after some 10 of them
 SIGNALS = [signal.SIGKILL] * 9 + [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1]
 EARLY = 6  # interruptions of each run that are meant for the preparation of its data
-MARKS = {"start": "", "data": "reading", "training": "parameters,"}  # phase -> what the line on stderr has that it begins with
+MARKS = {
+    "start": "",
+    "data": "reading",
+    "training": "parameters,",
+}  # phase -> what the line on stderr has that it begins with
 LONGEST = {"start": 3.0, "data": 0.4, "training": 1.2}  # seconds between the mark and the signal
-WHOLE = ("subwords.model", "shortlist.safetensors", "data/pairs.arrow", "last/model.safetensors", "last/averaged.safetensors",
+WHOLE = ("subwords.model", "shortlist.safetensors", "data/pairs.arrow", "last/model.safetensors", "last/averaged.safetensors",  # noqa: E501
          "last/optimizer.safetensors", "best/averaged.safetensors")  # fmt: skip
 
 
@@ -53,7 +59,18 @@ def command(corpus: Path, run: Path, save_minutes: float) -> list[str]:
     """The training command; each call of it continues the run."""
     values = {**SETTINGS, "training.save_minutes": save_minutes}
     settings = [part for key, value in values.items() for part in ("--set", f"{key}={value}")]
-    data = ["--train", str(corpus / "train"), "--dev", str(corpus / "dev"), "--source", "nl", "--target", "en", "--run", str(run)]
+    data = [
+        "--train",
+        str(corpus / "train"),
+        "--dev",
+        str(corpus / "dev"),
+        "--source",
+        "nl",
+        "--target",
+        "en",
+        "--run",
+        str(run),
+    ]
     return [sys.executable, "-m", "nmt", "train", *data, *settings]
 
 
@@ -62,21 +79,34 @@ def write_part(corpus: Path, learnt: int = 1000) -> None:
     pairs = read_pairs("corpora/tatoeba-nld-eng", "nl", "en", "train")
     for name, count in (("train", learnt), ("dev", 20)):
         chosen = list(islice(pairs, count))
-        (corpus / f"{name}.nl").write_text("".join(f"{pair.source}\n" for pair in chosen), encoding="utf-8")
-        (corpus / f"{name}.en").write_text("".join(f"{pair.target}\n" for pair in chosen), encoding="utf-8")
+        (corpus / f"{name}.nl").write_text(
+            "".join(f"{pair.source}\n" for pair in chosen), encoding="utf-8"
+        )
+        (corpus / f"{name}.en").write_text(
+            "".join(f"{pair.target}\n" for pair in chosen), encoding="utf-8"
+        )
 
 
 def fingerprint(run: Path) -> dict[str, str]:
-    """What must not depend on interruptions: data, weights, average, optimizer, random states, the best checkpoint, metrics but speeds."""
+    """What must not depend on interruptions: data, weights, average, optimizer, random states,
+    the best checkpoint, metrics but speeds."""
     found = {name: file_hash(run / name) for name in WHOLE}
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    found["metrics"] = json.dumps([{key: value for key, value in row.items() if key != "pieces_per_second"} for row in rows])
+    rows = [
+        json.loads(line)
+        for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    found["metrics"] = json.dumps(
+        [{key: value for key, value in row.items() if key != "pieces_per_second"} for row in rows]
+    )
     found["best"] = str((run / "best").readlink())
     return found
 
 
-def interrupt(process: "subprocess.Popen[str]", number: signal.Signals, mark: str, seconds: float) -> tuple[bool, str]:
-    """Sends a signal so many seconds after a line with the mark; whether the process still ran then, and all that it said."""
+def interrupt(
+    process: "subprocess.Popen[str]", number: signal.Signals, mark: str, seconds: float
+) -> tuple[bool, str]:
+    """Sends a signal so many seconds after a line with the mark; whether the process still ran
+    then, and all that it said."""
     assert process.stderr
     said = ""
     while mark and (line := process.stderr.readline()):
@@ -96,7 +126,8 @@ def half_written(run: Path) -> set[str]:
 
 
 def place_of(said: str, run: Path, before: set[str]) -> str:
-    """Where a process was when it ended, by what it had said and what it left behind beside the half-written checkpoints of `before`."""
+    """Where a process was when it ended, by what it had said and what it left behind beside the
+    half-written checkpoints of `before`."""
     if MARKS["data"] not in said:
         return "before it looked at the run"
     if not (run / "shortlist.safetensors").exists():
@@ -108,24 +139,35 @@ def place_of(said: str, run: Path, before: set[str]) -> str:
 
 def lost_updates(said: str, run: Path) -> int:
     """Updates that were reported and are in no checkpoint."""
-    reported = [int(line.split()[2].partition("/")[0].replace(",", "")) for line in said.splitlines() if line.startswith("nmt: update ")]
+    reported = [
+        int(line.split()[2].partition("/")[0].replace(",", ""))
+        for line in said.splitlines()
+        if line.startswith("nmt: update ")
+    ]
     folder = newest(run)[0]
     return max(0, reported[-1] - (update_of(folder) if folder else 0)) if reported else 0
 
 
 def disturbed(corpus: Path, run: Path, kills: int, generator: random.Random) -> list[Struck]:
-    """Trains until the run has ended, with interruptions as long as there are less than so many SIGKILLs."""
+    """Trains until the run has ended, with interruptions as long as there are less than so many
+    SIGKILLs."""
     struck: list[Struck] = []
     while True:
         before = half_written(run)
-        process = subprocess.Popen(command(corpus, run, generator.choice(SAVE_MINUTES)), stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command(corpus, run, generator.choice(SAVE_MINUTES)), stderr=subprocess.PIPE, text=True
+        )
         phase = ""
         if sum(each.signal == "SIGKILL" for each in struck) < kills:
             phase = "data" if len(struck) < EARLY else generator.choices(list(MARKS), [1, 1, 8])[0]
             number = generator.choice(SIGNALS)
-            running, said = interrupt(process, number, MARKS[phase], generator.uniform(0.0, LONGEST[phase]))
+            running, said = interrupt(
+                process, number, MARKS[phase], generator.uniform(0.0, LONGEST[phase])
+            )
             if running:
-                struck.append(Struck(number.name, place_of(said, run, before), lost_updates(said, run)))
+                struck.append(
+                    Struck(number.name, place_of(said, run, before), lost_updates(said, run))
+                )
         else:
             said = process.communicate()[1]
         # Ctrl-C while Python itself starts is Python's to tell.
@@ -136,8 +178,12 @@ def disturbed(corpus: Path, run: Path, kills: int, generator: random.Random) -> 
 
 
 def measures_of(struck: list[Struck], runs: int) -> dict[str, dict[str, float | str]]:
-    """How many interruptions of each kind there were, after all runs have ended as the undisturbed one did."""
-    signals, places = Counter(each.signal for each in struck), Counter(each.place for each in struck)
+    """How many interruptions of each kind there were, after all runs have ended as the
+    undisturbed one did."""
+    signals, places = (
+        Counter(each.signal for each in struck),
+        Counter(each.place for each in struck),
+    )
     counts = {
         "runs that differ from the undisturbed one": (0, f"of {runs} runs"),
         **{f"signal: {name}": (count, "interruptions") for name, count in sorted(signals.items())},
@@ -145,13 +191,21 @@ def measures_of(struck: list[Struck], runs: int) -> dict[str, dict[str, float | 
         "updates made again": (sum(each.repeated for each in struck), "updates"),
     }
     return {
-        name: {"value": value, "noise": 0 if name.startswith("runs") else value, "unit": unit} for name, (value, unit) in counts.items()
+        name: {"value": value, "noise": 0 if name.startswith("runs") else value, "unit": unit}
+        for name, (value, unit) in counts.items()
     }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--kills", type=int, default=20, help="SIGKILLs in all; other signals come on top (default: 20)")
-    parser.add_argument("--seed", type=int, default=1, help="of the moments and signals (default: 1)")
+    parser.add_argument(
+        "--kills",
+        type=int,
+        default=20,
+        help="SIGKILLs in all; other signals come on top (default: 20)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, help="of the moments and signals (default: 1)"
+    )
 
 
 def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -161,11 +215,15 @@ def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         NmtError: a run failed, or did not end as the undisturbed one.
     """
     generator = random.Random(arguments.seed)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would the runs
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell's background job ignores it, and so would the runs
     with tempfile.TemporaryDirectory() as folder:
         corpus = Path(folder)
         write_part(corpus)
-        subprocess.run(command(corpus, corpus / "whole", 10.0), check=True, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            command(corpus, corpus / "whole", 10.0), check=True, stderr=subprocess.DEVNULL
+        )
         expected = fingerprint(corpus / "whole")
         struck: list[Struck] = []
         runs = 0
@@ -176,6 +234,9 @@ def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
             different = [key for key in expected if found[key] != expected[key]]
             left_behind = [path.name for path in (corpus / f"run-{runs}").rglob("*.writing")]
             if different or left_behind:
-                raise NmtError(f"run {runs} differs from the undisturbed one in {', '.join(different + left_behind)}")
+                raise NmtError(
+                    f"run {runs} differs from the undisturbed one in"
+                    f" {', '.join(different + left_behind)}"
+                )
             print(f"run {runs}: {len(struck)} interruptions so far", file=sys.stderr, flush=True)
     return {"seed": arguments.seed, "measures": measures_of(struck, runs)}

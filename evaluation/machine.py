@@ -1,4 +1,5 @@
-"""The machine that a figure was measured on, the processor told apart from others of the same name, and the commit."""
+"""The machine that a figure was measured on, the processor told apart from others of the same
+name, and the commit."""
 
 import os
 import platform
@@ -13,12 +14,20 @@ from nmt.errors import NmtError
 
 ROOT = Path(__file__).parent.parent
 MEASURED = ("nmt", "evaluation", "pyproject.toml")  # what a figure depends on
-RESULTS = "evaluation/results"  # may differ from the commit: several runs are saved one after another
-SETS = {"AVX2": "avx2", "AVX512-VNNI": "avx512_vnni", "AVX512-BF16": "avx512_bf16", "AMX": "amx_int8"}  # the ones that nmt computes with
+RESULTS = (  # may differ from the commit: several runs are saved one after another
+    "evaluation/results"
+)
+SETS = {
+    "AVX2": "avx2",
+    "AVX512-VNNI": "avx512_vnni",
+    "AVX512-BF16": "avx512_bf16",
+    "AMX": "amx_int8",
+}  # the ones that nmt computes with
 
 
 class Processor(NamedTuple):
-    """A processor as /proc/cpuinfo tells it. Its name alone does not say which: a virtual Zen 3 and a Zen 4 are both 'AMD EPYC'."""
+    """A processor as /proc/cpuinfo tells it. Its name alone does not say which: a virtual Zen 3
+    and a Zen 4 are both 'AMD EPYC'."""
 
     name: str
     family: str = ""
@@ -27,9 +36,16 @@ class Processor(NamedTuple):
     flags: frozenset[str] = frozenset()
 
     def describe(self) -> str:
-        """Such as 'AMD EPYC (family 25, model 1, stepping 1: AVX2, no AVX512)'; the name alone where the system tells no more."""
+        """Such as 'AMD EPYC (family 25, model 1, stepping 1: AVX2, no AVX512)'; the name alone
+        where the system tells no more."""
         numbers = [
-            f"{what} {value}" for what, value in (("family", self.family), ("model", self.model), ("stepping", self.stepping)) if value
+            f"{what} {value}"
+            for what, value in (
+                ("family", self.family),
+                ("model", self.model),
+                ("stepping", self.stepping),
+            )
+            if value
         ]
         if not numbers:
             return self.name
@@ -47,7 +63,13 @@ def read_processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Processor:
     if "model name" not in found:
         return Processor(platform.processor() or "unknown processor")
     flags = frozenset(found.get("flags", "").split())
-    return Processor(found["model name"].strip(), found.get("cpu family", ""), found.get("model", ""), found.get("stepping", ""), flags)
+    return Processor(
+        found["model name"].strip(),
+        found.get("cpu family", ""),
+        found.get("model", ""),
+        found.get("stepping", ""),
+        flags,
+    )
 
 
 def commit() -> str:
@@ -57,7 +79,8 @@ def commit() -> str:
 
 
 def changes() -> str:
-    """What `git status` says of files that figures depend on and no commit holds; empty where there are none."""
+    """What `git status` says of files that figures depend on and no commit holds; empty where
+    there are none."""
     return _git("status", "--porcelain", "--", *MEASURED, f":(exclude){RESULTS}")
 
 
@@ -65,12 +88,17 @@ def refuse_changes() -> None:
     """Raises: NmtError where figures would be saved that no commit can repeat."""
     if changed := changes():
         names = ", ".join(line.split()[-1] for line in changed.splitlines())
-        raise NmtError(f"no commit holds what would be measured: {names} changed; commit first, or leave out --save")
+        raise NmtError(
+            f"no commit holds what would be measured: {names} changed; commit first, or leave out"
+            " --save"
+        )
 
 
 def _git(*arguments: str) -> str:
     try:
-        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            ["git", *arguments], cwd=ROOT, capture_output=True, text=True
+        ).stdout.strip()
     except FileNotFoundError:
         return ""
 

@@ -1,4 +1,5 @@
-"""BLEU and chrF of a run on a test set, greedy and with a beam; of the quickstart model, trained where it is missing, if none is named.
+"""BLEU and chrF of a run on a test set, greedy and with a beam; of the quickstart model, trained
+where it is missing, if none is named.
 
 python -m evaluation quality [RUN TEST] [--as NAME] [--save]
 """
@@ -9,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.robustness import MODEL, RECIPE
-from nmt.config import dump_recipe, load_recipe
-from nmt.data.corpus import read_parallel
+from nmt.dev_scores import best_validation
 from nmt.errors import NmtError
-from nmt.inference.scores import best_validation
-from nmt.inference.translator import Translator
+from nmt.recipe import dump_recipe, load_recipe
 from nmt.scoring.bleu import corpus_scores
+from nmt.text.corpus import read_parallel
 from nmt.training.run import train
+from nmt.translation.translator import Translator
 
 
 def measure(run: Path, test: str, beams: tuple[int, ...] = (1, 5)) -> dict[str, Any]:
@@ -28,7 +29,9 @@ def measure(run: Path, test: str, beams: tuple[int, ...] = (1, 5)) -> dict[str, 
         start = time.perf_counter()
         translations = translator.translate(sources, beam=beam)
         found = corpus_scores(translations, [references], confidence=True)
-        scores[f"beam {beam}"] = [score._asdict() for score in found] + [{"seconds": round(time.perf_counter() - start, 1)}]
+        scores[f"beam {beam}"] = [score._asdict() for score in found] + [
+            {"seconds": round(time.perf_counter() - start, 1)}
+        ]
     return {
         "model": run.name,
         "test": test,
@@ -43,8 +46,20 @@ def measure(run: Path, test: str, beams: tuple[int, ...] = (1, 5)) -> dict[str, 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="RUN", nargs="?", type=Path, default=MODEL, help="a finished run of `nmt train`")
-    parser.add_argument("test", metavar="TEST", nargs="?", help="a corpus that it never saw (default: the bundled test set)")
+    parser.add_argument(
+        "model",
+        metavar="RUN",
+        nargs="?",
+        type=Path,
+        default=MODEL,
+        help="a finished run of `nmt train`",
+    )
+    parser.add_argument(
+        "test",
+        metavar="TEST",
+        nargs="?",
+        help="a corpus that it never saw (default: the bundled test set)",
+    )
 
 
 def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -66,7 +81,8 @@ def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def measures_of(figures: dict[str, Any]) -> dict[str, Any]:
-    """The test scores of `measure` with the half width of their confidence interval and their signature."""
+    """The test scores of `measure` with the half width of their confidence interval and their
+    signature."""
     return {
         f"{beam}: {score['metric']}": {
             "value": round(score["value"], 2),

@@ -1,6 +1,7 @@
 """nmt: recurrent machine translation.
 
-`nmt.Translator` is the front door of the Python API; the rest is for the command line and for those who read on.
+`nmt.Translator` is the front door of the Python API; the rest is for the command line and for those
+who read on.
 
 Tensors end in their shape. The dimensions:
 
@@ -14,8 +15,8 @@ N  rows = B * K                  G  gate rows of a cell (4H for an LSTM)
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nmt.inference.options import SearchOptions
-    from nmt.inference.translator import Translator
+    from nmt.translation.options import SearchOptions
+    from nmt.translation.translator import Translator
 
 __all__ = ["SearchOptions", "Translator", "__version__"]
 __version__ = "0.1.0"
@@ -24,11 +25,11 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     """Loads torch only for those who translate: `nmt --help` and argument errors answer at once."""
     if name == "Translator":
-        from nmt.inference.translator import Translator
+        from nmt.translation.translator import Translator
 
         return Translator
     if name == "SearchOptions":
-        from nmt.inference.options import SearchOptions
+        from nmt.translation.options import SearchOptions
 
         return SearchOptions
     raise AttributeError(f"module 'nmt' has no attribute {name!r}")

@@ -39,12 +39,16 @@ class NmtError(Exception):
 
 
 def printable(text: str) -> str:
-    """One line without the characters by which names and values of strangers' files could command a terminal or hide text in it.
+    """One line without the characters by which names and values of strangers' files could command a
+    terminal or hide text in it.
 
-    White space becomes a space; control characters, marks that turn the direction of writing, and halves of surrogate pairs are written
-    as \\x1b or \\u202e. What would fill the screen is cut off.
+    White space becomes a space; control characters, marks that turn the direction of writing, and
+    halves of surrogate pairs are written as \\x1b or \\u202e. What would fill the screen is cut
+    off.
     """
-    line = UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), " ".join(text.split()))
+    line = UNPRINTABLE.sub(
+        lambda found: found[0].encode("unicode_escape").decode(), " ".join(text.split())
+    )
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}... ({len(line):,} characters)"
 
 
@@ -58,7 +62,10 @@ def explained(error: OSError) -> str:
     if error.errno is None:  # a library's own words
         return str(error)
     name = "" if error.filename is None else f"{_text(error.filename)}: "
-    return f"{name}{error.strerror}; {advice(error) if name or error.errno in ADVICE else 'run the same command again'}"
+    return (
+        f"{name}{error.strerror};"
+        f" {advice(error) if name or error.errno in ADVICE else 'run the same command again'}"
+    )
 
 
 def _text(name: object) -> str:

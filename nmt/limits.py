@@ -1,4 +1,5 @@
-"""The numbers that a recipe may hold: no key of a stranger's recipe asks for more than a machine has."""
+"""The numbers that a recipe may hold: no key of a stranger's recipe asks for more than a machine
+has."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -7,7 +8,8 @@ from nmt.errors import NmtError
 
 
 class Limit(NamedTuple):
-    """What a number must lie between; both ends count, unless `above` and `below` leave them out."""
+    """What a number must lie between; both ends count, unless `above` and `below` leave them
+    out."""
 
     low: float
     high: float
@@ -15,11 +17,16 @@ class Limit(NamedTuple):
     below: bool = False
 
     def __str__(self) -> str:
-        return f"{'above' if self.above else 'at least'} {self.low:,} and {'below' if self.below else 'at most'} {self.high:,}"
+        return (
+            f"{'above' if self.above else 'at least'} {self.low:,} and"
+            f" {'below' if self.below else 'at most'} {self.high:,}"
+        )
 
     def allows(self, value: float) -> bool:
         """False for what is not a number, too."""
-        return (self.low < value if self.above else self.low <= value) and (value < self.high if self.below else value <= self.high)
+        return (self.low < value if self.above else self.low <= value) and (
+            value < self.high if self.below else value <= self.high
+        )
 
 
 MAX_LENGTH_ALPHA = 10
@@ -64,7 +71,8 @@ LIMITS: Mapping[str, Limit] = {
     "training.keep": AT_LEAST_ONE,
     "training.save_minutes": Limit(0, 10**6, above=True),
     "training.report_every": AT_LEAST_ONE,
-    # The next ones say how much work a model folder makes of each line of whoever translates with it; --beam may ask for more.
+    # The next ones say how much work a model folder makes of each line of whoever translates with
+    # it; --beam may ask for more.
     "search.beam": Limit(1, 100),
     "search.length_alpha": Limit(0, MAX_LENGTH_ALPHA),
     "search.max_length_factor": Limit(0, 20, above=True),
@@ -80,9 +88,13 @@ def check_number(key: str, value: float) -> None:
 
 
 def shown(value: object) -> str:
-    """A value as it is written, cut off where it would fill the screen; nothing that a file can hold makes this fail."""
+    """A value as it is written, cut off where it would fill the screen; nothing that a file can
+    hold makes this fail."""
     try:
         text = repr(value)
-    except (ValueError, RecursionError):  # whole numbers of thousands of digits, and lists in lists in lists
+    except (
+        ValueError,
+        RecursionError,
+    ):  # whole numbers of thousands of digits, and lists in lists in lists
         return f"a {type(value).__name__} too large to print"
     return text if len(text) <= 100 else f"{text[:97]}..."

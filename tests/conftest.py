@@ -9,16 +9,26 @@ from native_networks import SETS
 
 from nmt import native
 from nmt.commands.main import main
-from nmt.config import DataConfig, ModelConfig, Recipe, SearchConfig, SubwordsConfig, TrainingConfig, dump_recipe
-from nmt.data.subwords import SubwordPair, train_subwords
-from nmt.hashing import file_hash
-from nmt.inference.engine import Engine
-from nmt.inference.packing import Kernels
-from nmt.inference.translator import Translator
-from nmt.model.seq2seq import Seq2Seq
+from nmt.engines.packed.engine import Engine
+from nmt.engines.packed.weights import Kernels
+from nmt.files import file_hash
+from nmt.model.translation import Seq2Seq
 from nmt.model.weights import named_weights, save_weights
+from nmt.recipe import (
+    DataConfig,
+    ModelConfig,
+    Recipe,
+    SearchConfig,
+    SubwordsConfig,
+    TrainingConfig,
+    dump_recipe,
+)
+from nmt.text.subwords import SubwordPair, train_subwords
+from nmt.translation.translator import Translator
 
-settings.register_profile("here", deadline=None)  # machines are noisy: no example is judged by its time
+settings.register_profile(
+    "here", deadline=None
+)  # machines are noisy: no example is judged by its time
 settings.load_profile("here")
 torch.set_num_threads(1)
 
@@ -44,11 +54,18 @@ WORDS = [
 
 
 def write_corpus(prefix, pairs, seed=1):
-    """`pairs` lines of made-up text and, as their translation, the same words in reverse order and in capitals."""
+    """`pairs` lines of made-up text and, as their translation, the same words in reverse order
+    and in capitals."""
     generator = random.Random(seed)
-    lines = [[generator.choice(WORDS) for _ in range(generator.randint(1, 6))] for _ in range(pairs)]
-    prefix.with_suffix(".nl").write_text("".join(" ".join(words) + "\n" for words in lines), encoding="utf-8")
-    prefix.with_suffix(".en").write_text("".join(" ".join(reversed(words)).upper() + "\n" for words in lines), encoding="utf-8")
+    lines = [
+        [generator.choice(WORDS) for _ in range(generator.randint(1, 6))] for _ in range(pairs)
+    ]
+    prefix.with_suffix(".nl").write_text(
+        "".join(" ".join(words) + "\n" for words in lines), encoding="utf-8"
+    )
+    prefix.with_suffix(".en").write_text(
+        "".join(" ".join(reversed(words)).upper() + "\n" for words in lines), encoding="utf-8"
+    )
     return str(prefix)
 
 
@@ -62,23 +79,37 @@ def recipe_in(folder):
     """The tiny recipe, with its corpus in this folder."""
     return Recipe(
         data=DataConfig(
-            train=(write_corpus(folder / "train", 120),), dev=write_corpus(folder / "dev", 10, seed=2), source="nl", target="en"
+            train=(write_corpus(folder / "train", 120),),
+            dev=write_corpus(folder / "dev", 10, seed=2),
+            source="nl",
+            target="en",
         ),
         subwords=SubwordsConfig(vocab_size=330),
         model=ModelConfig(embedding_size=16, hidden_size=16, dropout=0.2),
-        training=TrainingConfig(epochs=2, batch_pieces=160, warmup=5, report_every=3, validate_every=7, precision="fp32", keep=2),
+        training=TrainingConfig(
+            epochs=2,
+            batch_pieces=160,
+            warmup=5,
+            report_every=3,
+            validate_every=7,
+            precision="fp32",
+            keep=2,
+        ),
         search=SearchConfig(beam=2, max_length_factor=1.0, max_length_extra=4),
     )
 
 
 def untrained_translator(seed=1, engine=True, shortlist=None, words=WORDS, **settings):
-    """A translator between made-up texts whose network has random weights, large enough for its outputs to differ."""
+    """A translator between made-up texts whose network has random weights, large enough for its
+    outputs to differ."""
     recipe = Recipe(
         data=DataConfig(train=("train",), dev="dev", source="nl", target="en", max_length=40),
         model=ModelConfig(**{"embedding_size": 12, "hidden_size": 16, **settings}),
         search=SearchConfig(beam=3, max_length_factor=1.0, max_length_extra=6),
     )
-    subwords = train_subwords([" ".join(words), " ".join(words).upper()], recipe.subwords, 330, seed=1)
+    subwords = train_subwords(
+        [" ".join(words), " ".join(words).upper()], recipe.subwords, 330, seed=1
+    )
     torch.manual_seed(seed)
     model = Seq2Seq(recipe.model, subwords.size, subwords.size, shared=True).eval()
     for parameter in model.parameters():
@@ -100,7 +131,9 @@ def untrained_run(folder, seed=1, **form):
     recipe = Recipe(
         data=DataConfig(train=("train",), dev="dev", source="nl", target="en"),
         subwords=SubwordsConfig(kind="char"),
-        model=ModelConfig(embedding_size=8, hidden_size=8, encoder_layers=1, decoder_layers=1, **form),
+        model=ModelConfig(
+            embedding_size=8, hidden_size=8, encoder_layers=1, decoder_layers=1, **form
+        ),
         search=SearchConfig(beam=2, max_length_extra=3, max_length_factor=1.0),
     )
     text = "de kat zit op een mat en de hond slaapt . the cat sits on a mat and the dog sleeps ."
@@ -108,7 +141,9 @@ def untrained_run(folder, seed=1, **form):
     SubwordPair(subwords, subwords).save(folder)
     (folder / "recipe.toml").write_text(dump_recipe(recipe), encoding="utf-8")
     torch.manual_seed(seed)
-    write_untrained(Seq2Seq(recipe.model, subwords.size, subwords.size, shared=True), folder / "last")
+    write_untrained(
+        Seq2Seq(recipe.model, subwords.size, subwords.size, shared=True), folder / "last"
+    )
     return str(folder)
 
 

@@ -1,7 +1,9 @@
-"""A fuzzed translation by the compiled engine, for tests/sanitizers.py: small vocabularies, all widths and cells, odd weights.
+"""A fuzzed translation by the compiled engine, for tests/sanitizers.py: small vocabularies, all
+widths and cells, odd weights.
 
-Each seed is a network, sources and a search; `pytest tests/fuzz_native.py -k "[17]"` repeats one. The sanitizers see every read and write;
-the test itself sees that outputs lie in the vocabulary and within their lengths.
+Each seed is a network, sources and a search; `pytest tests/fuzz_native.py -k "[17]"` repeats one.
+The sanitizers see every read and write; the test itself sees that outputs lie in the vocabulary and
+within their lengths.
 """
 
 import os
@@ -14,20 +16,29 @@ import torch
 from native_networks import CELLS, needs_library
 from torch import Tensor
 
-from nmt.config import ModelConfig
 from nmt.data.batches import padded
-from nmt.data.subwords import BOS, EOS, PAD, UNK
+from nmt.engines.compiled.engine import NativeEngine
+from nmt.engines.compiled.search import NATIVE
+from nmt.engines.packed.engine import in_pieces
+from nmt.engines.shortlist import Shortlist
 from nmt.errors import NmtError
-from nmt.inference.compiled.choice import NATIVE
-from nmt.inference.compiled.engine import NativeEngine
-from nmt.inference.engine import in_pieces
-from nmt.inference.shortlist import Shortlist
-from nmt.model.seq2seq import Seq2Seq
+from nmt.model.translation import Seq2Seq
+from nmt.recipe import ModelConfig
 from nmt.search.beam import beam_search
+from nmt.text.subwords import BOS, EOS, PAD, UNK
 
 SEEDS = int(os.environ.get("NMT_FUZZ_SEEDS", "40"))
 WIDTHS = (*[128] * 8, *[256] * 3, 384, 512)
-EDGES = (4, 62, 63, 64, 65, 126, 127, 128)  # a row too far then lies right behind the table, where the sanitizer sees it
+EDGES = (
+    4,
+    62,
+    63,
+    64,
+    65,
+    126,
+    127,
+    128,
+)  # a row too far then lies right behind the table, where the sanitizer sees it
 WIDEST = {0: 2048, 1: 1024}  # seeds of the networks that take long
 ODD = (0.0, -0.0, 1e-42, 1e38, -1e38, float("inf"), -float("inf"), *[float("nan")] * 5)
 
@@ -66,7 +77,7 @@ def arrays_of(packed: Any, seen: set[int]) -> Iterator[Tensor]:
     elif isinstance(packed, (list, tuple)):
         for part in packed:
             yield from arrays_of(part, seen)
-    elif type(packed).__module__.startswith("nmt.inference"):
+    elif type(packed).__module__.startswith("nmt.engines"):
         yield from arrays_of(list(vars(packed).values()), seen)
 
 
@@ -95,23 +106,36 @@ def made_up_search(chance: random.Random, sentences: int) -> dict[str, Any]:
 @pytest.mark.parametrize("seed", range(SEEDS), ids=lambda seed: f"[{seed}]")
 def test_translating_with_odd_weights_stays_within_the_vocabulary(seed: int) -> None:
     chance = random.Random(seed)
-    hidden, pieces = WIDEST.get(seed, chance.choice(WIDTHS)), chance.choice((chance.choice(EDGES), chance.randint(4, 130)))
+    hidden, pieces = (
+        WIDEST.get(seed, chance.choice(WIDTHS)),
+        chance.choice((chance.choice(EDGES), chance.randint(4, 130))),
+    )
     model = made_up_network(chance, hidden, pieces)
     where = chance.choice(("nowhere", "weights", "packed", "packed"))
-    sources = [[chance.randrange(pieces) for _ in range(chance.randint(1, 30))] for _ in range(chance.randint(1, 30))]
+    sources = [
+        [chance.randrange(pieces) for _ in range(chance.randint(1, 30))]
+        for _ in range(chance.randint(1, 30))
+    ]
     search = made_up_search(chance, len(sources))
     try:
         if where == "weights":
             damage(chance.choice(list(model.parameters())).data, chance)
-        engine = NativeEngine(model, made_up_shortlist(chance, pieces) if chance.random() < 0.5 else None)
+        engine = NativeEngine(
+            model, made_up_shortlist(chance, pieces) if chance.random() < 0.5 else None
+        )
         if where == "packed":
             damage(chance.choice(list(arrays_of(engine, set()))), chance)
         chooser = engine.chooser if chance.random() < 0.5 else NATIVE
         with torch.inference_mode():
             state = engine.encode(*padded(sources, suffix=(EOS,)))
-            found = in_pieces(beam_search(engine.step, state, bos=BOS, eos=EOS, chooser=chooser, **search), state.candidates)
+            found = in_pieces(
+                beam_search(engine.step, state, bos=BOS, eos=EOS, chooser=chooser, **search),
+                state.candidates,
+            )
     except NmtError:
-        assert where != "nowhere" or search["min_length"] or pieces < 20, "a sound network must translate"
+        assert where != "nowhere" or search["min_length"] or pieces < 20, (
+            "a sound network must translate"
+        )
         return
     for best, longest in zip(found, search["max_lengths"], strict=True):
         for hypothesis in best:
@@ -122,8 +146,11 @@ def test_translating_with_odd_weights_stays_within_the_vocabulary(seed: int) -> 
 @needs_library
 @pytest.mark.parametrize("pieces", EDGES)
 @pytest.mark.parametrize("value", [float("nan"), -float("inf"), float("inf")], ids=str)
-def test_logits_without_a_largest_name_no_row_behind_the_vocabulary(pieces: int, value: float) -> None:
-    """Every array of the output layer in turn; the next step reads the row of the piece that was chosen."""
+def test_logits_without_a_largest_name_no_row_behind_the_vocabulary(
+    pieces: int, value: float
+) -> None:
+    """Every array of the output layer in turn; the next step reads the row of the piece that was
+    chosen."""
     chance = random.Random(pieces)
     for number in (1, 3):  # its scales and its biases
         engine = NativeEngine(made_up_network(chance, 128, pieces))
@@ -131,6 +158,13 @@ def test_logits_without_a_largest_name_no_row_behind_the_vocabulary(pieces: int,
         for chooser, beam in ((engine.chooser, 1), (NATIVE, 1), (NATIVE, 3)):
             with torch.inference_mode():
                 state = engine.encode(*padded([[2] * 5, [1] * 3], suffix=(EOS,)))
-            search = {"max_lengths": [4, 4], "beam": beam, "length_alpha": 1.0, "scored": beam > 1, "bos": BOS, "eos": EOS}
+            search = {
+                "max_lengths": [4, 4],
+                "beam": beam,
+                "length_alpha": 1.0,
+                "scored": beam > 1,
+                "bos": BOS,
+                "eos": EOS,
+            }
             with pytest.raises(NmtError, match="not finite"):
                 beam_search(engine.step, state, chooser=chooser, **search)

@@ -3,12 +3,16 @@
 import pytest
 import torch
 
-from nmt.inference.probe import has_bf16_kernels
-from nmt.model.compiled import why_not
+from nmt.engines.choice import has_bf16_kernels
+from nmt.model.compiled_recurrence import why_not
 
 AVAILABLE = why_not() is None
-needs_instructions = pytest.mark.skipif(not AVAILABLE, reason="no AVX512-BF16 instructions or no compiled library")
-needs_bf16_kernels = pytest.mark.skipif(not has_bf16_kernels(), reason="no bf16 instructions, or oneDNN is held to others")
+needs_instructions = pytest.mark.skipif(
+    not AVAILABLE, reason="no AVX512-BF16 instructions or no compiled library"
+)
+needs_bf16_kernels = pytest.mark.skipif(
+    not has_bf16_kernels(), reason="no bf16 instructions, or oneDNN is held to others"
+)
 
 
 def in_bf16() -> torch.autocast:

@@ -1,4 +1,5 @@
-"""What tests of the compiled engine share: whether there is one, a network that it can compute, sources and a shortlist for it."""
+"""What tests of the compiled engine share: whether there is one, a network that it can compute,
+sources and a shortlist for it."""
 
 from unittest import mock
 
@@ -6,21 +7,28 @@ import pytest
 import torch
 
 from nmt import native
-from nmt.config import ModelConfig
-from nmt.inference import shortlist as shortlist_module
-from nmt.inference.shortlist import Shortlist
-from nmt.model.seq2seq import Seq2Seq
+from nmt.engines import shortlist as shortlist_module
+from nmt.engines.shortlist import Shortlist
+from nmt.model.translation import Seq2Seq
+from nmt.recipe import ModelConfig
 
-SETS = () if isinstance(native.library(), str) else native.sets(native.functions())  # the instruction sets that this processor can use
-needs_library = pytest.mark.skipif(isinstance(native.library(), str), reason=f"no compiled engine: {native.library()}")
+SETS = (
+    () if isinstance(native.library(), str) else native.sets(native.functions())
+)  # the instruction sets that this processor can use
+needs_library = pytest.mark.skipif(
+    isinstance(native.library(), str), reason=f"no compiled engine: {native.library()}"
+)
 CELLS = ("lstm", "gru", "peephole", "tanh")
 V = 200  # not a multiple of 64: the logits have 56 columns more
 
 
 def network(biases=0.3, **settings):
-    """Random weights; `biases` and peepholes have this deviation. Without any, some translations end early."""
+    """Random weights; `biases` and peepholes have this deviation. Without any, some translations
+    end early."""
     torch.manual_seed(3)
-    model = Seq2Seq(ModelConfig(embedding_size=64, hidden_size=128, **settings), V, V, shared=True).eval()
+    model = Seq2Seq(
+        ModelConfig(embedding_size=64, hidden_size=128, **settings), V, V, shared=True
+    ).eval()
     for name, parameter in model.named_parameters():
         if "peepholes" in name or "bias" in name:
             torch.nn.init.normal_(parameter, std=biases)

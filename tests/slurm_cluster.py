@@ -1,4 +1,5 @@
-"""A real Slurm cluster of one node for tests: munged, slurmctld and slurmd, on the loopback interface, in a folder of their own."""
+"""A real Slurm cluster of one node for tests: munged, slurmctld and slurmd, on the loopback
+interface, in a folder of their own."""
 
 import os
 import secrets
@@ -49,7 +50,10 @@ def why_not() -> str | None:
     """Why no cluster can be started here; None if one can."""
     missing = [name for name in NEEDED if shutil.which(name, path=_path()) is None]
     if missing:
-        return f"Slurm is not installed ({', '.join(missing)} not found); Debian's packages are slurm-wlm and munge"
+        return (
+            f"Slurm is not installed ({', '.join(missing)} not found); Debian's packages are"
+            " slurm-wlm and munge"
+        )
     if os.geteuid() != 0:
         return "Slurm's daemons have to be started by root"
     return None
@@ -60,12 +64,21 @@ class Cluster:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}
+        self.environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("SLURM_")
+        }
         self.environment |= {"SLURM_CONF": str(folder / "slurm.conf"), "PATH": _path()}
 
     def run(self, *command: str, cwd: Path | None = None, **variables: str) -> str:
         """What a command prints on standard output; it must succeed."""
-        done = subprocess.run(command, env=self.environment | variables, cwd=cwd, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            command,
+            env=self.environment | variables,
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -82,7 +95,9 @@ class Cluster:
         """The job, once it is in one of these states."""
         deadline = time.monotonic() + seconds
         while (job := self.job(number))["JobState"] not in states:
-            assert time.monotonic() < deadline, f"job {number} is {job['JobState']} ({job['Reason']}), not {' or '.join(states)}"
+            assert time.monotonic() < deadline, (
+                f"job {number} is {job['JobState']} ({job['Reason']}), not {' or '.join(states)}"
+            )
             time.sleep(0.2)
         return job
 
@@ -94,11 +109,28 @@ def cluster(folder: Path, processors: int = 2, memory: int = 6000) -> Iterator[C
         (folder / name).mkdir(mode=0o700)
     (folder / "munge.key").write_bytes(secrets.token_bytes(128))
     (folder / "munge.key").chmod(0o400)
-    settings = {"host": socket.gethostname(), "ports": _free_ports(2), "folder": folder, "processors": processors, "memory": memory}
+    settings = {
+        "host": socket.gethostname(),
+        "ports": _free_ports(2),
+        "folder": folder,
+        "processors": processors,
+        "memory": memory,
+    }
     (folder / "slurm.conf").write_text(CONFIGURATION.format(**settings))
     made = Cluster(folder)
-    files = {"key-file": "munge.key", "socket": "munge.socket", "pid-file": "munge/pid", "log-file": "munge/log", "seed-file": "munge/seed"}
-    munge = ["munged", "--force", "--foreground", *(f"--{option}={folder / name}" for option, name in files.items())]
+    files = {
+        "key-file": "munge.key",
+        "socket": "munge.socket",
+        "pid-file": "munge/pid",
+        "log-file": "munge/log",
+        "seed-file": "munge/seed",
+    }
+    munge = [
+        "munged",
+        "--force",
+        "--foreground",
+        *(f"--{option}={folder / name}" for option, name in files.items()),
+    ]
     daemons = []
     try:
         for command in (munge, ["slurmctld", "-c", "-D"], ["slurmd", "-D"]):
@@ -109,7 +141,12 @@ def cluster(folder: Path, processors: int = 2, memory: int = 6000) -> Iterator[C
         yield made
     finally:
         if len(daemons) == 3:
-            subprocess.run(["scancel", "--state=RUNNING", "--signal=KILL", "--full"], env=made.environment, capture_output=True, timeout=60)
+            subprocess.run(
+                ["scancel", "--state=RUNNING", "--signal=KILL", "--full"],
+                env=made.environment,
+                capture_output=True,
+                timeout=60,
+            )
         for daemon in reversed(daemons):
             daemon.terminate()
             try:
@@ -120,15 +157,22 @@ def cluster(folder: Path, processors: int = 2, memory: int = 6000) -> Iterator[C
 
 
 def _until_it_answers(cluster: Cluster, daemon: str) -> None:
-    questions = {"munged": ["munge", "-n", f"--socket={cluster.folder}/munge.socket"], "slurmctld": ["scontrol", "ping"]}
+    questions = {
+        "munged": ["munge", "-n", f"--socket={cluster.folder}/munge.socket"],
+        "slurmctld": ["scontrol", "ping"],
+    }
     question = questions.get(daemon, ["sinfo", "--noheader", "--states=idle", "--format=%D"])
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         done = subprocess.run(question, env=cluster.environment, capture_output=True, text=True)
-        if done.returncode == 0 and (daemon == "munged" or "UP" in done.stdout or done.stdout.strip() == "1"):
+        if done.returncode == 0 and (
+            daemon == "munged" or "UP" in done.stdout or done.stdout.strip() == "1"
+        ):
             return
         time.sleep(0.1)
-    raise AssertionError(f"{daemon} does not answer: {(cluster.folder / f'{daemon}.out').read_text()[-1000:]}")
+    raise AssertionError(
+        f"{daemon} does not answer: {(cluster.folder / f'{daemon}.out').read_text()[-1000:]}"
+    )
 
 
 def _free_ports(count: int) -> list[int]:

@@ -1,4 +1,5 @@
-"""Batches made ahead are the ones made on the spot, and the processes behind them neither outlive training nor end before it."""
+"""Batches made ahead are the ones made on the spot, and the processes behind them neither
+outlive training nor end before it."""
 
 import multiprocessing
 import os
@@ -13,14 +14,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.config import SubwordsConfig
-from nmt.data.subwords import SubwordPair, train_subwords
 from nmt.errors import NmtError
-from nmt.training import ahead as module
-from nmt.training.ahead import AHEAD, ahead, fed_ahead
-from nmt.training.feed import placed_batches
-from nmt.training.folder import prepare
-from nmt.training.processes import ALONE
+from nmt.recipe import SubwordsConfig
+from nmt.text.subwords import SubwordPair, train_subwords
+from nmt.training import prefetch as module
+from nmt.training.distributed import ALONE
+from nmt.training.plans import placed_batches
+from nmt.training.prefetch import AHEAD, ahead, fed_ahead
+from nmt.training.prepare import prepare
 from nmt.training.samplers import HELD, Samplers
 
 ROOT = Path(__file__).parent.parent
@@ -31,7 +32,10 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def subwords() -> SubwordPair:
     config = SubwordsConfig(kind="bpe")
-    return SubwordPair(train_subwords(TEXT, config, 300, seed=1), train_subwords([line.upper() for line in TEXT], config, 300, seed=1))
+    return SubwordPair(
+        train_subwords(TEXT, config, 300, seed=1),
+        train_subwords([line.upper() for line in TEXT], config, 300, seed=1),
+    )
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -91,7 +95,9 @@ def test_batches_made_ahead_are_the_same(tmp_path, tiny_recipe, monkeypatch, sam
         for ours, theirs in zip(feed, expected, strict=True):
             assert ours[:4] == theirs[:4]
             assert ours.rows.tolist() == theirs.rows.tolist()
-            assert all(torch.equal(a, b) for a, b in zip(ours.batches[0], theirs.batches[0], strict=True))
+            assert all(
+                torch.equal(a, b) for a, b in zip(ours.batches[0], theirs.batches[0], strict=True)
+            )
     assert not multiprocessing.active_children()
 
 
@@ -99,12 +105,17 @@ def test_processes_draw_the_same_segmentations_as_this_one(subwords: SubwordPair
     for pair in (subwords, SubwordPair(subwords.source, subwords.source)):
         with Samplers(pair, 2) as samplers:
             for seed in range(4):
-                assert samplers.sample(TEXT, TEXT[::-1], 0.5, (seed, 7)) == pair.sample(TEXT, TEXT[::-1], 0.5, (seed, 7))
+                assert samplers.sample(TEXT, TEXT[::-1], 0.5, (seed, 7)) == pair.sample(
+                    TEXT, TEXT[::-1], 0.5, (seed, 7)
+                )
 
 
 def test_an_error_in_a_process_is_the_same_error_here(subwords: SubwordPair) -> None:
     with Samplers(subwords, 1) as samplers:
-        with pytest.raises(NmtError, match=r"^line 1 is not valid Unicode, got '\\udcff'; convert the text to UTF-8"):
+        with pytest.raises(
+            NmtError,
+            match=r"^line 1 is not valid Unicode, got '\\udcff'; convert the text to UTF-8",
+        ):
             samplers.sample(["\udcff"], ["a"], 0.5, (1, 1))
         assert samplers.sample(TEXT, TEXT, 0.5, (1, 1)) == subwords.sample(TEXT, TEXT, 0.5, (1, 1))
 
@@ -112,7 +123,13 @@ def test_an_error_in_a_process_is_the_same_error_here(subwords: SubwordPair) -> 
 def test_a_dead_process_is_reported(subwords: SubwordPair) -> None:
     with Samplers(subwords, 1) as samplers:
         samplers.samplers[0].process.kill()
-        with pytest.raises(NmtError, match=r"^the process that samples subwords died \(exit status -9\); .* run the same command again$"):
+        with pytest.raises(
+            NmtError,
+            match=(
+                r"^the process that samples subwords died \(exit status -9\); .* run the same"
+                r" command again$"
+            ),
+        ):
             samplers.sample(TEXT, TEXT, 0.5, (1, 1))
 
 
@@ -127,7 +144,7 @@ def test_signals_to_all_processes_do_not_end_a_sampler(subwords: SubwordPair) ->
 UNCLOSED = """
 import sys
 from pathlib import Path
-from nmt.data.subwords import SubwordPair
+from nmt.text.subwords import SubwordPair
 from nmt.training.samplers import Samplers
 
 if __name__ == "__main__":
@@ -136,7 +153,7 @@ if __name__ == "__main__":
     print(samplers.samplers[0].process.pid, *(name for name in ("torch", "numpy") if name in sys.modules), flush=True)
     if sys.argv[2] == "wait":
         sys.stdin.read()
-"""
+"""  # noqa: E501
 
 
 @pytest.mark.parametrize("end", ["return", "wait"])
@@ -145,7 +162,9 @@ def test_no_sampler_outlives_training(subwords: SubwordPair, tmp_path: Path, end
     (tmp_path / "unclosed.py").write_text(UNCLOSED)
     command = [sys.executable, str(tmp_path / "unclosed.py"), str(tmp_path), end]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}) as process:
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    ) as process:
         assert process.stdout
         pid = int(process.stdout.readline())  # and nothing heavy was loaded
         if end == "wait":

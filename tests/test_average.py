@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from nmt.inference.export import mean_of
-from nmt.training.average import WeightAverage
+from nmt.engines.export import mean_of
+from nmt.training.optimizer import WeightAverage
 
 
 def test_the_average_follows_its_definition():

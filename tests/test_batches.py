@@ -44,12 +44,17 @@ def test_moving_a_batch_keeps_it() -> None:
 
 @settings(deadline=None)
 @given(pairs=LENGTHS, budget=BUDGET, seed=st.integers(0, 3), epoch=st.integers(0, 3))
-def test_each_pair_comes_once_and_batches_fit(pairs: list[tuple[int, int]], budget: int, seed: int, epoch: int) -> None:
+def test_each_pair_comes_once_and_batches_fit(
+    pairs: list[tuple[int, int]], budget: int, seed: int, epoch: int
+) -> None:
     sources, targets = columns(pairs)
     batches = batch_order(sources, targets, budget, seed, epoch)
     assert sorted(index for batch in batches for index in batch) == list(range(len(pairs)))
     for batch in batches:
-        assert len(batch) == 1 or len(batch) * (max(sources[batch].max(), targets[batch].max()) + 1) <= budget
+        assert (
+            len(batch) == 1
+            or len(batch) * (max(sources[batch].max(), targets[batch].max()) + 1) <= budget
+        )
 
 
 def test_the_order_is_a_function_of_seed_and_epoch() -> None:
@@ -65,7 +70,10 @@ def test_the_order_is_a_function_of_seed_and_epoch() -> None:
 
 def test_pairs_of_one_length_meet_others_in_the_next_epoch() -> None:
     lengths = np.full(100, 9)
-    first, second = ({frozenset(batch.tolist()) for batch in batch_order(lengths, lengths, 100, 1, epoch)} for epoch in (0, 1))
+    first, second = (
+        {frozenset(batch.tolist()) for batch in batch_order(lengths, lengths, 100, 1, epoch)}
+        for epoch in (0, 1)
+    )
     assert len(first) == len(second) == 10
     assert not first & second
 
@@ -73,8 +81,14 @@ def test_pairs_of_one_length_meet_others_in_the_next_epoch() -> None:
 def test_short_sources_of_neighbouring_target_lengths_share_a_batch() -> None:
     targets = np.repeat([10, 11], 32)
     sources = np.tile(np.repeat([5, 30], 16), 2)
-    batches = batch_order(sources, targets, 496, 1, 0)  # 496 holds 16 rows of 30 + EOS, or 32 rows of which the longest side is 11 + EOS
-    assert sorted((len(batch), int(sources[batch].max())) for batch in batches) == [(16, 30), (16, 30), (32, 5)]
+    batches = batch_order(
+        sources, targets, 496, 1, 0
+    )  # 496 holds 16 rows of 30 + EOS, or 32 rows of which the longest side is 11 + EOS
+    assert sorted((len(batch), int(sources[batch].max())) for batch in batches) == [
+        (16, 30),
+        (16, 30),
+        (32, 5),
+    ]
 
 
 def test_little_of_a_batch_is_padding() -> None:
@@ -82,7 +96,11 @@ def test_little_of_a_batch_is_padding() -> None:
     targets = random.integers(4, 40, 20_000)
     sources = np.maximum(1, targets + random.integers(-5, 6, 20_000))
     batches = batch_order(sources, targets, 2000, 1, 0)
-    padded = sum(len(batch) * (lengths[batch].max() + 1) for batch in batches for lengths in (sources, targets))
+    padded = sum(
+        len(batch) * (lengths[batch].max() + 1)
+        for batch in batches
+        for lengths in (sources, targets)
+    )
     assert (sources + 1).sum() + (targets + 1).sum() > 0.93 * padded
 
 
@@ -101,7 +119,11 @@ def test_source_batches_come_longest_first_and_fit(lengths: list[int], budget: i
 
 
 def test_batches_of_many_rows_leave_some_out_for_whole_tiles() -> None:
-    assert [len(batch) for batch in source_batches(np.zeros(80, int), 39)] == [32, 32, 16]  # 39 rows would fit
+    assert [len(batch) for batch in source_batches(np.zeros(80, int), 39)] == [
+        32,
+        32,
+        16,
+    ]  # 39 rows would fit
 
 
 def test_a_pair_longer_than_the_budget_is_alone() -> None:
@@ -109,7 +131,13 @@ def test_a_pair_longer_than_the_budget_is_alone() -> None:
     assert sorted(len(batch) for batch in batch_order(lengths, lengths, 10, 1, 0)) == [1, 2]
 
 
-@pytest.mark.parametrize("order", [batch_order(np.zeros(0, int), np.zeros(0, int), 10, 1, 0), source_batches(np.zeros(0, int), 10)])
+@pytest.mark.parametrize(
+    "order",
+    [
+        batch_order(np.zeros(0, int), np.zeros(0, int), 10, 1, 0),
+        source_batches(np.zeros(0, int), 10),
+    ],
+)
 def test_no_pairs_make_no_batches(order: list[np.ndarray]) -> None:
     assert order == []
 

@@ -1,4 +1,5 @@
-"""Beam search against exhaustive search and against a slow search without early stop, over random tables as models."""
+"""Beam search against exhaustive search and against a slow search without early stop, over
+random tables as models."""
 
 import math
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from nmt.errors import NmtError
 from nmt.search.beam import Hypothesis, beam_search
-from nmt.search.candidates import best_candidates, best_pieces, log_normalisers, look
+from nmt.search.top import best_candidates, best_pieces, log_normalisers, look
 
 BOS, EOS = 0, 1
 NOTHING = torch.tensor([], dtype=torch.long)
@@ -18,23 +19,31 @@ CONTEXTS = 97  # prefixes are hashed into this many rows of a table
 
 
 class TableState(NamedTuple):
-    """The model is a table of logits for each sentence (as attention memories are), its memory a hash of the row's prefix."""
+    """The model is a table of logits for each sentence (as attention memories are), its memory a
+    hash of the row's prefix."""
 
     tables_BCV: Tensor
     hashes_N: Tensor
 
     def select(self, rows_N: Tensor, sentences_B: Tensor | None) -> "TableState":
-        return TableState(self.tables_BCV if sentences_B is None else self.tables_BCV[sentences_B], self.hashes_N[rows_N])
+        return TableState(
+            self.tables_BCV if sentences_B is None else self.tables_BCV[sentences_B],
+            self.hashes_N[rows_N],
+        )
 
 
 def table_step(pieces_N: Tensor, state: TableState) -> tuple[Tensor, TableState]:
     hashes_N = (state.hashes_N * 31 + pieces_N + 7) % CONTEXTS
-    sentences_N = torch.arange(len(state.tables_BCV)).repeat_interleave(len(pieces_N) // len(state.tables_BCV))
+    sentences_N = torch.arange(len(state.tables_BCV)).repeat_interleave(
+        len(pieces_N) // len(state.tables_BCV)
+    )
     return state.tables_BCV[sentences_N, hashes_N], TableState(state.tables_BCV, hashes_N)
 
 
 def random_tables(sentences: int, pieces: int, seed: int, ending: float = 0.0) -> Tensor:
-    tables_BCV = torch.randn(sentences, CONTEXTS, pieces, generator=torch.Generator().manual_seed(seed)) * 2
+    tables_BCV = (
+        torch.randn(sentences, CONTEXTS, pieces, generator=torch.Generator().manual_seed(seed)) * 2
+    )
     tables_BCV[:, :, EOS] += ending
     return tables_BCV
 
@@ -52,11 +61,19 @@ def slow_model(table_CV: Tensor) -> NextLogProbs:
 
 
 def search(tables_BCV: Tensor, **settings) -> list[list[Hypothesis]]:
-    return beam_search(table_step, TableState(tables_BCV, torch.zeros(len(tables_BCV), dtype=torch.long)), bos=BOS, eos=EOS, **settings)
+    return beam_search(
+        table_step,
+        TableState(tables_BCV, torch.zeros(len(tables_BCV), dtype=torch.long)),
+        bos=BOS,
+        eos=EOS,
+        **settings,
+    )
 
 
 def assert_same(found: list[Hypothesis], expected: list[Hypothesis]) -> None:
-    assert [hypothesis.pieces for hypothesis in found] == [hypothesis.pieces for hypothesis in expected]
+    assert [hypothesis.pieces for hypothesis in found] == [
+        hypothesis.pieces for hypothesis in expected
+    ]
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.log_prob == pytest.approx(theirs.log_prob, abs=1e-4)
         assert ours.score == pytest.approx(theirs.score, abs=1e-4)
@@ -65,21 +82,43 @@ def assert_same(found: list[Hypothesis], expected: list[Hypothesis]) -> None:
 @pytest.mark.parametrize("length_alpha", [0.0, 0.6, 1.0, 1.7])
 def test_a_wide_beam_is_exhaustive_search(length_alpha: float) -> None:
     tables_BCV = random_tables(4, pieces=4, seed=1)
-    found = search(tables_BCV, max_lengths=[5, 4, 5, 2], beam=500, n_best=3, length_alpha=length_alpha)
+    found = search(
+        tables_BCV, max_lengths=[5, 4, 5, 2], beam=500, n_best=3, length_alpha=length_alpha
+    )
     for table_CV, max_length, hypotheses in zip(tables_BCV, [5, 4, 5, 2], found, strict=True):
-        every = exhaustive(slow_model(table_CV), max_length=max_length, length_alpha=length_alpha, eos=EOS, pieces=4)
+        every = exhaustive(
+            slow_model(table_CV),
+            max_length=max_length,
+            length_alpha=length_alpha,
+            eos=EOS,
+            pieces=4,
+        )
         assert_same(hypotheses, every[:3])
 
 
 @pytest.mark.parametrize("pieces", [5, 64, 150, 700])
 @pytest.mark.parametrize("beam", [1, 2, 5])
 @pytest.mark.parametrize("length_alpha", [0.0, 1.0])
-def test_a_narrow_beam_is_the_slow_beam_search_without_early_stop(pieces: int, beam: int, length_alpha: float) -> None:
+def test_a_narrow_beam_is_the_slow_beam_search_without_early_stop(
+    pieces: int, beam: int, length_alpha: float
+) -> None:
     tables_BCV = random_tables(12, pieces, seed=pieces + beam, ending=2.0)
     max_lengths = [1 + sentence % 9 for sentence in range(12)]
-    found = search(tables_BCV, max_lengths=max_lengths, beam=beam, n_best=min(beam, 2), length_alpha=length_alpha)
+    found = search(
+        tables_BCV,
+        max_lengths=max_lengths,
+        beam=beam,
+        n_best=min(beam, 2),
+        length_alpha=length_alpha,
+    )
     for table_CV, max_length, hypotheses in zip(tables_BCV, max_lengths, found, strict=True):
-        slow = beam_without_early_stop(slow_model(table_CV), max_length=max_length, beam=beam, length_alpha=length_alpha, eos=EOS)
+        slow = beam_without_early_stop(
+            slow_model(table_CV),
+            max_length=max_length,
+            beam=beam,
+            length_alpha=length_alpha,
+            eos=EOS,
+        )
         assert_same(hypotheses, slow[: min(beam, 2)])
 
 
@@ -88,8 +127,14 @@ def test_forbidden_pieces_and_the_shortest_length_are_kept_to() -> None:
     settings = {"beam": 3, "length_alpha": 1.0, "min_length": 4, "forbidden": (0, 2, 69)}
     found = search(tables_BCV.clone(), max_lengths=[6] * 8, n_best=3, **settings)
     for table_CV, hypotheses in zip(tables_BCV, found, strict=True):
-        assert_same(hypotheses, beam_without_early_stop(slow_model(table_CV), max_length=6, eos=EOS, **settings))
-        assert all(len(hypothesis.pieces) + 1 >= 4 and not {0, 2, 69} & set(hypothesis.pieces) for hypothesis in hypotheses)
+        assert_same(
+            hypotheses,
+            beam_without_early_stop(slow_model(table_CV), max_length=6, eos=EOS, **settings),
+        )
+        assert all(
+            len(hypothesis.pieces) + 1 >= 4 and not {0, 2, 69} & set(hypothesis.pieces)
+            for hypothesis in hypotheses
+        )
 
 
 @pytest.mark.parametrize("beam", [1, 4])
@@ -98,14 +143,21 @@ def test_batch_mates_change_no_hypothesis(beam: int) -> None:
     max_lengths = [3, 9, 5, 1, 9, 2, 7, 9, 4]
     together = search(tables_BCV, max_lengths=max_lengths, beam=beam, n_best=beam, length_alpha=1.0)
     alone = [
-        search(t[None], max_lengths=[m], beam=beam, n_best=beam, length_alpha=1.0)[0] for t, m in zip(tables_BCV, max_lengths, strict=True)
+        search(t[None], max_lengths=[m], beam=beam, n_best=beam, length_alpha=1.0)[0]
+        for t, m in zip(tables_BCV, max_lengths, strict=True)
     ]
     assert together == alone
 
 
 def test_finished_sentences_leave_the_batch_and_finished_slots_leave_the_beam() -> None:
-    tables_BCV = torch.zeros(2, CONTEXTS, 10)  # equal logits: each piece costs log 10, the slots are taken by the pieces 0, 1 = EOS, 2
-    tables_BCV[0, :, EOS] = 9.0  # the first sentence ends at once: a prefix that lost 9 nats cannot win them back in 4 pieces
+    tables_BCV = torch.zeros(
+        2, CONTEXTS, 10
+    )  # equal logits: each piece costs log 10, the slots are taken by the pieces 0, 1 = EOS, 2
+    tables_BCV[0, :, EOS] = (
+        # the first sentence ends at once: a prefix that lost 9 nats cannot win them back in 4
+        # pieces
+        9.0
+    )
     rows = []
 
     def watching_step(pieces_N: Tensor, state: TableState) -> tuple[Tensor, TableState]:
@@ -113,15 +165,20 @@ def test_finished_sentences_leave_the_batch_and_finished_slots_leave_the_beam() 
         return table_step(pieces_N, state)
 
     state = TableState(tables_BCV, torch.zeros(2, dtype=torch.long))
-    found = beam_search(watching_step, state, max_lengths=[4, 4], beam=3, length_alpha=1.0, bos=BOS, eos=EOS)
+    found = beam_search(
+        watching_step, state, max_lengths=[4, 4], beam=3, length_alpha=1.0, bos=BOS, eos=EOS
+    )
     assert [hypotheses[0].pieces for hypotheses in found] == [(), ()]
-    # second sentence: slots 0 and 2 go on, then 0 0 beside the finished 0 EOS, then 0 0 0, which must end
+    # second sentence: slots 0 and 2 go on, then 0 0 beside the finished 0 EOS, then 0 0 0, which
+    # must end
     assert rows == [(2, 2), (1, 2), (1, 1), (1, 1)]
 
 
 def test_equal_candidates_are_taken_in_order_of_slot_and_piece() -> None:
     logits_NV, prefixes_BK = torch.zeros(4, 300), torch.tensor([[-1.0, -1.0], [-torch.inf, -2.0]])
-    totals_BP, slots_BP, pieces_BP = best_candidates(look(logits_NV, NOTHING, False), prefixes_BK, 3)
+    totals_BP, slots_BP, pieces_BP = best_candidates(
+        look(logits_NV, NOTHING, False), prefixes_BK, 3
+    )
     assert totals_BP.tolist() == [[-1.0] * 3, [-2.0] * 3]
     assert slots_BP.tolist() == [[0, 0, 0], [1, 1, 1]]
     assert pieces_BP.tolist() == [[0, 1, 2], [0, 1, 2]]
@@ -134,7 +191,9 @@ def test_candidates_are_a_stable_sort_of_all_totals(pieces: int, count: int) -> 
     logits_NV = torch.randint(-6, 6, (6, pieces), generator=generator).float()  # many equal ones
     prefixes_BK = torch.randint(-3, 0, (2, 3), generator=generator).float()
     totals_BC = (logits_NV.view(2, 3, pieces) + prefixes_BK[:, :, None]).view(2, -1)
-    totals_BP, order_BP = (part[:, :count] for part in totals_BC.sort(dim=1, descending=True, stable=True))
+    totals_BP, order_BP = (
+        part[:, :count] for part in totals_BC.sort(dim=1, descending=True, stable=True)
+    )
     found = best_candidates(look(logits_NV, NOTHING, False), prefixes_BK, count)
     assert torch.equal(found.totals_BP, totals_BP)
     assert torch.equal(found.slots_BP * pieces + found.pieces_BP, order_BP)
@@ -142,7 +201,9 @@ def test_candidates_are_a_stable_sort_of_all_totals(pieces: int, count: int) -> 
 
 @pytest.mark.parametrize("pieces", [3, 64, 130, 1000])
 def test_the_best_piece_is_the_first_with_the_largest_logit(pieces: int) -> None:
-    logits_NV = torch.randint(-6, 3, (200, pieces), generator=torch.Generator().manual_seed(pieces)).float()
+    logits_NV = torch.randint(
+        -6, 3, (200, pieces), generator=torch.Generator().manual_seed(pieces)
+    ).float()
     values_N, pieces_N, _ = best_pieces(logits_NV, NOTHING, False)
     assert values_N.tolist() == [max(row) for row in logits_NV.tolist()]
     assert pieces_N.tolist() == [row.index(max(row)) for row in logits_NV.tolist()]
@@ -156,14 +217,26 @@ def test_log_normalisers_are_log_sum_exp_and_not_below_the_maximum() -> None:
 
 
 def test_a_beam_wider_than_the_candidates_finds_them_all() -> None:
-    found = search(random_tables(1, pieces=3, seed=2), max_lengths=[2], beam=50, n_best=50, length_alpha=1.0)
+    found = search(
+        random_tables(1, pieces=3, seed=2), max_lengths=[2], beam=50, n_best=50, length_alpha=1.0
+    )
     assert sorted(hypothesis.pieces for hypothesis in found[0]) == [(), (0,), (2,)]
 
 
-def test_a_greedy_search_finds_what_a_beam_of_one_finds_and_the_same_pieces_without_scores() -> None:
-    settings = {"max_lengths": [8, 1, 8, 3, 8, 5, 8], "beam": 1, "length_alpha": 0.7, "min_length": 1, "forbidden": (0, 5)}
+def test_a_greedy_search_finds_what_a_beam_of_one_finds_and_the_same_pieces_without_scores() -> (
+    None
+):
+    settings = {
+        "max_lengths": [8, 1, 8, 3, 8, 5, 8],
+        "beam": 1,
+        "length_alpha": 0.7,
+        "min_length": 1,
+        "forbidden": (0, 5),
+    }
     tables_BCV = random_tables(7, pieces=300, seed=8, ending=3.0)
-    recorded = search(tables_BCV, **settings, record=[])  # a record is kept by the beam search alone
+    recorded = search(
+        tables_BCV, **settings, record=[]
+    )  # a record is kept by the beam search alone
     greedy, unscored = (search(tables_BCV, **settings, scored=scored) for scored in (True, False))
     for (one,), (two,), (three,) in zip(recorded, greedy, unscored, strict=True):
         assert_same([two], [one])
@@ -173,7 +246,9 @@ def test_a_greedy_search_finds_what_a_beam_of_one_finds_and_the_same_pieces_with
 
 
 def test_an_empty_batch_has_no_hypotheses() -> None:
-    assert search(random_tables(0, pieces=5, seed=0), max_lengths=[], beam=2, length_alpha=1.0) == []
+    assert (
+        search(random_tables(0, pieces=5, seed=0), max_lengths=[], beam=2, length_alpha=1.0) == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -192,12 +267,17 @@ def test_an_empty_batch_has_no_hypotheses() -> None:
 )
 def test_settings_out_of_range_are_refused(changed: dict[str, object], message: str) -> None:
     with pytest.raises(NmtError, match=message):
-        search(random_tables(2, pieces=5, seed=0), **{"max_lengths": [5, 5], "beam": 3, "length_alpha": 1.0, **changed})
+        search(
+            random_tables(2, pieces=5, seed=0),
+            **{"max_lengths": [5, 5], "beam": 3, "length_alpha": 1.0, **changed},
+        )
 
 
 @pytest.mark.parametrize("beam", [1, 2])
 def test_logits_that_are_not_finite_are_reported(beam: int) -> None:
     tables_BCV = random_tables(2, pieces=5, seed=0)
     tables_BCV[1] = torch.nan
-    with pytest.raises(NmtError, match="no hypothesis for sentence 2 of the batch: its logits are not finite"):
+    with pytest.raises(
+        NmtError, match="no hypothesis for sentence 2 of the batch: its logits are not finite"
+    ):
         search(tables_BCV, max_lengths=[3, 3], beam=beam, length_alpha=1.0)

@@ -10,11 +10,11 @@ from conftest import recipe_in, write_corpus
 from training_runs import assert_same_run, stop_after, with_training
 
 from nmt.commands.main import main
-from nmt.config import load_recipe
-from nmt.data.places import located, run_folders
 from nmt.errors import NmtError
+from nmt.recipe import load_recipe
 from nmt.report.records import read_run
 from nmt.report.sentences import read_sentences
+from nmt.text.places import located, run_folders
 from nmt.training.begun import refuse_changes
 from nmt.training.events import Note
 from nmt.training.run import train
@@ -22,7 +22,8 @@ from nmt.training.run import train
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory):
-    """The recipe, a finished run of it and one stopped after its first validation; a folder with all three."""
+    """The recipe, a finished run of it and one stopped after its first validation; a folder with
+    all three."""
     folder = tmp_path_factory.mktemp("begun")
     recipe = recipe_in(folder)
     list(train(recipe, folder / "whole"))
@@ -48,7 +49,11 @@ def test_a_corpus_may_be_named_otherwise_and_lie_elsewhere(tmp_path, begun, half
     for name in ("train", "dev"):
         for side in ("nl", "en"):
             shutil.copy(folder / f"{name}.{side}", tmp_path / f"moved-{name}.txt.{side}")
-    moved = with_names(recipe, f"{tmp_path}/moved-train.txt", f"{tmp_path}/moved-dev.txt.nl|{tmp_path}/moved-dev.txt.en")
+    moved = with_names(
+        recipe,
+        f"{tmp_path}/moved-train.txt",
+        f"{tmp_path}/moved-dev.txt.nl|{tmp_path}/moved-dev.txt.en",
+    )
     *_, ended = train(moved, half)
     assert ended.finished
     assert_same_run(folder / "whole", half)
@@ -59,8 +64,12 @@ def test_a_moved_run_goes_on_without_its_corpora(begun, half):
     gone = with_names(recipe, "/nowhere/train", "/nowhere/dev")
     events = list(train(gone, half))
     notes = [event.text for event in events if isinstance(event, Note)]
-    assert any(note.startswith("going on with the run's own copy of the training text (") for note in notes)
-    assert any(note.startswith("going on with the run's own copy of the dev set (") for note in notes)
+    assert any(
+        note.startswith("going on with the run's own copy of the training text (") for note in notes
+    )
+    assert any(
+        note.startswith("going on with the run's own copy of the dev set (") for note in notes
+    )
     assert_same_run(folder / "whole", half)
 
 
@@ -68,7 +77,13 @@ def test_changed_text_is_refused_although_the_store_is_there_or_was_deleted(tmp_
     recipe, _ = begun
     other = with_names(recipe, write_corpus(tmp_path / "train", 119), recipe.data.dev)
     for _ in range(2):
-        with pytest.raises(NmtError, match="the training data have changed since this run began; put them back or choose another --run"):
+        with pytest.raises(
+            NmtError,
+            match=(
+                "the training data have changed since this run began; put them back or choose"
+                " another --run"
+            ),
+        ):
             list(train(other, half))
         shutil.rmtree(half / "data", ignore_errors=True)
 
@@ -76,7 +91,13 @@ def test_changed_text_is_refused_although_the_store_is_there_or_was_deleted(tmp_
 def test_a_changed_dev_set_is_refused(tmp_path, begun, half):
     recipe, _ = begun
     other = with_names(recipe, recipe.data.train[0], write_corpus(tmp_path / "dev", 9, seed=2))
-    with pytest.raises(NmtError, match=r"the dev set has changed since this run began \(10 lines then, 9 now, the first difference in"):
+    with pytest.raises(
+        NmtError,
+        match=(
+            r"the dev set has changed since this run began \(10 lines then, 9 now, the first"
+            r" difference in"
+        ),
+    ):
         list(train(other, half))
 
 
@@ -85,7 +106,9 @@ def test_changed_subwords_are_refused(begun, half, tmp_path):
     other = replace(recipe, subwords=replace(recipe.subwords, vocab_size=320))
     list(train(other, tmp_path / "other", stop=lambda: True))
     shutil.copy(tmp_path / "other" / "subwords.model", half)
-    with pytest.raises(NmtError, match="the subwords have changed since this run began; put them back"):
+    with pytest.raises(
+        NmtError, match="the subwords have changed since this run began; put them back"
+    ):
         list(train(recipe, half))
 
 
@@ -94,7 +117,13 @@ def test_a_recipe_that_was_changed_in_the_run_folder_is_refused(begun, half):
     path = half / "recipe.toml"
     path.write_text(path.read_text().replace("label_smoothing = 0.1", "label_smoothing = 0.2"))
     changed = with_training(recipe, label_smoothing=0.2)
-    with pytest.raises(NmtError, match=r"another recipe \(training.label_smoothing is 0.1 there, 0.2 here\); choose another --run"):
+    with pytest.raises(
+        NmtError,
+        match=(
+            r"another recipe \(training.label_smoothing is 0.1 there, 0.2 here\); choose another"
+            r" --run"
+        ),
+    ):
         list(train(changed, half))
 
 
@@ -114,13 +143,21 @@ def test_another_model_to_start_from_is_refused(half, before, now, refused):
     if not refused:
         refuse_changes(half, {**values, "start_from": now})
         return
-    with pytest.raises(NmtError, match=rf"training.start_from is '{now[0]}', but the run began with '{before[0]}'; choose another --run"):
+    with pytest.raises(
+        NmtError,
+        match=(
+            rf"training.start_from is '{now[0]}', but the run began with '{before[0]}'; choose"
+            r" another --run"
+        ),
+    ):
         refuse_changes(half, {**values, "start_from": now})
 
 
 def test_a_damaged_record_is_named(begun, half):
     (half / "begun.json").write_text("{")
-    with pytest.raises(NmtError, match=r"begun.json: damaged \(.*\); delete it, or choose another --run"):
+    with pytest.raises(
+        NmtError, match=r"begun.json: damaged \(.*\); delete it, or choose another --run"
+    ):
         list(train(begun[0], half))
 
 
@@ -153,4 +190,6 @@ def test_a_recipe_finds_its_corpora_from_its_own_folder_too(tmp_path, begun, mon
     monkeypatch.chdir(tmp_path)
     data = located(recipe, run_folders(Path(folder / "r.toml"))).data
     assert (data.train, data.dev) == ((f"{folder}/train",), f"{folder}/dev")
-    assert located(recipe, run_folders(tmp_path / "r.toml")) == recipe  # nowhere: the name stays, and is what the error says
+    assert (
+        located(recipe, run_folders(tmp_path / "r.toml")) == recipe
+    )  # nowhere: the name stays, and is what the error says

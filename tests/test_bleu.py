@@ -6,23 +6,44 @@ import sacrebleu
 from nmt.errors import NmtError
 from nmt.scoring.bleu import Score, corpus_scores, looks_tokenised
 
-HYPOTHESES = ["the cat sat on the mat .", "A dog barks loudly!", "", "Zürich ist schön, sehr schön."]
+HYPOTHESES = [
+    "the cat sat on the mat .",
+    "A dog barks loudly!",
+    "",
+    "Zürich ist schön, sehr schön.",
+]
 REFERENCES = [
-    ["the cat sat on a mat .", "A dog barked loudly!", "Nothing here.", "Zürich ist wunderschön, sehr schön."],
-    ["a cat was on the mat .", "The dog barks loud!", "Nothing at all.", "Zürich ist schön, wirklich schön."],
+    [
+        "the cat sat on a mat .",
+        "A dog barked loudly!",
+        "Nothing here.",
+        "Zürich ist wunderschön, sehr schön.",
+    ],
+    [
+        "a cat was on the mat .",
+        "The dog barks loud!",
+        "Nothing at all.",
+        "Zürich ist schön, wirklich schön.",
+    ],
 ]
 
 
 def test_a_perfect_translation_scores_100_and_an_empty_one_0() -> None:
     lines = ["one two three four five", "six seven eight nine ten"]
-    assert [score.value for score in corpus_scores(lines, [lines], metrics=("bleu", "chrf", "chrf++"))] == pytest.approx([100, 100, 100])
-    assert [score.value for score in corpus_scores(["", ""], [lines], metrics=("bleu", "chrf", "ter"))] == [0, 0, 100]
+    assert [
+        score.value for score in corpus_scores(lines, [lines], metrics=("bleu", "chrf", "chrf++"))
+    ] == pytest.approx([100, 100, 100])
+    assert [
+        score.value for score in corpus_scores(["", ""], [lines], metrics=("bleu", "chrf", "ter"))
+    ] == [0, 0, 100]
 
 
 def test_bleu_is_the_geometric_mean_of_precisions_times_the_brevity_penalty() -> None:
     # 5 of 6 words, 4 of 5 pairs, 3 of 4 triples, 2 of 3 quadruples match; 6 words for 8
     score = corpus_scores(["a b c d e x"], [["a b c d e f g h"]], metrics=("bleu",))[0]
-    assert score.value == pytest.approx(100 * math.exp(1 - 8 / 6) * (5 / 6 * 4 / 5 * 3 / 4 * 2 / 3) ** 0.25)
+    assert score.value == pytest.approx(
+        100 * math.exp(1 - 8 / 6) * (5 / 6 * 4 / 5 * 3 / 4 * 2 / 3) ** 0.25
+    )
 
 
 def test_scores_are_sacrebleus_to_the_last_digit() -> None:
@@ -38,13 +59,24 @@ def test_scores_are_sacrebleus_to_the_last_digit() -> None:
 
 def test_a_score_is_printed_with_its_signature() -> None:
     score = corpus_scores(HYPOTHESES, REFERENCES, metrics=("bleu",))[0]
-    assert score.signature == f"nrefs:2|case:mixed|eff:no|tok:13a|smooth:exp|version:{sacrebleu.__version__}"
+    assert (
+        score.signature
+        == f"nrefs:2|case:mixed|eff:no|tok:13a|smooth:exp|version:{sacrebleu.__version__}"
+    )
     assert str(score._replace(value=34.249)) == f"BLEU = 34.2 {score.signature}"
-    assert str(Score("BLEU", 34.249, "signature", 34.31, 0.87)) == "BLEU = 34.2 (μ = 34.3 ± 0.9) signature"
+    assert (
+        str(Score("BLEU", 34.249, "signature", 34.31, 0.87))
+        == "BLEU = 34.2 (μ = 34.3 ± 0.9) signature"
+    )
 
 
 def test_a_confidence_interval_is_zero_when_all_resamples_score_alike() -> None:
-    score = corpus_scores(["one two three four five"] * 5, [["one two three four five"] * 5], metrics=("bleu",), confidence=True)[0]
+    score = corpus_scores(
+        ["one two three four five"] * 5,
+        [["one two three four five"] * 5],
+        metrics=("bleu",),
+        confidence=True,
+    )[0]
     assert (score.mean, score.interval) == (pytest.approx(100), pytest.approx(0, abs=1e-9))
     assert "bs:1000|seed:12345" in score.signature
 
@@ -59,7 +91,9 @@ def test_a_confidence_interval_is_zero_when_all_resamples_score_alike() -> None:
         (["a"], [], "there are no references"),
     ],
 )
-def test_lines_that_are_not_equally_many_are_refused(hypotheses: list[str], references: list[list[str]], message: str) -> None:
+def test_lines_that_are_not_equally_many_are_refused(
+    hypotheses: list[str], references: list[list[str]], message: str
+) -> None:
     with pytest.raises(NmtError, match=message):
         corpus_scores(hypotheses, references)
 

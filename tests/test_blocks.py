@@ -1,16 +1,16 @@
-"""Large corpora come in blocks: each pair once an epoch, a position found again exactly, one block in memory."""
+"""Large corpora come in blocks: each pair once an epoch, a position found again exactly, one
+block in memory."""
 
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from nmt.config import TrainingConfig
-from nmt.data import blocks as blocks_module
-from nmt.data.batches import batch_order
-from nmt.data.blocks import blocks
-from nmt.training import feed
-from nmt.training.feed import Plan, plans, updates_in_epoch
+from nmt.data import batches as blocks_module
+from nmt.data.batches import batch_order, blocks
+from nmt.recipe import TrainingConfig
+from nmt.training import plans as feed
+from nmt.training.plans import Plan, plans, updates_in_epoch
 
 PAIRS = 1234
 CONFIG = TrainingConfig(epochs=2, batch_pieces=100, accumulate=2, seed=3)
@@ -34,7 +34,10 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def listed(given: list[Plan]) -> list[tuple[int, int, bool, list[list[int]]]]:
-    return [(plan.epoch, plan.place, plan.last, [rows.tolist() for rows in plan.batches]) for plan in given]
+    return [
+        (plan.epoch, plan.place, plan.last, [rows.tolist() for rows in plan.batches])
+        for plan in given
+    ]
 
 
 def run(epoch: int = 1, place: int = 0) -> list[Plan]:
@@ -55,11 +58,20 @@ def test_blocks_hold_each_pair_once_in_whole_runs(small_blocks: None, epoch: int
     assert sorted(row for block in made for row in block.rows) == list(range(PAIRS))
     for block in made:
         assert len(block.rows) <= 300
-        assert block.rows.tolist() == sorted(row for run in set(block.rows // 10) for row in range(10 * run, min(PAIRS, 10 * run + 10)))
+        assert block.rows.tolist() == sorted(
+            row
+            for run in set(block.rows // 10)
+            for row in range(10 * run, min(PAIRS, 10 * run + 10))
+        )
 
 
 def test_blocks_are_others_in_the_next_epoch_and_with_another_seed(small_blocks: None) -> None:
-    made = {str([block.rows.tolist() for block in blocks(PAIRS, seed, epoch)]) for seed in (1, 2) for epoch in (1, 2) for _ in "ab"}
+    made = {
+        str([block.rows.tolist() for block in blocks(PAIRS, seed, epoch)])
+        for seed in (1, 2)
+        for epoch in (1, 2)
+        for _ in "ab"
+    }
     assert len(made) == 4
 
 
@@ -67,8 +79,12 @@ def test_an_epoch_in_blocks_has_each_pair_once_and_ends_once(small_blocks: None)
     made = run()
     for epoch in (1, 2):
         ours = [plan for plan in made if plan.epoch == epoch]
-        assert sorted(row for plan in ours for rows in plan.batches for row in rows) == list(range(PAIRS))
-        assert [plan.place for plan in ours] == list(range(updates_in_epoch(Lengths(), CONFIG, epoch)))  # type: ignore[arg-type]
+        assert sorted(row for plan in ours for rows in plan.batches for row in rows) == list(
+            range(PAIRS)
+        )
+        assert [plan.place for plan in ours] == list(
+            range(updates_in_epoch(Lengths(), CONFIG, epoch))
+        )  # type: ignore[arg-type]
         assert [plan.place for plan in ours if plan.last] == [len(ours) - 1]
 
 
@@ -84,7 +100,9 @@ def test_any_place_is_found_again(small_blocks: None) -> None:
         assert listed(run(*whole[start][:2])) == whole[start:]
 
 
-def test_no_more_than_a_block_is_ordered_at_a_time(small_blocks: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_than_a_block_is_ordered_at_a_time(
+    small_blocks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sizes = []
 
     def ordered(source_lengths: np.ndarray, *rest: object) -> list[np.ndarray]:

@@ -5,10 +5,17 @@ import pytest
 from sacrebleu.metrics.bleu import BLEU
 
 from nmt.errors import NmtError
+from nmt.scoring.benchmark import Benchmark, evaluate, paired_note
 from nmt.scoring.bleu import Score, corpus_scores
-from nmt.scoring.breakdown import Group, by_frequency, by_label, by_length, group_scores, word_counts
+from nmt.scoring.breakdown import (
+    Group,
+    by_frequency,
+    by_label,
+    by_length,
+    group_scores,
+    word_counts,
+)
 from nmt.scoring.checks import health, repeats, sentence_chrf
-from nmt.scoring.evaluation import Benchmark, evaluate, paired_note
 from nmt.scoring.significance import paired_test
 from nmt.scoring.tables import Result, render
 
@@ -16,7 +23,11 @@ REFERENCES = ["one two", "one two three four five six", "one", " ".join(["word"]
 
 
 def test_lines_are_grouped_by_the_words_of_the_reference() -> None:
-    assert by_length(REFERENCES) == [Group("1-5 words", [0, 2]), Group("6-10 words", [1]), Group("51+ words", [3])]
+    assert by_length(REFERENCES) == [
+        Group("1-5 words", [0, 2]),
+        Group("6-10 words", [1]),
+        Group("51+ words", [3]),
+    ]
     assert by_length([""]) == [Group("1-5 words", [0])]
 
 
@@ -28,7 +39,11 @@ def test_lines_are_grouped_by_their_rarest_source_word() -> None:
 
 
 def test_lines_are_grouped_by_label_in_the_order_of_appearance() -> None:
-    assert by_label(["news", "talk", "news ", ""]) == [Group("news", [0, 2]), Group("talk", [1]), Group("(none)", [3])]
+    assert by_label(["news", "talk", "news ", ""]) == [
+        Group("news", [0, 2]),
+        Group("talk", [1]),
+        Group("(none)", [3]),
+    ]
 
 
 def test_a_group_scores_as_its_lines_alone() -> None:
@@ -36,7 +51,10 @@ def test_a_group_scores_as_its_lines_alone() -> None:
     groups = by_length(REFERENCES)
     scores = group_scores(hypotheses, [REFERENCES], groups, ("bleu", "chrf++"))
     for group, found in zip(groups, scores, strict=True):
-        chosen = [hypotheses[line] for line in group.lines], [[REFERENCES[line] for line in group.lines]]
+        chosen = (
+            [hypotheses[line] for line in group.lines],
+            [[REFERENCES[line] for line in group.lines]],
+        )
         assert found == corpus_scores(*chosen, ("bleu", "chrf++"))
 
 
@@ -48,7 +66,13 @@ def test_a_group_of_another_test_set_is_refused(lines: list[int]) -> None:
 
 def test_every_system_on_every_test_set_has_a_row_for_each_metric_and_group() -> None:
     benchmarks = [
-        Benchmark(name, [["a b c d", "e f"]], {"x": ["a b c d", "e f"], "y": ["a b", "e f"]}, by_length(["a", "a"])) for name in "pq"
+        Benchmark(
+            name,
+            [["a b c d", "e f"]],
+            {"x": ["a b c d", "e f"], "y": ["a b", "e f"]},
+            by_length(["a", "a"]),
+        )
+        for name in "pq"
     ]
     results = evaluate(benchmarks, ("bleu", "chrf"))
     assert [(each.test, each.system, each.group) for each in results[:8:2]] == [
@@ -60,9 +84,12 @@ def test_every_system_on_every_test_set_has_a_row_for_each_metric_and_group() ->
 def test_paired_results_are_those_of_the_paired_test() -> None:
     systems = {"x": ["a b c d e", "f g h i"], "y": ["a b c d x", "f g h y"]}
     references = [["a b c d e", "f g h i"]]
-    found = evaluate([Benchmark("p", references, systems)], ("bleu",), paired="randomisation", samples=20)
+    found = evaluate(
+        [Benchmark("p", references, systems)], ("bleu",), paired="randomisation", samples=20
+    )
     assert [(each.score, each.p_value) for each in found] == [
-        (each.score, each.p_value) for each in paired_test(systems, references, ("bleu",), "randomisation", 20)
+        (each.score, each.p_value)
+        for each in paired_test(systems, references, ("bleu",), "randomisation", 20)
     ]
     assert "approximate randomisation, 20 trials" in paired_note("randomisation", 20)
     assert "paired bootstrap, 1,000 resamples" in paired_note("bootstrap", 0)
@@ -94,7 +121,7 @@ def test_a_markdown_table_escapes_its_bars() -> None:
 def test_json_keeps_full_precision_and_leaves_out_what_is_not_known() -> None:
     first, second = json.loads(render(RESULTS, "json"))["scores"]
     assert first == {
-        "test": "test", "system": "a", "lines": 2, "metric": "BLEU", "value": 30.04, "signature": "nrefs:1", "mean": 30.1, "interval": 0.5,
+        "test": "test", "system": "a", "lines": 2, "metric": "BLEU", "value": 30.04, "signature": "nrefs:1", "mean": 30.1, "interval": 0.5,  # noqa: E501
     }  # fmt: skip
     assert (second["p_value"], "interval" in second) == (0.01, False)
 
@@ -108,16 +135,26 @@ def test_json_keeps_full_precision_and_leaves_out_what_is_not_known() -> None:
         ("very very good", "", False),
         ("I am I am I am", "", True),
         ("so we go home and so we go home again", "", True),
-        ("so we go home and so we go home again", "so we go home, so we go home and so we go home", False),
+        (
+            "so we go home and so we go home again",
+            "so we go home, so we go home and so we go home",
+            False,
+        ),
     ],
 )
-def test_repetition_is_what_the_reference_does_not_repeat(hypothesis: str, reference: str, expected: bool) -> None:
+def test_repetition_is_what_the_reference_does_not_repeat(
+    hypothesis: str, reference: str, expected: bool
+) -> None:
     assert repeats(hypothesis, reference) is expected
 
 
 def test_health_counts_what_is_wrong_at_first_sight() -> None:
     references = ["the cat sat down", "a dog", "hello there", "the big house"]
-    found = health(["xx yy zz qq", "", "hallo daar", "the big big big house"], references, ["a", "b", "hallo daar", "d"])
+    found = health(
+        ["xx yy zz qq", "", "hallo daar", "the big big big house"],
+        references,
+        ["a", "b", "hallo daar", "d"],
+    )
     assert (found.empty, found.repeating, found.copied, found.far_off) == (0.25, 0.25, 0.25, 0.25)
     assert found.length_ratio == (4 + 0 + 2 + 5) / (4 + 2 + 2 + 3)
     assert health(references, references) == (1.0, 0.0, 0.0, 0.0, 0.0)
@@ -134,6 +171,11 @@ def test_confidence_intervals_are_sacrebleus_and_survive_resamples_that_score_0(
     changed = [line.replace("c", "x") if number % 3 else line for number, line in enumerate(lines)]
     score = corpus_scores(changed, [lines], ("bleu",), confidence=True)[0]
     expected = BLEU().corpus_score(changed, [lines], n_bootstrap=1000)
-    assert (score.mean, score.interval) == (pytest.approx(expected._mean), pytest.approx(expected._ci))
-    for poor in corpus_scores(["a b"] + ["zz"] * 9, [["a b"] + ["yy"] * 9], ("bleu", "chrf", "ter"), confidence=True):
+    assert (score.mean, score.interval) == (
+        pytest.approx(expected._mean),
+        pytest.approx(expected._ci),
+    )
+    for poor in corpus_scores(
+        ["a b"] + ["zz"] * 9, [["a b"] + ["yy"] * 9], ("bleu", "chrf", "ter"), confidence=True
+    ):
         assert poor.interval is not None

@@ -10,7 +10,10 @@ B, T, X, H = 3, 7, 5, 4  # X inputs
 
 
 def copy_to_torch(layer, twin):
-    twin.weight_ih_l0.data, twin.weight_hh_l0.data = layer.weight_input_GI.data, layer.weight_hidden_GH.data
+    twin.weight_ih_l0.data, twin.weight_hh_l0.data = (
+        layer.weight_input_GI.data,
+        layer.weight_hidden_GH.data,
+    )
     twin.bias_ih_l0.data, twin.bias_hh_l0.data = layer.bias_input_G.data, layer.bias_hidden_G.data
     return twin
 
@@ -23,7 +26,9 @@ def random_layer(cell):
     return layer
 
 
-@pytest.mark.parametrize(("cell", "torch_cell"), [("lstm", nn.LSTM), ("gru", nn.GRU), ("tanh", nn.RNN)])
+@pytest.mark.parametrize(
+    ("cell", "torch_cell"), [("lstm", nn.LSTM), ("gru", nn.GRU), ("tanh", nn.RNN)]
+)
 def test_all_positions_equal_torchs_own_cells(cell, torch_cell):
     layer = random_layer(cell)
     inputs_BTI = torch.randn(B, T, X, dtype=torch.float64)
@@ -31,13 +36,21 @@ def test_all_positions_equal_torchs_own_cells(cell, torch_cell):
     torch.testing.assert_close(layer(inputs_BTI), twin(inputs_BTI)[0])
 
 
-@pytest.mark.parametrize(("cell", "torch_cell"), [("lstm", nn.LSTMCell), ("gru", nn.GRUCell), ("tanh", nn.RNNCell)])
+@pytest.mark.parametrize(
+    ("cell", "torch_cell"), [("lstm", nn.LSTMCell), ("gru", nn.GRUCell), ("tanh", nn.RNNCell)]
+)
 def test_one_step_equals_torchs_own_cells(cell, torch_cell):
     layer = random_layer(cell)
     twin = torch_cell(X, H).double()
-    twin.weight_ih.data, twin.weight_hh.data = layer.weight_input_GI.data, layer.weight_hidden_GH.data
+    twin.weight_ih.data, twin.weight_hh.data = (
+        layer.weight_input_GI.data,
+        layer.weight_hidden_GH.data,
+    )
     twin.bias_ih.data, twin.bias_hh.data = layer.bias_input_G.data, layer.bias_hidden_G.data
-    inputs_NI, state = torch.randn(B, X, dtype=torch.float64), tuple(torch.randn(2, B, H, dtype=torch.float64))
+    inputs_NI, state = (
+        torch.randn(B, X, dtype=torch.float64),
+        tuple(torch.randn(2, B, H, dtype=torch.float64)),
+    )
     expected = twin(inputs_NI, state) if cell == "lstm" else (twin(inputs_NI, state[0]),)
     for ours, theirs in zip(layer.step(inputs_NI, state), expected, strict=True):
         torch.testing.assert_close(ours, theirs)
@@ -54,7 +67,9 @@ def test_peephole_equals_the_papers_equations():
 def test_peephole_without_peepholes_is_an_lstm():
     peephole, lstm = random_layer("peephole"), random_layer("lstm")
     nn.init.zeros_(peephole.peepholes_3H)
-    lstm.load_state_dict({name: value for name, value in peephole.state_dict().items() if name != "peepholes_3H"})
+    lstm.load_state_dict(
+        {name: value for name, value in peephole.state_dict().items() if name != "peepholes_3H"}
+    )
     inputs_BTI = torch.randn(B, T, X, dtype=torch.float64)
     torch.testing.assert_close(peephole(inputs_BTI), lstm(inputs_BTI))
 
@@ -104,4 +119,7 @@ def test_where_onednn_has_no_lstm_in_half_precision_it_is_a_scan(monkeypatch, dt
         outputs_BTH = layer(inputs_BTI)
     torch.testing.assert_close(outputs_BTH.float(), layer(inputs_BTI), atol=0.05, rtol=0.05)
     outputs_BTH.sum().backward()
-    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in layer.parameters())
+    assert all(
+        parameter.grad is not None and parameter.grad.isfinite().all()
+        for parameter in layer.parameters()
+    )

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from nmt.config import ModelConfig, TrainingConfig
 from nmt.data.batches import collate
 from nmt.errors import NmtError
-from nmt.model.seq2seq import Seq2Seq
+from nmt.model.translation import Seq2Seq
+from nmt.recipe import ModelConfig, TrainingConfig
 from nmt.training import checkpoint as checkpoint_module
-from nmt.training.average import WeightAverage
 from nmt.training.checkpoint import Checkpoint, is_whole, newest, prune
-from nmt.training.feed import PlacedBatches
 from nmt.training.loop import Learner, make_optimizer, train_updates
+from nmt.training.optimizer import WeightAverage
+from nmt.training.plans import PlacedBatches
 from nmt.training.precision import autocast
 from nmt.training.state import Session, TrainingState
 
@@ -29,9 +29,19 @@ def parts(seed=1, size=8):
 def advance(checkpoint, updates):
     batch = collate([[5, 6], [7]], [[8], [9, 10, 11]])
     first = checkpoint.state.update
-    feed = (PlacedBatches(1, place, False, place, (batch,), np.arange(2)) for place in range(first, first + updates))
+    feed = (
+        PlacedBatches(1, place, False, place, (batch,), np.arange(2))
+        for place in range(first, first + updates)
+    )
     plain = autocast(torch.device("cpu"), "fp32")
-    learner = Learner(checkpoint.model, checkpoint.optimizer, checkpoint.average, checkpoint.state, TrainingConfig(), plain)
+    learner = Learner(
+        checkpoint.model,
+        checkpoint.optimizer,
+        checkpoint.average,
+        checkpoint.state,
+        TrainingConfig(),
+        plain,
+    )
     list(train_updates(learner, feed, 100))
 
 
@@ -73,7 +83,13 @@ def test_a_full_disk_is_reported_and_leaves_the_last_checkpoint_whole(tmp_path, 
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(checkpoint_module, "save_weights", full)
-    with pytest.raises(NmtError, match=r"update-000005: cannot write the checkpoint \(No space left.*\); make sure that there is space"):
+    with pytest.raises(
+        NmtError,
+        match=(
+            r"update-000005: cannot write the checkpoint \(No space left.*\); make sure that there"
+            r" is space"
+        ),
+    ):
         checkpoint.save(tmp_path)
     assert newest(tmp_path) == (before, [])
     assert (tmp_path / "last").resolve() == before.resolve()
@@ -98,7 +114,17 @@ def change_state(folder, changes, hash_too=True):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", '{"format": 4}', '{"format": 4, "sha256": {}}', '{"format": "3", "sha256": 5}', '{"sha256": {}}', "\udcff"],
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"format": 4}',
+        '{"format": 4, "sha256": {}}',
+        '{"format": "3", "sha256": 5}',
+        '{"sha256": {}}',
+        "\udcff",
+    ],
 )
 def test_a_state_that_nobody_wrote_is_damage(tmp_path, text):
     folder = parts().save(tmp_path)
@@ -136,7 +162,13 @@ def test_a_checkpoint_of_another_version_is_refused_even_with_one_before(tmp_pat
         ({"state": {**state, "window": {}}}, "other values in its state"),
     ):
         change_state(folder, {"format": 4, "state": state, **changes})
-        with pytest.raises(NmtError, match=rf"update-000001: a checkpoint of another version of nmt \({reason}\); use that version, or"):
+        with pytest.raises(
+            NmtError,
+            match=(
+                rf"update-000001: a checkpoint of another version of nmt \({reason}\); use that"
+                r" version, or"
+            ),
+        ):
             newest(tmp_path)
 
 
@@ -145,7 +177,13 @@ def test_a_run_whose_checkpoints_are_all_damaged_does_not_start_over(tmp_path):
     for update in (1, 2):
         checkpoint.state.update = update
         (checkpoint.save(tmp_path) / "optimizer.safetensors").write_bytes(b"")
-    with pytest.raises(NmtError, match=r"every checkpoint is damaged \(update-000002, update-000001\); put one back, or delete the folder"):
+    with pytest.raises(
+        NmtError,
+        match=(
+            r"every checkpoint is damaged \(update-000002, update-000001\); put one back, or delete"
+            r" the folder"
+        ),
+    ):
         newest(tmp_path)
 
 
@@ -187,7 +225,11 @@ def test_a_name_that_something_else_has_is_told(tmp_path, name):
     else:
         (tmp_path / "checkpoints").write_text("")
     with pytest.raises(
-        NmtError, match=r"(update-000000: cannot write the checkpoint|last: cannot write the link) \((Not|Is) a directory\)"
+        NmtError,
+        match=(
+            r"(update-000000: cannot write the checkpoint|last: cannot write the link) \((Not|Is) a"
+            r" directory\)"
+        ),
     ):
         parts().save(tmp_path)
 

@@ -11,11 +11,12 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # A module that takes for ever to import, in which the function to call lies.
 SLOW = (
-    "import os, sys, time\nprint(os.getpid(), flush=True)\nif __name__ == 'slow':\n    time.sleep(WAIT)\ndef work():\n    time.sleep(60)\n"
+    "import os, sys, time\nprint(os.getpid(), flush=True)\nif __name__ == 'slow':\n   "
+    " time.sleep(WAIT)\ndef work():\n    time.sleep(60)\n"
 )
 PARENT = """
 import time
-from nmt.inference.children import child
+from nmt.worker_processes import child
 if __name__ == "__main__":
     def work(): pass
     work.__module__, work.__name__ = "slow", "work"
@@ -24,7 +25,7 @@ if __name__ == "__main__":
 """
 FORK = """
 import os, sys, torch
-from nmt.inference.translator import Translator
+from nmt.translation.translator import Translator
 torch.set_num_threads(2)
 torch.ones(300, 300) @ torch.ones(300, 300)  # with a pool of threads
 torch.ones(10**6).exp()
@@ -42,7 +43,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 # A worker as it arrives, before multiprocessing has told it who its parent is.
 ARRIVE = """
 import os, time
-from nmt.inference.children import _arrive
+from nmt.worker_processes import _arrive
 numbers = iter({parents})
 os.getppid = lambda: next(numbers, 1)
 _arrive("json", "dumps", False, 7)
@@ -62,7 +63,9 @@ def test_a_child_is_gone_within_a_second_of_its_parent(wait: int, tmp_path: Path
     (tmp_path / "slow.py").write_text(SLOW.replace("WAIT", str(wait)))
     (tmp_path / "parent.py").write_text(PARENT)
     paths = {"PYTHONPATH": f"{ROOT}:{tmp_path}"}
-    with subprocess.Popen([sys.executable, str(tmp_path / "parent.py")], stdout=subprocess.PIPE, env=paths) as process:
+    with subprocess.Popen(
+        [sys.executable, str(tmp_path / "parent.py")], stdout=subprocess.PIPE, env=paths
+    ) as process:
         assert process.stdout
         child = int(process.stdout.readline())
         assert alive(child)
@@ -73,14 +76,19 @@ def test_a_child_is_gone_within_a_second_of_its_parent(wait: int, tmp_path: Path
 
 @pytest.mark.parametrize("parents", ["[]", "[7]"], ids=["before it arrives", "while it imports"])
 def test_a_child_ends_whose_parent_ended(parents: str) -> None:
-    assert subprocess.run([sys.executable, "-c", ARRIVE.format(parents=parents)], timeout=15, cwd=ROOT).returncode == 1
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", ARRIVE.format(parents=parents)], timeout=15, cwd=ROOT
+        ).returncode
+        == 1
+    )
 
 
 @pytest.mark.parametrize("signalled", ["True", "False"], ids=["signal and pipe", "pipe alone"])
 def test_a_watch_needs_no_signal_of_the_system(signalled: str, tmp_path: Path) -> None:
     code = f"""
 import multiprocessing, os, sys, time
-from nmt.inference.children import end_with_parent
+from nmt.worker_processes import end_with_parent
 def work():
     end_with_parent({signalled}, os.getppid())
     print(os.getpid(), flush=True)
@@ -91,7 +99,11 @@ if __name__ == "__main__":
     time.sleep(60)
 """
     (tmp_path / "parent.py").write_text(code)
-    with subprocess.Popen([sys.executable, str(tmp_path / "parent.py")], stdout=subprocess.PIPE, env={"PYTHONPATH": str(ROOT)}) as process:
+    with subprocess.Popen(
+        [sys.executable, str(tmp_path / "parent.py")],
+        stdout=subprocess.PIPE,
+        env={"PYTHONPATH": str(ROOT)},
+    ) as process:
         assert process.stdout
         child = int(process.stdout.readline())
         process.kill()
@@ -100,4 +112,10 @@ if __name__ == "__main__":
 
 
 def test_a_process_forked_after_loading_translates(model: str) -> None:
-    subprocess.run([sys.executable, "-c", FORK, model], check=True, timeout=120, cwd=ROOT, env={"OMP_NUM_THREADS": "2"})
+    subprocess.run(
+        [sys.executable, "-c", FORK, model],
+        check=True,
+        timeout=120,
+        cwd=ROOT,
+        env={"OMP_NUM_THREADS": "2"},
+    )

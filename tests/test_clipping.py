@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from nmt.training.clipping import clip_gradients, is_clipped, layer_norms
+from nmt.training.optimizer import clip_gradients, is_clipped, layer_norms
 
 
 def parameters(*gradients):
@@ -17,7 +17,9 @@ def parameters(*gradients):
 def test_the_norm_is_over_all_parameters_together_and_scaled_to_the_bound():
     first, second = parameters([3.0, 0.0], [0.0, 4.0])
     assert float(clip_gradients([first, second], clip_norm=1.0, clip_value=0.0)) == 5.0
-    torch.testing.assert_close(torch.cat([first.grad, second.grad]), torch.tensor([0.6, 0.0, 0.0, 0.8]))
+    torch.testing.assert_close(
+        torch.cat([first.grad, second.grad]), torch.tensor([0.6, 0.0, 0.0, 0.8])
+    )
 
 
 @pytest.mark.parametrize("clip_norm", [0.0, 5.0, 10.0])
@@ -42,7 +44,9 @@ def test_by_value_comes_before_by_norm():
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf])
 def test_a_broken_gradient_has_a_norm_that_says_so(broken):
-    assert not math.isfinite(float(clip_gradients(parameters([1.0, broken]), clip_norm=1.0, clip_value=0.0)))
+    assert not math.isfinite(
+        float(clip_gradients(parameters([1.0, broken]), clip_norm=1.0, clip_value=0.0))
+    )
 
 
 @pytest.mark.parametrize(

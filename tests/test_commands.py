@@ -1,4 +1,5 @@
-"""The command line as its users see it: results on stdout, reasons on stderr, exit statuses, never a traceback."""
+"""The command line as its users see it: results on stdout, reasons on stderr, exit statuses,
+never a traceback."""
 
 import gzip
 import json
@@ -42,45 +43,104 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         (["--verison"], "did you mean --version?\nsee: nmt --help\n"),
         (
             ["evaluate", "m", "--tset", "p"],
-            "nmt evaluate: error: unrecognized arguments: --tset p; did you mean --test?\nsee: nmt evaluate",
+            (
+                "nmt evaluate: error: unrecognized arguments: --tset p; did you mean --test?\nsee:"
+                " nmt evaluate"
+            ),
         ),
         (["evaluate", "m", "--reference", "r", "--metrics", "blue"], "; did you mean bleu?"),
-        (["translate", "m", "--precision", "quick"], "(choose from 'auto', 'fp32', 'bf16', 'int8', 'fp16')\n"),
+        (
+            ["translate", "m", "--precision", "quick"],
+            "(choose from 'auto', 'fp32', 'bf16', 'int8', 'fp16')\n",
+        ),
         (["translate"], "the following arguments are required: MODEL"),
         (["translate", "m", "--beam", "0"], "argument --beam: must be at least 1, got 0"),
-        (["translate", "m", "--beam", "five"], "argument --beam: must be a whole number, got 'five'"),
-        (["translate", "m", "--length-alpha", "-1"], "argument --length-alpha: must be a number of at least 0, got -1"),
-        (["translate", "m", "--length-alpha", "nan"], "argument --length-alpha: must be a number of at least 0, got nan"),
-        (["evaluate", "m", "--length-alpha", "inf"], "argument --length-alpha: must be a number of at least 0, got inf"),
-        (["translate", "m", "--length-alpha", "one"], "argument --length-alpha: must be a number, got 'one'"),
-        (["translate", "m", "--no-repeat-ngram", "0"], "argument --no-repeat-ngram: must be at least 1, got 0"),
-        (["translate", "m", "--min-length", "-1"], "argument --min-length: must be at least 0, got -1"),
-        (["translate", "m", "--max-length", "0"], "argument --max-length: must be at least 1, got 0"),
-        (["translate", "m", "--coverage", "-1"], "argument --coverage: must be a number of at least 0, got -1"),
-        (["translate", "m", "--min-length", "5", "--max-length", "4"], "max_length must be at least 5, got 4"),
-        (["translate", "m", "--format", "text", "--n-best", "2"], "--n-best needs --format nbest or jsonl"),
-        (["translate", "m", "--attention"], "--attention needs --format jsonl: a line of the text format has no room for it"),
-        (["translate", "m", "--attention", "--n-best", "2"], "--attention needs --format jsonl: a line of the nbest format"),
+        (
+            ["translate", "m", "--beam", "five"],
+            "argument --beam: must be a whole number, got 'five'",
+        ),
+        (
+            ["translate", "m", "--length-alpha", "-1"],
+            "argument --length-alpha: must be a number of at least 0, got -1",
+        ),
+        (
+            ["translate", "m", "--length-alpha", "nan"],
+            "argument --length-alpha: must be a number of at least 0, got nan",
+        ),
+        (
+            ["evaluate", "m", "--length-alpha", "inf"],
+            "argument --length-alpha: must be a number of at least 0, got inf",
+        ),
+        (
+            ["translate", "m", "--length-alpha", "one"],
+            "argument --length-alpha: must be a number, got 'one'",
+        ),
+        (
+            ["translate", "m", "--no-repeat-ngram", "0"],
+            "argument --no-repeat-ngram: must be at least 1, got 0",
+        ),
+        (
+            ["translate", "m", "--min-length", "-1"],
+            "argument --min-length: must be at least 0, got -1",
+        ),
+        (
+            ["translate", "m", "--max-length", "0"],
+            "argument --max-length: must be at least 1, got 0",
+        ),
+        (
+            ["translate", "m", "--coverage", "-1"],
+            "argument --coverage: must be a number of at least 0, got -1",
+        ),
+        (
+            ["translate", "m", "--min-length", "5", "--max-length", "4"],
+            "max_length must be at least 5, got 4",
+        ),
+        (
+            ["translate", "m", "--format", "text", "--n-best", "2"],
+            "--n-best needs --format nbest or jsonl",
+        ),
+        (
+            ["translate", "m", "--attention"],
+            "--attention needs --format jsonl: a line of the text format has no room for it",
+        ),
+        (
+            ["translate", "m", "--attention", "--n-best", "2"],
+            "--attention needs --format jsonl: a line of the nbest format",
+        ),
         (["translate", "m", "-o", "out.gz"], "-o writes plain text, got out.gz"),
         (["translate", "m", "--bea", "3"], "unrecognized arguments: --bea 3"),
         (["evaluate", "m"], "give --test PREFIX, or --reference FILE"),
-        (["evaluate", "m", "--test", "t", "--reference", "r"], "--test names source and reference together"),
+        (
+            ["evaluate", "m", "--test", "t", "--reference", "r"],
+            "--test names source and reference together",
+        ),
         (["evaluate", "m", "--source", "s"], "--source needs --reference FILE"),
         (
             ["evaluate", "h", "--reference", "r", "--beam", "3"],
             "--save, --beam, --length-alpha, --no-shortlist, --device and --precision need a MODEL",
         ),
-        (["evaluate", "h", "--reference", "r", "--precision", "int8"], "--device and --precision need a MODEL"),
+        (
+            ["evaluate", "h", "--reference", "r", "--precision", "int8"],
+            "--device and --precision need a MODEL",
+        ),
         (
             ["evaluate", "h", "--reference", "r", "--no-shortlist"],
             "--save, --beam, --length-alpha, --no-shortlist, --device and --precision need a MODEL",
         ),
-        (["evaluate", "h", "--reference", "r", "--paired"], "--paired needs two or more different systems"),
-        (["evaluate", "h", "h", "--reference", "r", "--paired"], "--paired needs two or more different systems"),
+        (
+            ["evaluate", "h", "--reference", "r", "--paired"],
+            "--paired needs two or more different systems",
+        ),
+        (
+            ["evaluate", "h", "h", "--reference", "r", "--paired"],
+            "--paired needs two or more different systems",
+        ),
         (["score", "m", "--source", "s"], "the following arguments are required: --target"),
     ],
 )
-def test_bad_arguments_are_refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_arguments_are_refused(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert message in refusal(capsys, *arguments)
 
 
@@ -90,9 +150,13 @@ def test_a_call_without_arguments_is_all_of_the_help(capsys: pytest.CaptureFixtu
     assert all(f"\n    {command}" in said for command in COMMANDS)
 
 
-def test_an_error_comes_first_and_names_the_help_of_its_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert refusal(capsys, "evaluate", "m") == (
-        "nmt evaluate: error: what to compare with is missing: give --test PREFIX, or --reference FILE\nsee: nmt evaluate --help\n"
+def test_an_error_comes_first_and_names_the_help_of_its_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert (
+        refusal(capsys, "evaluate", "m")
+        == "nmt evaluate: error: what to compare with is missing: give --test PREFIX, or"
+        " --reference FILE\nsee: nmt evaluate --help\n"
     )
 
 
@@ -100,7 +164,22 @@ def test_names_may_stand_after_options(tmp_path: Path, capsys: pytest.CaptureFix
     for name in ("reference", "one", "two"):
         (tmp_path / name).write_text("a\n", encoding="utf-8")
     reference, one, two = (str(tmp_path / name) for name in ("reference", "one", "two"))
-    assert main(["evaluate", one, "--reference", reference, "--metrics", "chrf", "--format", "text", two]) == 0
+    assert (
+        main(
+            [
+                "evaluate",
+                one,
+                "--reference",
+                reference,
+                "--metrics",
+                "chrf",
+                "--format",
+                "text",
+                two,
+            ]
+        )
+        == 0
+    )
     out = capsys.readouterr().out
     assert one in out
     assert two in out
@@ -124,24 +203,36 @@ def test_help_is_as_wide_as_the_terminal(
     ("arguments", "message"),
     [
         (["translate", "no-model", "-i", "pyproject.toml"], "no-model: no such model folder"),
-        (["translate", "no-model", "-i", "no-file"], "no-file: cannot be opened (No such file or directory)"),
+        (
+            ["translate", "no-model", "-i", "no-file"],
+            "no-file: cannot be opened (No such file or directory)",
+        ),
         (["score", "no-model", "--source", "s", "--target", "t"], "no-model: no such model folder"),
         (["check", "no.toml"], "no.toml: no such recipe"),
         (["evaluate", "no-file", "--reference", "no-reference"], "no-reference: cannot be opened"),
     ],
 )
-def test_failures_have_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failures_have_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert message in failure(capsys, *arguments)
 
 
-@pytest.mark.parametrize("error", [MemoryError("8 GB"), RuntimeError("DefaultCPUAllocator: can't allocate memory: 8 GB")])
-def test_a_lack_of_memory_has_one_line(error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "error", [MemoryError("8 GB"), RuntimeError("DefaultCPUAllocator: can't allocate memory: 8 GB")]
+)
+def test_a_lack_of_memory_has_one_line(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def fail(arguments: object) -> int:
         raise error
 
     monkeypatch.setattr(COMMANDS["check"], "run", fail)
     message = failure(capsys, "check", "recipe.toml")
-    assert re.search(r"8 GB\): this process took up to .*; lower training.batch_pieces or search.batch_pieces", message)
+    assert re.search(
+        r"8 GB\): this process took up to .*; lower training.batch_pieces or search.batch_pieces",
+        message,
+    )
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,13 +244,20 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
         main(["check", "recipe.toml"])
 
 
-def test_an_operating_system_error_has_one_line(model: str, lines: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "no-folder" in failure(capsys, "translate", model, "-i", str(lines), "-o", "no-folder/out")
+def test_an_operating_system_error_has_one_line(
+    model: str, lines: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "no-folder" in failure(
+        capsys, "translate", model, "-i", str(lines), "-o", "no-folder/out"
+    )
 
 
 def test_translate_keeps_every_line(model: str, lines: Path) -> None:
     result = subprocess.run(
-        [sys.executable, "-m", "nmt", "translate", model, "--precision", "fp32"], input=lines.read_bytes(), capture_output=True, cwd=ROOT
+        [sys.executable, "-m", "nmt", "translate", model, "--precision", "fp32"],
+        input=lines.read_bytes(),
+        capture_output=True,
+        cwd=ROOT,
     )
     assert result.returncode == 0
     assert [bool(line) for line in result.stdout.split(b"\n")] == [True, False, True, False]
@@ -175,14 +273,19 @@ def test_translate_reads_and_writes_files(model: str, lines: Path, tmp_path: Pat
     assert (tmp_path / "plain.en").read_bytes().count(b"\n") == 3
 
 
-def test_an_empty_input_has_an_empty_output(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_input_has_an_empty_output(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "empty").write_bytes(b"")
     assert main(["translate", model, "--precision", "fp32", "-i", str(tmp_path / "empty")]) == 0
     assert capsys.readouterr() == ("", "")
 
 
 def test_nbest_lists_are_marians(model: str, lines: Path, tmp_path: Path) -> None:
-    assert main(["translate", model, "-i", str(lines), "-o", str(tmp_path / "out"), "--n-best", "2"]) == 0
+    assert (
+        main(["translate", model, "-i", str(lines), "-o", str(tmp_path / "out"), "--n-best", "2"])
+        == 0
+    )
     records = [line.split(" ||| ") for line in (tmp_path / "out").read_text().splitlines()]
     assert [record[0] for record in records] == ["0", "0", "1", "2", "2"]
     assert records[2] == ["1", "", "F0= 0", "0"]
@@ -193,7 +296,9 @@ def test_nbest_lists_are_marians(model: str, lines: Path, tmp_path: Path) -> Non
 def test_extras_follow_the_text(model: str, lines: Path, tmp_path: Path) -> None:
     arguments = ["translate", model, "-i", str(lines), "--alignments", "--word-scores"]
     assert main([*arguments, "-o", str(tmp_path / "text")]) == 0
-    assert main([*arguments, "-o", str(tmp_path / "nbest"), "--format", "nbest", "--n-best", "1"]) == 0
+    assert (
+        main([*arguments, "-o", str(tmp_path / "nbest"), "--format", "nbest", "--n-best", "1"]) == 0
+    )
     first, blank, _ = (tmp_path / "text").read_text().splitlines()
     assert blank == ""
     assert (tmp_path / "nbest").read_text().startswith(f"0 ||| {first} ||| F0= ")
@@ -204,9 +309,21 @@ def test_extras_follow_the_text(model: str, lines: Path, tmp_path: Path) -> None
 
 
 def test_constraints_are_kept_to(model: str, lines: Path, tmp_path: Path) -> None:
-    arguments = ["translate", model, "-i", str(lines), "-o", str(tmp_path / "out"), "--format", "jsonl", "--word-scores"]
+    arguments = [
+        "translate",
+        model,
+        "-i",
+        str(lines),
+        "-o",
+        str(tmp_path / "out"),
+        "--format",
+        "jsonl",
+        "--word-scores",
+    ]
     lines.write_text('{"text": "de kat"}\n{"text": "de hond"}\n')
-    assert main([*arguments, "--min-length", "9", "--max-length", "9", "--no-repeat-ngram", "1"]) == 0
+    assert (
+        main([*arguments, "--min-length", "9", "--max-length", "9", "--no-repeat-ngram", "1"]) == 0
+    )
     for line in (tmp_path / "out").read_text().splitlines():
         pieces = json.loads(line)["pieces"]
         assert len(pieces) == len(set(pieces)) == 9
@@ -215,16 +332,36 @@ def test_constraints_are_kept_to(model: str, lines: Path, tmp_path: Path) -> Non
 def test_a_coverage_penalty_is_in_the_scores(model: str, lines: Path, tmp_path: Path) -> None:
     scores = {}
     for beta in ("0", "3"):
-        arguments = ["-i", str(lines), "-o", str(tmp_path / beta), "--n-best", "2", "--max-length", "1", "--coverage", beta]
+        arguments = [
+            "-i",
+            str(lines),
+            "-o",
+            str(tmp_path / beta),
+            "--n-best",
+            "2",
+            "--max-length",
+            "1",
+            "--coverage",
+            beta,
+        ]
         assert main(["translate", model, *arguments]) == 0
-        scores[beta] = [float(line.split(" ||| ")[-1]) for line in (tmp_path / beta).read_text().splitlines()]
+        scores[beta] = [
+            float(line.split(" ||| ")[-1]) for line in (tmp_path / beta).read_text().splitlines()
+        ]
     assert sum(scores["3"]) < sum(scores["0"])
 
 
-def test_a_json_line_may_force_the_beginning(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_json_line_may_force_the_beginning(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "in.jsonl"
-    path.write_text('{"text": "de kat", "prefix": "the dog"}\n{"text": "de hond"}\n{"text": "", "prefix": "the"}\n')
-    assert main(["translate", model, "-i", str(path), "--format", "jsonl", "--precision", "fp32"]) == 0
+    path.write_text(
+        '{"text": "de kat", "prefix": "the dog"}\n{"text": "de hond"}\n{"text": "", "prefix":'
+        ' "the"}\n'
+    )
+    assert (
+        main(["translate", model, "-i", str(path), "--format", "jsonl", "--precision", "fp32"]) == 0
+    )
     forced, free, blank = map(json.loads, capsys.readouterr().out.splitlines())
     assert forced["translation"].startswith("the dog")
     assert forced["prefix"] == "the dog"
@@ -236,10 +373,26 @@ def test_a_json_line_may_force_the_beginning(model: str, tmp_path: Path, capsys:
     )
 
 
-def test_json_lines_keep_their_keys(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_lines_keep_their_keys(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     record = {"text": "de kat", "id": [1, None], "bron": "caf\u00e9"}
     (tmp_path / "in.jsonl").write_text(f"{json.dumps(record)}\n\n")
-    assert main(["translate", model, "-i", str(tmp_path / "in.jsonl"), "--format", "jsonl", "--n-best", "2"]) == 0
+    assert (
+        main(
+            [
+                "translate",
+                model,
+                "-i",
+                str(tmp_path / "in.jsonl"),
+                "--format",
+                "jsonl",
+                "--n-best",
+                "2",
+            ]
+        )
+        == 0
+    )
     first, blank, rest = capsys.readouterr().out.split("\n")
     assert (blank, rest) == ("", "")
     translated = json.loads(first)
@@ -248,9 +401,26 @@ def test_json_lines_keep_their_keys(model: str, tmp_path: Path, capsys: pytest.C
     assert len(translated["translations"]) == 2
 
 
-def test_json_lines_have_attention_on_request(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_lines_have_attention_on_request(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "in.jsonl").write_text('{"text": "de kat"}\n{"text": " "}\n')
-    assert main(["translate", model, "-i", str(tmp_path / "in.jsonl"), "--format", "jsonl", "--n-best", "2", "--attention"]) == 0
+    assert (
+        main(
+            [
+                "translate",
+                model,
+                "-i",
+                str(tmp_path / "in.jsonl"),
+                "--format",
+                "jsonl",
+                "--n-best",
+                "2",
+                "--attention",
+            ]
+        )
+        == 0
+    )
     translated, blank = map(json.loads, capsys.readouterr().out.splitlines())
     assert "".join(translated["source_pieces"]) == "\u2581de\u2581kat</s>"
     for each in (translated, *translated["translations"]):
@@ -266,8 +436,12 @@ def test_json_lines_have_attention_on_request(model: str, tmp_path: Path, capsys
 def test_signals_end_quietly(number: signal.Signals, status: int, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "recipe.toml")
     command = [sys.executable, "-m", "nmt", "check", str(tmp_path / "recipe.toml")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
-        with (tmp_path / "recipe.toml").open("w"):  # which returns when the command reads, and waits for text that never comes
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+    ) as process:
+        with (tmp_path / "recipe.toml").open(
+            "w"
+        ):  # which returns when the command reads, and waits for text that never comes
             process.send_signal(number)
             out, err = process.communicate(timeout=60)
         assert (process.returncode, out) == (status, b"")
@@ -288,26 +462,48 @@ def test_a_reader_that_leaves_is_no_error(model: str) -> None:
     assert (result.returncode, result.stderr) == (141, b"")
 
 
-def test_a_line_translated_in_segments_is_reported(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_translated_in_segments_is_reported(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "in.nl"
     path.write_text("de kat\n" + "de hond " * 100 + "\n", encoding="utf-8")
     assert main(["translate", model, "-i", str(path)]) == 0
-    # 800 characters without the last space are 800 pieces with the first one, of which 200 make a segment.
-    assert f"{path}:2: longer than any line in training; translated in 4 segments" in capsys.readouterr().err
+    # 800 characters without the last space are 800 pieces with the first one, of which 200 make a
+    # segment.
+    assert (
+        f"{path}:2: longer than any line in training; translated in 4 segments"
+        in capsys.readouterr().err
+    )
 
 
-def test_a_chosen_precision_is_told(model: str, lines: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_chosen_precision_is_told(
+    model: str, lines: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["translate", model, "-i", str(lines), "-v"]) == 0
-    assert re.search(r"^nmt: chose (fp32|bf16|int8) on (cpu|cuda)( \(.+\))?;", capsys.readouterr().err, re.MULTILINE)
+    assert re.search(
+        r"^nmt: chose (fp32|bf16|int8) on (cpu|cuda)( \(.+\))?;",
+        capsys.readouterr().err,
+        re.MULTILINE,
+    )
 
 
 @pytest.mark.parametrize(
-    ("remark", "told"), [("", False), ("compiled engine, AVX2", False), ("not the compiled engine: it is not built", True)]
+    ("remark", "told"),
+    [
+        ("", False),
+        ("compiled engine, AVX2", False),
+        ("not the compiled engine: it is not built", True),
+    ],
 )
 def test_only_a_slow_choice_is_told_unasked(
-    model: str, lines: Path, remark: str, told: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    model: str,
+    lines: Path,
+    remark: str,
+    told: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from nmt.inference.translator import Translator
+    from nmt.translation.translator import Translator
 
     load = Translator.load
 

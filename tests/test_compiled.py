@@ -1,4 +1,5 @@
-"""The compiled recurrence: what torch and the papers' equations compute in fp32, to within the rounding of bfloat16."""
+"""The compiled recurrence: what torch and the papers' equations compute in fp32, to within the
+rounding of bfloat16."""
 
 from dataclasses import replace
 
@@ -8,11 +9,11 @@ from instructions import AVAILABLE, in_bf16, needs_instructions
 from torch import nn
 from training_runs import assert_same_run, stop_after, with_training
 
-from nmt.config import ModelConfig
 from nmt.data.batches import collate
-from nmt.model import compiled
+from nmt.model import compiled_recurrence as compiled
 from nmt.model.cells import STEPS, Recurrence
-from nmt.model.seq2seq import Seq2Seq
+from nmt.model.translation import Seq2Seq
+from nmt.recipe import ModelConfig
 from nmt.training import precision
 from nmt.training.events import Note, Started
 from nmt.training.gradient import batch_loss
@@ -21,7 +22,9 @@ from nmt.training.run import train
 
 B, T, X, H = 13, 7, 48, 128  # 13 rows are two blocks of 6 and one row, or one block of 8 and five
 LENGTHS = torch.tensor([7, 1, 7, 3, 2, 6, 5, 4, 7, 1, 3, 2, 6])
-ROUNDING = 0.01  # of the norm: products of some hundred numbers that are rounded to 8 bits, several positions after one another
+# of the norm: products of some hundred numbers that are rounded to 8 bits, several positions after
+# one another
+ROUNDING = 0.01
 
 
 def random_layer(cell):
@@ -72,7 +75,9 @@ def test_the_number_of_threads_changes_no_bit(cell, reverse, monkeypatch):
     wished_BTH = torch.randn(B, T, H)
     results = []
     for threads in (1, 2, 3):
-        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)  # torch's own products keep to one order
+        monkeypatch.setattr(
+            torch, "get_num_threads", lambda threads=threads: threads
+        )  # torch's own products keep to one order
         with in_bf16():
             results.append(outputs_and_gradients(layer, inputs_BTX, state, reverse, wished_BTH))
     for found in results[1:]:
@@ -88,9 +93,15 @@ def test_batch_mates_change_nothing(cell):
     with torch.no_grad(), in_bf16():
         together_BTH = layer(inputs_BTX, state, LENGTHS)
         for row, length in enumerate(LENGTHS.tolist()):
-            alone_1TH = layer(inputs_BTX[row : row + 1], tuple(part_BH[row : row + 1] for part_BH in state), LENGTHS[row : row + 1])
+            alone_1TH = layer(
+                inputs_BTX[row : row + 1],
+                tuple(part_BH[row : row + 1] for part_BH in state),
+                LENGTHS[row : row + 1],
+            )
             # torch may sum the inputs' product of one row in another order: a rounding of bfloat16
-            torch.testing.assert_close(together_BTH[row, :length], alone_1TH[0, :length], rtol=2**-7, atol=2**-9)
+            torch.testing.assert_close(
+                together_BTH[row, :length], alone_1TH[0, :length], rtol=2**-7, atol=2**-9
+            )
 
 
 @needs_instructions
@@ -117,7 +128,9 @@ def test_a_second_pass_backwards_is_refused():
 @pytest.mark.parametrize("cell", STEPS)
 def test_a_networks_loss_and_gradient_are_those_of_fp32(cell):
     torch.manual_seed(2)
-    model = Seq2Seq(ModelConfig(embedding_size=64, hidden_size=128, cell=cell, dropout=0.0), 40, 40, shared=True)
+    model = Seq2Seq(
+        ModelConfig(embedding_size=64, hidden_size=128, cell=cell, dropout=0.0), 40, 40, shared=True
+    )
     batch = collate([[5, 6, 7, 8], [9, 10]], [[11, 12], [13, 14, 15, 16, 17]])
     results = []
     for enabled in (False, True):
@@ -125,7 +138,12 @@ def test_a_networks_loss_and_gradient_are_those_of_fp32(cell):
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
             loss = batch_loss(model, batch, smoothing=0.1)
         loss.smoothed.backward()
-        results.append((loss.smoothed.item(), torch.cat([parameter.grad.flatten() for parameter in model.parameters()])))
+        results.append(
+            (
+                loss.smoothed.item(),
+                torch.cat([parameter.grad.flatten() for parameter in model.parameters()]),
+            )
+        )
     (expected, gradient), (found, compiled_gradient) = results
     assert found == pytest.approx(expected, rel=0.005)
     assert nn.functional.cosine_similarity(compiled_gradient, gradient, dim=0) > 0.999
@@ -133,7 +151,8 @@ def test_a_networks_loss_and_gradient_are_those_of_fp32(cell):
 
 @needs_instructions
 def test_sigmoid_and_tanh_are_as_exact_as_they_say():
-    """A tanh layer without recurrence is tanh of its input; one unit of an LSTM's forget gate is a sigmoid of its."""
+    """A tanh layer without recurrence is tanh of its input; one unit of an LSTM's forget gate is
+    a sigmoid of its."""
     layer = Recurrence("tanh", 1, 64)
     numbers = torch.linspace(-20, 20, 4001).bfloat16().float()
     with torch.no_grad(), in_bf16():
@@ -141,7 +160,9 @@ def test_sigmoid_and_tanh_are_as_exact_as_they_say():
             parameter.zero_()
         layer.weight_input_GI.fill_(1.0)
         found = layer(numbers[:, None, None])[:, 0, 0].float()
-    assert (found - numbers.tanh()).abs().max() < 2**-9 + 1e-4  # the rounding of the output, below 1, and the function's own
+    assert (
+        found - numbers.tanh()
+    ).abs().max() < 2**-9 + 1e-4  # the rounding of the output, below 1, and the function's own
     near = numbers.abs() < 0.5
     assert (found[near] - numbers[near].tanh()).abs().max() < 2**-10 + 1e-4
 
@@ -162,8 +183,12 @@ def test_a_run_says_whether_its_recurrence_is_compiled(monkeypatch):
     assert described("bf16", torch.device("cuda"), 512) == "cuda in bf16"
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
     monkeypatch.setattr(compiled, "library", lambda: "it was not built")
-    assert described("bf16", cpu, 512) == "cpu in bf16, the recurrence uncompiled (it was not built)"
-    assert "half of model.hidden_size in each direction, 96 units: no multiple of 64" in described("bf16", cpu, 192)
+    assert (
+        described("bf16", cpu, 512) == "cpu in bf16, the recurrence uncompiled (it was not built)"
+    )
+    assert "half of model.hidden_size in each direction, 96 units: no multiple of 64" in described(
+        "bf16", cpu, 192
+    )
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     assert "no AVX512-BF16" in described("bf16", cpu, 512)
     monkeypatch.setattr(precision, "why_not", lambda hidden_size: None)
@@ -175,8 +200,15 @@ def test_a_run_that_goes_on_without_the_library_says_so(tmp_path, tiny_recipe, m
     recipe = with_training(tiny_recipe, precision="bf16")
     list(train(recipe, tmp_path / "run", stop_after(4)))
     monkeypatch.setattr(compiled, "library", lambda: "it was not built")
-    notes = [event.text for event in train(recipe, tmp_path / "run", stop_after(4)) if isinstance(event, Note)]
-    assert "begun with compiled code, going on without it: the result is not that of an undisturbed run to the bit" in notes
+    notes = [
+        event.text
+        for event in train(recipe, tmp_path / "run", stop_after(4))
+        if isinstance(event, Note)
+    ]
+    assert (
+        "begun with compiled code, going on without it: the result is not that of an undisturbed"
+        " run to the bit" in notes
+    )
     notes = [event.text for event in train(recipe, tmp_path / "run") if isinstance(event, Note)]
     assert not any("compiled" in note for note in notes)
 
@@ -188,5 +220,7 @@ def test_an_interrupted_run_in_bf16_ends_with_the_same_bits(tmp_path, tiny_recip
     whole = list(train(recipe, tmp_path / "whole"))
     list(train(recipe, tmp_path / "halted", stop=stop_after(5)))
     list(train(recipe, tmp_path / "halted"))
-    assert any("the recurrence compiled" in event.text for event in whole if isinstance(event, Started))
+    assert any(
+        "the recurrence compiled" in event.text for event in whole if isinstance(event, Started)
+    )
     assert_same_run(tmp_path / "whole", tmp_path / "halted")

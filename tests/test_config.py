@@ -1,4 +1,5 @@
-"""Recipes: read back equal, checked where they are made, and every mistake answered with what to do."""
+"""Recipes: read back equal, checked where they are made, and every mistake answered with what to
+do."""
 
 import math
 from dataclasses import fields, replace
@@ -8,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.config import (
+from nmt.errors import NmtError
+from nmt.limits import LIMITS
+from nmt.recipe import (
     TABLES,
     DataConfig,
     ModelConfig,
@@ -21,11 +24,11 @@ from nmt.config import (
     parse_recipe,
     with_settings,
 )
-from nmt.errors import NmtError
-from nmt.limits import LIMITS
 
 DATA = '[data]\ntrain = ["corpus/train"]\ndev = "corpus/dev"\nsource = "nl"\ntarget = "en"\n'
-RECIPE = Recipe(data=DataConfig(train=("corpus/train",), dev="corpus/dev", source="nl", target="en"))
+RECIPE = Recipe(
+    data=DataConfig(train=("corpus/train",), dev="corpus/dev", source="nl", target="en")
+)
 
 
 def test_a_recipe_needs_only_the_data() -> None:
@@ -33,11 +36,18 @@ def test_a_recipe_needs_only_the_data() -> None:
 
 
 def test_tables_are_the_fields_of_a_recipe() -> None:
-    assert list(TABLES) == ["data", "subwords", "model", "training", "search"] == [item.name for item in fields(Recipe)]
+    assert (
+        list(TABLES)
+        == ["data", "subwords", "model", "training", "search"]
+        == [item.name for item in fields(Recipe)]
+    )
 
 
 def test_values_take_the_type_of_their_field() -> None:
-    recipe = parse_recipe(DATA + "max_ratio = 3\n[model]\ncell = 'gru'\ninput_feeding = true\n[search]\nbeam = 4", "r.toml")
+    recipe = parse_recipe(
+        DATA + "max_ratio = 3\n[model]\ncell = 'gru'\ninput_feeding = true\n[search]\nbeam = 4",
+        "r.toml",
+    )
     assert (recipe.data.max_ratio, type(recipe.data.max_ratio)) == (3.0, float)
     assert (recipe.model.cell, recipe.model.input_feeding, recipe.search.beam) == ("gru", True, 4)
 
@@ -63,12 +73,18 @@ def test_dump_reads_back_equal_with_every_key_written() -> None:
 
 
 @given(
-    train=st.lists(st.text(min_size=1).filter(lambda text: text.strip() and "\0" not in text), min_size=1, max_size=3),
+    train=st.lists(
+        st.text(min_size=1).filter(lambda text: text.strip() and "\0" not in text),
+        min_size=1,
+        max_size=3,
+    ),
     rate=st.floats(min_value=0, exclude_min=True, max_value=1000),
     beam=st.integers(1, 100),
     joint=st.booleans(),
 )
-def test_any_recipe_survives_dump_and_parse(train: list[str], rate: float, beam: int, joint: bool) -> None:
+def test_any_recipe_survives_dump_and_parse(
+    train: list[str], rate: float, beam: int, joint: bool
+) -> None:
     recipe = replace(
         RECIPE,
         data=replace(RECIPE.data, train=tuple(train), dev=train[0]),
@@ -88,8 +104,16 @@ def test_settings_replace_single_values() -> None:
         "data.dev = other/dev",
     ]
     recipe = with_settings(RECIPE, settings)
-    assert (recipe.model.heads, recipe.model.tie_embeddings, recipe.training.learning_rate) == (4, False, 2e-3)
-    assert (recipe.search.length_alpha, recipe.data.dev, recipe.data.source) == (1.0, "other/dev", "nl")
+    assert (recipe.model.heads, recipe.model.tie_embeddings, recipe.training.learning_rate) == (
+        4,
+        False,
+        2e-3,
+    )
+    assert (recipe.search.length_alpha, recipe.data.dev, recipe.data.source) == (
+        1.0,
+        "other/dev",
+        "nl",
+    )
 
 
 def test_settings_are_applied_together() -> None:
@@ -107,22 +131,46 @@ def test_a_setting_may_hold_equals_signs_and_lists() -> None:
     [
         (DATA + "[model]\nheads = four", r"^r.toml: not TOML: .*line 7"),
         (DATA + "[modle]", r"^r.toml: unknown table \[modle\]; did you mean model\?$"),
-        ("epochs = 3\n" + DATA, r"^r.toml: unknown table \[epochs\]; did you mean training.epochs\?$"),
+        (
+            "epochs = 3\n" + DATA,
+            r"^r.toml: unknown table \[epochs\]; did you mean training.epochs\?$",
+        ),
         ("[zzz]", r"unknown table \[zzz\]; known are data, subwords, model, training, search$"),
-        ("model = 3\n" + DATA, r"^r.toml: model must be a table, got 3; write \[model\] above its keys$"),
-        (DATA + "[model]\nhiden_size = 4", r"^r.toml: unknown key model.hiden_size; did you mean hidden_size\?$"),
-        (DATA + "[model]\nepochs = 4", r"unknown key model.epochs; did you mean training.epochs\?$"),
-        (DATA + "[search]\nzzz = 4", r"unknown key search.zzz; known are beam, length_alpha, .*, batch_pieces$"),
+        (
+            "model = 3\n" + DATA,
+            r"^r.toml: model must be a table, got 3; write \[model\] above its keys$",
+        ),
+        (
+            DATA + "[model]\nhiden_size = 4",
+            r"^r.toml: unknown key model.hiden_size; did you mean hidden_size\?$",
+        ),
+        (
+            DATA + "[model]\nepochs = 4",
+            r"unknown key model.epochs; did you mean training.epochs\?$",
+        ),
+        (
+            DATA + "[search]\nzzz = 4",
+            r"unknown key search.zzz; known are beam, length_alpha, .*, batch_pieces$",
+        ),
         (DATA + "[model]\nheads = '4'", r"^r.toml: model.heads must be a whole number, got '4'$"),
         (DATA + "[model]\nheads = true", r"model.heads must be a whole number, got True$"),
         (DATA + "[model]\nheads = 1.0", r"model.heads must be a whole number, got 1.0$"),
         (DATA + "[model]\ndropout = true", r"model.dropout must be a number, got True$"),
         (DATA + "[model]\ncell = 1", r"model.cell must be a string, got 1$"),
         (DATA + "[model]\ninput_feeding = 1", r"model.input_feeding must be true or false, got 1$"),
-        (DATA.replace('["corpus/train"]', "[1]"), r"data.train must be a list of strings, got \[1\]$"),
-        (DATA.replace('dev = "corpus/dev"\n', ""), r"^r.toml: data.dev is missing; write dev = \.\.\. under \[data\]$"),
+        (
+            DATA.replace('["corpus/train"]', "[1]"),
+            r"data.train must be a list of strings, got \[1\]$",
+        ),
+        (
+            DATA.replace('dev = "corpus/dev"\n', ""),
+            r"^r.toml: data.dev is missing; write dev = \.\.\. under \[data\]$",
+        ),
         ("", r"^r.toml: data.train is missing"),
-        (DATA + "[search]\nbeam = 0", r"^r.toml: search.beam must be at least 1 and at most 100, got 0$"),
+        (
+            DATA + "[search]\nbeam = 0",
+            r"^r.toml: search.beam must be at least 1 and at most 100, got 0$",
+        ),
     ],
 )
 def test_mistakes_in_a_recipe_are_named(text: str, message: str) -> None:
@@ -156,42 +204,163 @@ def test_mistakes_in_a_setting_are_named(setting: str, message: str) -> None:
         ("data", "dev", " ", r"data.dev must not be empty"),
         ("data", "dev", "a\udcff", r"data.dev must be valid Unicode"),
         ("data", "dev", "a\0b", r"data.dev must have no NUL character, got 'a\\x00b'"),
-        ("data", "target", "../en", r"data.target must be a language code, the end of a file name, got '../en'"),
-        ("data", "source", "en", r"data.source and data.target are both 'en'; name two different languages"),
-        ("data", "max_ratio", 0.5, r"data.max_ratio must be at least 1 and at most 1,000,000, got 0.5"),
-        ("subwords", "kind", "wordpiece", r"subwords.kind must be one of unigram, bpe, char, got 'wordpiece'"),
-        ("subwords", "character_coverage", 0.0, r"subwords.character_coverage must be above 0 and at most 1, got 0.0"),
-        ("subwords", "sampling", 1.5, r"subwords.sampling must be at least 0 and at most 1, got 1.5"),
-        ("model", "cell", "typo", r"model.cell must be one of lstm, gru, peephole, tanh, got 'typo'"),
-        ("model", "attention", "dot", r"model.attention must be one of multiplicative, additive, got 'dot'"),
+        (
+            "data",
+            "target",
+            "../en",
+            r"data.target must be a language code, the end of a file name, got '../en'",
+        ),
+        (
+            "data",
+            "source",
+            "en",
+            r"data.source and data.target are both 'en'; name two different languages",
+        ),
+        (
+            "data",
+            "max_ratio",
+            0.5,
+            r"data.max_ratio must be at least 1 and at most 1,000,000, got 0.5",
+        ),
+        (
+            "subwords",
+            "kind",
+            "wordpiece",
+            r"subwords.kind must be one of unigram, bpe, char, got 'wordpiece'",
+        ),
+        (
+            "subwords",
+            "character_coverage",
+            0.0,
+            r"subwords.character_coverage must be above 0 and at most 1, got 0.0",
+        ),
+        (
+            "subwords",
+            "sampling",
+            1.5,
+            r"subwords.sampling must be at least 0 and at most 1, got 1.5",
+        ),
+        (
+            "model",
+            "cell",
+            "typo",
+            r"model.cell must be one of lstm, gru, peephole, tanh, got 'typo'",
+        ),
+        (
+            "model",
+            "attention",
+            "dot",
+            r"model.attention must be one of multiplicative, additive, got 'dot'",
+        ),
         ("model", "dropout", 1.0, r"model.dropout must be at least 0 and below 1, got 1.0"),
         ("model", "hidden_size", 511, r"model.hidden_size must be even .*, got 511"),
         ("model", "heads", 3, r"model.heads must divide model.hidden_size \(512\), got 3"),
         ("training", "device", "tpu", r"training.device must be one of auto, cpu, cuda, got 'tpu'"),
-        ("training", "precision", "fp16", r"training.precision must be one of auto, fp32, bf16, got 'fp16'"),
-        ("training", "schedule", "linear", r"training.schedule must be one of cosine, inverse-sqrt, constant, plateau, got 'linear'"),
-        ("training", "select", "ter", r"training.select must be one of bleu, chrf, loss, got 'ter'"),
-        ("training", "accumulate", 0, r"training.accumulate must be at least 1 and at most 10,000, got 0"),
-        ("training", "plateau", 0, r"training.plateau must be at least 1 and at most 1,000,000,000, got 0"),
-        ("training", "r_drop", -1.0, r"training.r_drop must be at least 0 and at most 1,000,000, got -1.0"),
-        ("model", "word_dropout", 1.0, r"model.word_dropout must be at least 0 and below 1, got 1.0"),
-        ("model", "weight_drop", -0.1, r"model.weight_drop must be at least 0 and below 1, got -0.1"),
-        ("training", "learning_rate", math.nan, r"training.learning_rate must be above 0 and at most 1,000, got nan"),
-        ("training", "learning_rate", math.inf, r"training.learning_rate must be above 0 and at most 1,000, got inf"),
+        (
+            "training",
+            "precision",
+            "fp16",
+            r"training.precision must be one of auto, fp32, bf16, got 'fp16'",
+        ),
+        (
+            "training",
+            "schedule",
+            "linear",
+            (
+                r"training.schedule must be one of cosine, inverse-sqrt, constant, plateau, got"
+                r" 'linear'"
+            ),
+        ),
+        (
+            "training",
+            "select",
+            "ter",
+            r"training.select must be one of bleu, chrf, loss, got 'ter'",
+        ),
+        (
+            "training",
+            "accumulate",
+            0,
+            r"training.accumulate must be at least 1 and at most 10,000, got 0",
+        ),
+        (
+            "training",
+            "plateau",
+            0,
+            r"training.plateau must be at least 1 and at most 1,000,000,000, got 0",
+        ),
+        (
+            "training",
+            "r_drop",
+            -1.0,
+            r"training.r_drop must be at least 0 and at most 1,000,000, got -1.0",
+        ),
+        (
+            "model",
+            "word_dropout",
+            1.0,
+            r"model.word_dropout must be at least 0 and below 1, got 1.0",
+        ),
+        (
+            "model",
+            "weight_drop",
+            -0.1,
+            r"model.weight_drop must be at least 0 and below 1, got -0.1",
+        ),
+        (
+            "training",
+            "learning_rate",
+            math.nan,
+            r"training.learning_rate must be above 0 and at most 1,000, got nan",
+        ),
+        (
+            "training",
+            "learning_rate",
+            math.inf,
+            r"training.learning_rate must be above 0 and at most 1,000, got inf",
+        ),
         ("training", "seed", -1, r"training.seed must be at least 0 and at most [0-9,]+, got -1"),
-        ("training", "average_decay", 1.0, r"training.average_decay must be at least 0 and below 1, got 1.0"),
-        ("search", "length_alpha", -0.1, r"search.length_alpha must be at least 0 and at most 10, got -0.1"),
-        ("search", "max_length_factor", 1e308, r"search.max_length_factor must be above 0 and at most 20, got 1e\+308"),
-        ("search", "max_length_factor", 0.0, r"search.max_length_factor must be above 0 and at most 20, got 0.0"),
+        (
+            "training",
+            "average_decay",
+            1.0,
+            r"training.average_decay must be at least 0 and below 1, got 1.0",
+        ),
+        (
+            "search",
+            "length_alpha",
+            -0.1,
+            r"search.length_alpha must be at least 0 and at most 10, got -0.1",
+        ),
+        (
+            "search",
+            "max_length_factor",
+            1e308,
+            r"search.max_length_factor must be above 0 and at most 20, got 1e\+308",
+        ),
+        (
+            "search",
+            "max_length_factor",
+            0.0,
+            r"search.max_length_factor must be above 0 and at most 20, got 0.0",
+        ),
     ],
 )
-def test_values_are_checked_where_they_are_made(table: str, key: str, value: object, message: str) -> None:
+def test_values_are_checked_where_they_are_made(
+    table: str, key: str, value: object, message: str
+) -> None:
     with pytest.raises(NmtError, match=message):
         replace(getattr(RECIPE, table), **{key: value})
 
 
 def test_sampling_is_refused_where_it_would_do_nothing() -> None:
-    with pytest.raises(NmtError, match=r"subwords.sampling has no meaning for single characters, got 0.1 with kind 'char'; set it to 0"):
+    with pytest.raises(
+        NmtError,
+        match=(
+            r"subwords.sampling has no meaning for single characters, got 0.1 with kind 'char'; set"
+            r" it to 0"
+        ),
+    ):
         SubwordsConfig(kind="char", sampling=0.1)
 
 
@@ -217,7 +386,12 @@ def test_weight_drop_and_input_feeding_exclude_each_other() -> None:
         ModelConfig(weight_drop=0.2, input_feeding=True)
 
 
-NUMBERS = [(f"{table}.{item.name}", item.type) for table, kind in TABLES.items() for item in fields(kind) if item.type in (int, float)]
+NUMBERS = [
+    (f"{table}.{item.name}", item.type)
+    for table, kind in TABLES.items()
+    for item in fields(kind)
+    if item.type in (int, float)
+]
 
 
 @pytest.mark.parametrize(("key", "kind"), NUMBERS, ids=[key for key, _ in NUMBERS])
@@ -225,7 +399,17 @@ def test_every_number_is_bounded(key: str, kind: type) -> None:
     limit = LIMITS[key]
     assert not math.isinf(limit.low)
     assert not math.isinf(limit.high)
-    senseless = [10**30, 10**400, -1, -(10**400), "[[1]]", "{a = {b = 1}}", "0x" + "f" * 5000, "[0x" + "f" * 5000 + "]", "'many'"]
+    senseless = [
+        10**30,
+        10**400,
+        -1,
+        -(10**400),
+        "[[1]]",
+        "{a = {b = 1}}",
+        "0x" + "f" * 5000,
+        "[0x" + "f" * 5000 + "]",
+        "'many'",
+    ]
     for value in [*senseless, *(["nan", "inf", "-inf"] if kind is float else ["nan", "1.5"])]:
         with pytest.raises(NmtError, match=f"^{key} must be ") as refused:
             with_settings(RECIPE, [f"{key}={value}"])
@@ -237,12 +421,16 @@ def test_all_limits_are_of_numbers_of_the_recipe() -> None:
     assert LIMITS.keys() == {key for key, _ in NUMBERS}
 
 
-@pytest.mark.parametrize("key", [f"{table}.{item.name}" for table, kind in TABLES.items() for item in fields(kind)])
+@pytest.mark.parametrize(
+    "key", [f"{table}.{item.name}" for table, kind in TABLES.items() for item in fields(kind)]
+)
 @pytest.mark.parametrize("value", ["[[[[1]]]]", "{a = 1}", "[" * 100_000, "1979-05-27"])
 def test_no_key_takes_a_value_of_another_shape(key: str, value: str) -> None:
     table, _, name = key.partition(".")
     text = f"[{table}]\n{name} = {value}\n"
-    with pytest.raises(NmtError, match=r"^r.toml: (not TOML|data\.|subwords\.|model\.|training\.|search\.)"):
+    with pytest.raises(
+        NmtError, match=r"^r.toml: (not TOML|data\.|subwords\.|model\.|training\.|search\.)"
+    ):
         parse_recipe(text, "r.toml")
 
 

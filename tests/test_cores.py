@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.inference.cores import usable_cores
+from nmt.machine import usable_cores
 
 
 @pytest.fixture
@@ -22,18 +22,25 @@ def test_hardware_threads_of_a_core_count_once(four_processors: Path) -> None:
     assert usable_cores(four_processors) == 2
 
 
-def test_cores_that_are_not_ours_do_not_count(four_processors: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cores_that_are_not_ours_do_not_count(
+    four_processors: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 2})
     assert usable_cores(four_processors) == 1
 
 
-@pytest.mark.parametrize(("limit", "cores"), [("max 100000", 2), ("150000 100000", 2), ("100000 100000", 1), ("20000 100000", 1)])
+@pytest.mark.parametrize(
+    ("limit", "cores"),
+    [("max 100000", 2), ("150000 100000", 2), ("100000 100000", 1), ("20000 100000", 1)],
+)
 def test_a_containers_limit_counts(limit: str, cores: int, four_processors: Path) -> None:
     (four_processors / "fs/cgroup/cpu.max").write_text(f"{limit}\n")
     assert usable_cores(four_processors) == cores
 
 
-def test_where_nothing_is_told_every_processor_is_a_core(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_where_nothing_is_told_every_processor_is_a_core(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 5})
     assert usable_cores(tmp_path) == 3
     monkeypatch.delattr(os, "sched_getaffinity")

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from nmt.data.card import corpus_card
-from nmt.data.clean import Audit, audit_overlap, clean_pairs
-from nmt.data.corpus import Pair, read_pairs
 from nmt.errors import NmtError
+from nmt.text.clean import Audit, audit_overlap, clean_pairs
+from nmt.text.corpus import Pair, corpus_card, read_pairs
 
 CORPORA = Path(__file__).parent.parent / "corpora"
 BUNDLED = CORPORA / "tatoeba-nld-eng"
@@ -27,19 +26,27 @@ def test_every_corpus_has_a_card_and_is_listed(folder: Path) -> None:
     card = corpus_card(folder)
     assert card.name == folder.name
     assert {"train", "dev", "test"} == set(card.splits)
-    assert f"[{card.name}]({card.name}/README.md)" in (CORPORA / "README.md").read_text(encoding="utf-8")
+    assert f"[{card.name}]({card.name}/README.md)" in (CORPORA / "README.md").read_text(
+        encoding="utf-8"
+    )
     text = (folder / "README.md").read_text(encoding="utf-8")
     assert all(word in text for word in ("**Source**", "**Licence**", "**Form**", f"# {card.name}"))
 
 
-@pytest.mark.parametrize("folder", [folder for folder in FOLDERS if folder != BUNDLED], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "folder", [folder for folder in FOLDERS if folder != BUNDLED], ids=lambda path: path.name
+)
 def test_a_corpus_that_is_not_bundled_says_how_to_get_it(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "corpus.toml").write_bytes((folder / "corpus.toml").read_bytes())
-    with pytest.raises(NmtError, match=rf"this part of {folder.name} is not here; it is not bundled; "):
+    with pytest.raises(
+        NmtError, match=rf"this part of {folder.name} is not here; it is not bundled; "
+    ):
         list(read_pairs(str(tmp_path), *corpus_card(folder).languages, split="test"))
 
 
-def test_the_bundled_corpus_has_the_sizes_that_its_card_gives(splits: dict[str, list[Pair]]) -> None:
+def test_the_bundled_corpus_has_the_sizes_that_its_card_gives(
+    splits: dict[str, list[Pair]],
+) -> None:
     text = (BUNDLED / "README.md").read_text(encoding="utf-8")
     for split, pairs in splits.items():
         words = [sum(len(pair[side].split()) for pair in pairs) for side in (0, 1)]
@@ -62,7 +69,14 @@ def test_every_bundled_pair_is_clean_and_comes_once(splits: dict[str, list[Pair]
 
 @pytest.mark.parametrize("split", SIZES)
 def test_every_bundled_line_has_its_attribution(split: str) -> None:
-    with gzip.open(BUNDLED / f"{split}.attribution.gz", "rt", encoding="utf-8", newline="\n") as stream:
+    with gzip.open(
+        BUNDLED / f"{split}.attribution.gz", "rt", encoding="utf-8", newline="\n"
+    ) as stream:
         lines = stream.read().removesuffix("\n").split("\n")
     assert len(lines) == SIZES[split]
-    assert all(re.fullmatch(r"CC-BY 2\.0 \(France\) Attribution: tatoeba\.org #\d+ \(.+\) & #\d+ \(.+\)", line) for line in lines)
+    assert all(
+        re.fullmatch(
+            r"CC-BY 2\.0 \(France\) Attribution: tatoeba\.org #\d+ \(.+\) & #\d+ \(.+\)", line
+        )
+        for line in lines
+    )

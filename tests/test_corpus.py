@@ -1,4 +1,5 @@
-"""Readers: every format gives the same pairs, every line keeps its place, nothing is shifted or dropped without a word."""
+"""Readers: every format gives the same pairs, every line keeps its place, nothing is shifted or
+dropped without a word."""
 
 import gzip
 import subprocess
@@ -12,11 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nmt
-from nmt.data.corpus import Pair, fingerprint, read_lines, read_pairs, read_parallel
-from nmt.data.lines import decode_lines
 from nmt.errors import NmtError
+from nmt.text.corpus import Pair, fingerprint, read_lines, read_pairs, read_parallel
+from nmt.text.files import decode_lines
 
-LINES = st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n\r")), min_size=1, max_size=8)
+LINES = st.lists(
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n\r")),
+    min_size=1,
+    max_size=8,
+)
 in_empty_folder = pytest.fixture(autouse=True)(empty_folder)
 
 
@@ -24,7 +29,9 @@ in_empty_folder = pytest.fixture(autouse=True)(empty_folder)
 def test_every_format_gives_the_same_pairs(specification: str) -> None:
     FORMATS[specification]()
     assert [(pair.source, pair.target) for pair in read_pairs(specification, "nl", "en")] == TEXTS
-    assert [(pair.target, pair.source) for pair in read_pairs(specification, "en", "nl")] == TEXTS or specification in (
+    assert [
+        (pair.target, pair.source) for pair in read_pairs(specification, "en", "nl")
+    ] == TEXTS or specification in (
         "a.tsv",
         "words.tsv",
     )
@@ -51,8 +58,12 @@ def test_a_pair_knows_its_place(specification: str, where: str) -> None:
 
 
 @settings(deadline=None)
-@given(sources=LINES, ending=st.sampled_from(["\n", "\r\n"]), packed=st.booleans(), last=st.booleans())
-def test_lines_keep_their_number_and_text(sources: list[str], ending: str, packed: bool, last: bool) -> None:
+@given(
+    sources=LINES, ending=st.sampled_from(["\n", "\r\n"]), packed=st.booleans(), last=st.booleans()
+)
+def test_lines_keep_their_number_and_text(
+    sources: list[str], ending: str, packed: bool, last: bool
+) -> None:
     content = (ending.join(sources) + (ending if last or not sources[-1] else "")).encode()
     with TemporaryDirectory() as folder:
         path = Path(folder) / ("a.nl.gz" if packed else "a.nl")
@@ -70,13 +81,18 @@ def test_any_bytes_are_read_back_from_a_corpus(content: bytes) -> None:
     with TemporaryDirectory() as folder:
         Path(folder, "a.nl").write_bytes(b"first\n" + content)
         Path(folder, "a.en").write_text("x\n" * (1 + len(expected)))
-        texts = [pair.source.encode(errors="surrogateescape") for pair in read_pairs(f"{folder}/a", "nl", "en")]
+        texts = [
+            pair.source.encode(errors="surrogateescape")
+            for pair in read_pairs(f"{folder}/a", "nl", "en")
+        ]
     assert texts == [b"first", *(line.removesuffix(b"\r") for line in expected)]
 
 
 @settings(deadline=None)
 @given(lengths=st.tuples(st.integers(0, 5), st.integers(0, 5)))
-def test_files_of_different_length_are_refused_at_the_first_line_without_a_partner(lengths: tuple[int, int]) -> None:
+def test_files_of_different_length_are_refused_at_the_first_line_without_a_partner(
+    lengths: tuple[int, int],
+) -> None:
     with TemporaryDirectory() as folder:
         for language, length in zip(("nl", "en"), lengths, strict=True):
             Path(folder, f"a.{language}").write_text("x\n" * length)
@@ -85,7 +101,10 @@ def test_files_of_different_length_are_refused_at_the_first_line_without_a_partn
             expected = r"/a: no pairs in it; check the file" if not longer else ""
         else:
             names = ("nl", "en") if lengths[0] > lengths[1] else ("en", "nl")
-            expected = rf"/a\.{names[0]}:{shorter + 1}: no partner, .*/a\.{names[1]} ends at line {shorter}; line n of one must translate"
+            expected = (
+                rf"/a\.{names[0]}:{shorter + 1}: no partner, .*/a\.{names[1]} ends at line"
+                rf" {shorter}; line n of one must translate"
+            )
         if expected:
             with pytest.raises(NmtError, match=expected):
                 list(read_pairs(f"{folder}/a", "nl", "en"))
@@ -94,9 +113,17 @@ def test_files_of_different_length_are_refused_at_the_first_line_without_a_partn
 
 
 def test_reading_plain_text_loads_no_large_library() -> None:
-    code = "import sys, nmt.data.clean; print(*{'torch', 'numpy', 'datasets', 'pyarrow', 'sentencepiece'} & set(sys.modules))"
+    code = (
+        "import sys, nmt.text.clean; print(*{'torch', 'numpy', 'datasets', 'pyarrow',"
+        " 'sentencepiece'} & set(sys.modules))"
+    )
     root = Path(nmt.__file__).parent.parent
-    assert subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True).stdout.strip() == ""
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == ""
+    )
 
 
 def test_pairs_stream() -> None:
@@ -114,7 +141,10 @@ def test_plain_files_come_before_packed_ones_and_dots_in_a_prefix_are_no_suffix(
 @pytest.mark.parametrize("content", [b"good\nbad \xff\n", b"good\r\nbad \xff"])
 def test_strict_reading_names_the_line_that_is_not_utf8(content: bytes) -> None:
     Path("a.nl").write_bytes(content)
-    with pytest.raises(NmtError, match=r"^a.nl:2: not valid UTF-8, got byte 0xff at position 5; convert the file to UTF-8"):
+    with pytest.raises(
+        NmtError,
+        match=r"^a.nl:2: not valid UTF-8, got byte 0xff at position 5; convert the file to UTF-8",
+    ):
         list(read_lines(Path("a.nl")))
 
 
@@ -131,19 +161,27 @@ def test_a_damaged_gzip_file_is_refused() -> None:
     Path("a.gz").write_bytes(gzip.compress(str(list(range(1000))).encode())[:-30])
     Path("b.gz").write_bytes(b"not gzip")
     for name in ("a.gz", "b.gz"):
-        with pytest.raises(NmtError, match=rf"^{name}: cannot be read to its end \(.*\); is the file damaged\?"):
+        with pytest.raises(
+            NmtError, match=rf"^{name}: cannot be read to its end \(.*\); is the file damaged\?"
+        ):
             list(read_lines(Path(name)))
 
 
 def test_missing_files_are_named() -> None:
     write("a.nl", ["een"])
     with pytest.raises(
-        NmtError, match=r"^a: found neither a.en nor a.en.gz; give a prefix, a .tsv, .csv, .jsonl, .tmx or .parquet file, hf://NAME"
+        NmtError,
+        match=(
+            r"^a: found neither a.en nor a.en.gz; give a prefix, a .tsv, .csv, .jsonl, .tmx or"
+            r" .parquet file, hf://NAME"
+        ),
     ):
         list(read_pairs("a", "nl", "en"))
     with pytest.raises(NmtError, match=r"^b.tsv: no such file; check the path"):
         list(read_pairs("b.tsv", "nl", "en"))
-    with pytest.raises(NmtError, match=r"^b.nl: cannot be opened \(No such file or directory\); check the path"):
+    with pytest.raises(
+        NmtError, match=r"^b.nl: cannot be opened \(No such file or directory\); check the path"
+    ):
         list(read_lines(Path("b.nl")))
 
 
@@ -155,11 +193,20 @@ def test_an_empty_file_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "expected"), [(["a\tb", "a"], "2: expected 2 columns, got 1"), (["nl\ten\tid", "a\tb"], "2: expected 3 columns, got 2")]
+    ("lines", "expected"),
+    [
+        (["a\tb", "a"], "2: expected 2 columns, got 1"),
+        (["nl\ten\tid", "a\tb"], "2: expected 3 columns, got 2"),
+    ],
 )
 def test_a_table_with_a_short_line_is_refused(lines: list[str], expected: str) -> None:
     write("a.tsv", lines)
-    with pytest.raises(NmtError, match=rf"^a.tsv:{expected}; name the columns in a first line, with 'nl' and 'en' among them"):
+    with pytest.raises(
+        NmtError,
+        match=(
+            rf"^a.tsv:{expected}; name the columns in a first line, with 'nl' and 'en' among them"
+        ),
+    ):
         list(read_pairs("a.tsv", "nl", "en"))
 
 
@@ -188,17 +235,26 @@ def test_null_is_a_blank_side() -> None:
 
 def test_a_damaged_parquet_file_is_refused() -> None:
     write("a.parquet", ["not parquet"])
-    with pytest.raises(NmtError, match=r"^a.parquet: not a parquet file of text \(.*\); is it damaged\?"):
+    with pytest.raises(
+        NmtError, match=r"^a.parquet: not a parquet file of text \(.*\); is it damaged\?"
+    ):
         list(read_pairs("a.parquet", "nl", "en"))
 
 
 def test_parallel_text_for_evaluation_keeps_every_line() -> None:
     write_prefix("a")
-    assert read_parallel("a", "nl", "en") == ([source for source, _ in TEXTS], [target for _, target in TEXTS])
+    assert read_parallel("a", "nl", "en") == (
+        [source for source, _ in TEXTS],
+        [target for _, target in TEXTS],
+    )
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [(r"a\ud83d", "not valid UTF-8, got"), (r"a\nb", r"a line break within a sentence, got 'a\\nb'")]
+    ("text", "expected"),
+    [
+        (r"a\ud83d", "not valid UTF-8, got"),
+        (r"a\nb", r"a line break within a sentence, got 'a\\nb'"),
+    ],
 )
 def test_parallel_text_for_evaluation_is_strict(text: str, expected: str) -> None:
     write("a.jsonl", [f'{{"nl": "{text}", "en": "x"}}'])
@@ -219,14 +275,41 @@ def test_a_fingerprint_is_that_of_the_text() -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("één\n".encode("utf-16"), r"looks like UTF-16: it begins with the byte order mark ff fe; .*iconv -f UTF-16 -t UTF-8 a.nl > NEW"),
-        ("een\n".encode("utf-16-le"), r"looks like UTF-16LE: 4 of its first 8 bytes are zero; .*iconv -f UTF-16LE -t UTF-8 a.nl > NEW"),
-        ("een\n".encode("utf-16-be"), r"looks like UTF-16BE: 4 of its first 8 bytes are zero; .*iconv -f UTF-16BE"),
-        ("een\n".encode("utf-32"), r"looks like UTF-32: it begins with the byte order mark ff fe 00 00"),
-        (b"een\rtwee\rdrie\r", r"its lines end with carriage returns alone; convert it: tr '\\r' '\\n' < a.nl > NEW"),
+        (
+            "één\n".encode("utf-16"),
+            (
+                r"looks like UTF-16: it begins with the byte order mark ff fe; .*iconv -f UTF-16 -t"
+                r" UTF-8 a.nl > NEW"
+            ),
+        ),
+        (
+            "een\n".encode("utf-16-le"),
+            (
+                r"looks like UTF-16LE: 4 of its first 8 bytes are zero; .*iconv -f UTF-16LE -t"
+                r" UTF-8 a.nl > NEW"
+            ),
+        ),
+        (
+            "een\n".encode("utf-16-be"),
+            r"looks like UTF-16BE: 4 of its first 8 bytes are zero; .*iconv -f UTF-16BE",
+        ),
+        (
+            "een\n".encode("utf-32"),
+            r"looks like UTF-32: it begins with the byte order mark ff fe 00 00",
+        ),
+        (
+            b"een\rtwee\rdrie\r",
+            r"its lines end with carriage returns alone; convert it: tr '\\r' '\\n' < a.nl > NEW",
+        ),
         (b"\x28\xb5\x2f\xfd\0", r"a zstd archive, not plain text; unpack it first: zstd -d a.nl"),
-        (b"PK\x03\x04", r"a zip archive \(or an office document\), not plain text; unpack it first: unzip a.nl"),
-        (gzip.compress(b"een\n", mtime=0), r"packed with gzip, not plain text; give it a name that ends in .gz"),
+        (
+            b"PK\x03\x04",
+            r"a zip archive \(or an office document\), not plain text; unpack it first: unzip a.nl",
+        ),
+        (
+            gzip.compress(b"een\n", mtime=0),
+            r"packed with gzip, not plain text; give it a name that ends in .gz",
+        ),
     ],
 )
 def test_what_is_no_utf8_text_is_named_with_its_cure(content: bytes, expected: str) -> None:
@@ -237,8 +320,10 @@ def test_what_is_no_utf8_text_is_named_with_its_cure(content: bytes, expected: s
             read()
 
 
-def test_a_line_without_end_is_refused_before_it_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.data.lines.LONGEST_LINE", 1 << 10)
+def test_a_line_without_end_is_refused_before_it_fills_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nmt.text.files.LONGEST_LINE", 1 << 10)
     write("a.gz", ["x" * 1023, "y" * 2048])  # with its line feed the first one fits
     lines = read_lines(Path("a.gz"))
     assert next(lines) == "x" * 1023
@@ -247,7 +332,11 @@ def test_a_line_without_end_is_refused_before_it_fills_the_memory(monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    ("name", "advice"), [("a.nl.zst", "a.nl.zst is there: unpack or rename it"), ("a", "a is a file of another format: give")]
+    ("name", "advice"),
+    [
+        ("a.nl.zst", "a.nl.zst is there: unpack or rename it"),
+        ("a", "a is a file of another format: give"),
+    ],
 )
 def test_a_file_that_is_not_read_is_named(name: str, advice: str) -> None:
     write(name, ["x"])
@@ -259,7 +348,10 @@ def test_a_file_that_is_not_read_is_named(name: str, advice: str) -> None:
     ("lines", "expected"),
     [
         (['"een,one'], r"1: not CSV \(unexpected end of data\); put a sentence with commas"),
-        (["een,one", "een, twee,one"], r"2: expected 2 columns, got 3; name the columns in a first line.* in quotes"),
+        (
+            ["een,one", "een, twee,one"],
+            r"2: expected 2 columns, got 3; name the columns in a first line.* in quotes",
+        ),
         (["een,one", '"twee" x,two'], r"2: not CSV \(',' expected after '\"'\)"),
         (["x" * (1 << 18) + ",y"], r"1: not CSV \(field larger than field limit"),
     ],
@@ -272,30 +364,42 @@ def test_malformed_csv_is_refused(lines: list[str], expected: str) -> None:
 
 def test_a_csv_record_over_two_lines_is_one_pair_of_the_line_where_it_begins() -> None:
     write("a.csv", ["nl,en", "een,one", '"twee', 'drie",two', "vier,four"])
-    assert [pair.where for pair in read_pairs("a.csv", "nl", "en")] == ["a.csv:2", "a.csv:3", "a.csv:5"]
+    assert [pair.where for pair in read_pairs("a.csv", "nl", "en")] == [
+        "a.csv:2",
+        "a.csv:3",
+        "a.csv:5",
+    ]
 
 
 def test_the_codes_of_a_segments_format_are_no_text_and_a_missing_side_is_blank() -> None:
     marked = '<tuv xml:lang="nl"><seg>een <bpt i="1">{\\b </bpt><hi>vette</hi>\n  hond</seg></tuv>'
     write("a.tmx", tmx([marked, unit("twee", "two")]))
-    assert [(pair.source, pair.target) for pair in read_pairs("a.tmx", "nl", "en")] == [("een vette hond", ""), ("twee", "two")]
+    assert [(pair.source, pair.target) for pair in read_pairs("a.tmx", "nl", "en")] == [
+        ("een vette hond", ""),
+        ("twee", "two"),
+    ]
 
 
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
         (tmx([unit("een", "one")])[:-1], r"5: not XML \(no element found\); is the file damaged\?"),
-        (tmx(["&lol;"], '<!DOCTYPE tmx [<!ENTITY lol "lol">]>'), r"2: the file defines an entity, 'lol', which nmt does not read"),
+        (
+            tmx(["&lol;"], '<!DOCTYPE tmx [<!ENTITY lol "lol">]>'),
+            r"2: the file defines an entity, 'lol', which nmt does not read",
+        ),
     ],
 )
-def test_a_damaged_or_dangerous_translation_memory_is_refused(lines: list[str], expected: str) -> None:
+def test_a_damaged_or_dangerous_translation_memory_is_refused(
+    lines: list[str], expected: str
+) -> None:
     write("a.tmx", lines)
     with pytest.raises(NmtError, match=rf"^a.tmx:{expected}"):
         list(read_pairs("a.tmx", "nl", "en"))
 
 
 def test_a_segment_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.data.tmx.LONGEST_LINE", 10)
+    monkeypatch.setattr("nmt.text.tmx.LONGEST_LINE", 10)
     write("a.tmx", tmx([unit("een", "eleven letters")]))
     with pytest.raises(NmtError, match=r"^a.tmx:4: a segment of more than 10 characters"):
         list(read_pairs("a.tmx", "nl", "en"))
@@ -305,11 +409,15 @@ def test_a_packed_file_that_is_cut_off_is_named() -> None:
     for name in ("a.xz", "a.bz2"):
         write(name, [str(number) for number in range(5000)])
         Path(name).write_bytes(Path(name).read_bytes()[:-30])
-        with pytest.raises(NmtError, match=rf"^{name}: cannot be read to its end \(.*\); is the file damaged\?"):
+        with pytest.raises(
+            NmtError, match=rf"^{name}: cannot be read to its end \(.*\); is the file damaged\?"
+        ):
             list(read_lines(Path(name)))
 
 
-def test_two_files_of_any_name_are_a_corpus_and_have_the_hash_of_the_same_text_as_a_prefix() -> None:
+def test_two_files_of_any_name_are_a_corpus_and_have_the_hash_of_the_same_text_as_a_prefix() -> (
+    None
+):
     write_prefix("plain")
     for language, name in (("nl", "left.txt"), ("en", "right")):
         Path(name).write_bytes(Path(f"plain.{language}").read_bytes())
@@ -319,8 +427,16 @@ def test_two_files_of_any_name_are_a_corpus_and_have_the_hash_of_the_same_text_a
     assert fingerprint("left.txt|right", "nl", "en") == fingerprint("./plain", "nl", "en")
 
 
-@pytest.mark.parametrize(("name", "missing"), [("plain.nl|none", "none"), ("none|plain.en", "none"), ("plain.nl|plain.en|x", "plain.nl")])
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [("plain.nl|none", "none"), ("none|plain.en", "none"), ("plain.nl|plain.en|x", "plain.nl")],
+)
 def test_two_files_of_which_one_is_missing_are_named(name: str, missing: str) -> None:
     write_prefix("plain")
-    with pytest.raises(NmtError, match=rf"{missing} is no file; name two, the source's and the target's, as in text.nl.text.en"):
+    with pytest.raises(
+        NmtError,
+        match=(
+            rf"{missing} is no file; name two, the source's and the target's, as in text.nl.text.en"
+        ),
+    ):
         next(read_pairs(name, "nl", "en"))

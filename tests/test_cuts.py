@@ -1,28 +1,36 @@
-"""Long lines are cut where their script ends a sentence, and joined as the script of the translation is written."""
+"""Long lines are cut where their script ends a sentence, and joined as the script of the
+translation is written."""
 
 import pytest
 from conftest import untrained_translator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.config import SubwordsConfig
-from nmt.data.subwords import SubwordPair, Subwords, train_subwords
-from nmt.inference.cuts import glue, is_within_word, segment_ends
-from nmt.inference.segments import cut_lines
-from nmt.inference.translation import SegmentTranslations, Translation, join_segments
+from nmt.recipe import SubwordsConfig
+from nmt.text.segments import glue, is_within_word, segment_ends
+from nmt.text.subwords import SubwordPair, Subwords, train_subwords
+from nmt.translation.result import SegmentTranslations, Translation, join_segments
+from nmt.translation.segments import cut_lines
 
 CHINESE = "今天天气很好。我们去公园吧！你觉得怎么样？他说：「不去。」然后走了，没有回来。"
 
 
 def in_pieces(text: str) -> list[str]:
     """A piece for each character, a space in front of its word."""
-    return [f"▁{word[0]}" if place == 0 else word[place] for word in text.split() for place in range(len(word))]
+    return [
+        f"▁{word[0]}" if place == 0 else word[place]
+        for word in text.split()
+        for place in range(len(word))
+    ]
 
 
 def segments(text: str, longest: int) -> list[str]:
     pieces = in_pieces(text)
     ends = segment_ends(pieces, longest)
-    return ["".join(pieces[start:end]).replace("▁", " ").strip() for start, end in zip([0, *ends], ends, strict=False)]
+    return [
+        "".join(pieces[start:end]).replace("▁", " ").strip()
+        for start, end in zip([0, *ends], ends, strict=False)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -32,10 +40,18 @@ def segments(text: str, longest: int) -> list[str]:
         ('Hij zei "nee." Mies, wim', 14, ['Hij zei "nee."', "Mies, wim"]),
         ("aap, noot mies", 10, ["aap,", "noot mies"]),
         ("aap noot mies", 10, ["aap noot", "mies"]),
-        ("aap 3.14159 noot", 8, ["aap", "3.14159", "noot"]),  # the full stop of a number ends nothing
+        (
+            "aap 3.14159 noot",
+            8,
+            ["aap", "3.14159", "noot"],
+        ),  # the full stop of a number ends nothing
         ("abcdefgh", 3, ["abc", "de", "fg", "h"]),
         ("今天很好。我们去吧！你呢", 8, ["今天很好。", "我们去吧！你呢"]),
-        ("他说：「不去。」然后走了", 9, ["他说：「不去。」", "然后走了"]),  # not before the closing bracket
+        (
+            "他说：「不去。」然后走了",
+            9,
+            ["他说：「不去。」", "然后走了"],
+        ),  # not before the closing bracket
         ("真的吗？！是的", 5, ["真的吗？！", "是的"]),
         ("今天很好，我们", 6, ["今天很好，", "我们"]),
         ("今天天气很好我们", 6, ["今天天气很好", "我们"]),
@@ -43,12 +59,21 @@ def segments(text: str, longest: int) -> list[str]:
         ("هل تذهب؟ نعم أذهب", 9, ["هل تذهب؟", "نعم أذهب"]),
     ],
 )
-def test_a_long_line_is_cut_after_its_last_sentence_clause_or_word(text: str, longest: int, expected: list[str]) -> None:
+def test_a_long_line_is_cut_after_its_last_sentence_clause_or_word(
+    text: str, longest: int, expected: list[str]
+) -> None:
     assert segments(text, longest) == expected
 
 
-@given(st.lists(st.sampled_from(["▁a", "b", ".", "。", "」", "<0xE3>", "<0x80>", "▁", ","]), max_size=40), st.integers(1, 9))
-def test_segments_are_never_empty_and_never_longer_than_allowed(pieces: list[str], longest: int) -> None:
+@given(
+    st.lists(
+        st.sampled_from(["▁a", "b", ".", "。", "」", "<0xE3>", "<0x80>", "▁", ","]), max_size=40
+    ),
+    st.integers(1, 9),
+)
+def test_segments_are_never_empty_and_never_longer_than_allowed(
+    pieces: list[str], longest: int
+) -> None:
     ends = segment_ends(pieces, longest)
     lengths = [end - start for start, end in zip([0, *ends], ends, strict=False)]
     assert sum(lengths) == len(pieces)
@@ -80,7 +105,13 @@ def test_a_segment_begins_as_a_line_of_training_does(chinese: Subwords) -> None:
 
 @pytest.mark.parametrize(
     ("before", "after", "inside"),
-    [("▁aap", "noot", True), ("▁aap", "▁noot", False), ("。", "我", False), ("好", "我", False), ("ไป", "มา", False)],
+    [
+        ("▁aap", "noot", True),
+        ("▁aap", "▁noot", False),
+        ("。", "我", False),
+        ("好", "我", False),
+        ("ไป", "มา", False),
+    ],
 )
 def test_a_cut_inside_a_word_is_known(before: str, after: str, inside: bool) -> None:
     assert is_within_word([before, after], 1) == inside
@@ -97,7 +128,9 @@ def test_a_cut_inside_a_word_is_known(before: str, after: str, inside: bool) -> 
         ("네.", "아니요.", " "),
     ],
 )
-def test_what_stands_between_segments_is_what_the_script_writes(before: str, after: str, between: str) -> None:
+def test_what_stands_between_segments_is_what_the_script_writes(
+    before: str, after: str, between: str
+) -> None:
     assert glue(before, after) == between
 
 
@@ -123,4 +156,7 @@ def test_a_word_longer_than_the_model_has_seen_comes_out_in_one_piece() -> None:
     texts = translator.subwords.source.decode([segment.ids for segment in found])
     assert best.segments == len(texts) >= 3
     assert "".join(texts) == "x" * 100
-    assert best.text == "".join(text if number == 0 else text.lstrip() for number, text in enumerate(translator.translate(texts)))
+    assert best.text == "".join(
+        text if number == 0 else text.lstrip()
+        for number, text in enumerate(translator.translate(texts))
+    )

@@ -7,10 +7,10 @@ import datasets
 import pytest
 from training_runs import assert_same_run, stop_after
 
-from nmt.config import DataConfig
-from nmt.data.corpus import read_parallel
-from nmt.data.dev_copy import COPY, read_copy
 from nmt.errors import NmtError
+from nmt.recipe import DataConfig
+from nmt.text.corpus import read_parallel
+from nmt.text.dev_split import COPY, read_copy
 from nmt.training import dev_set
 from nmt.training.dev_set import Dev, keep_dev, read_dev
 from nmt.training.run import train
@@ -37,7 +37,14 @@ def reads(monkeypatch):
 def kept(run, pairs=DEV, config=None):
     """Keeps a dev set as one of a data set."""
     config = config or data()
-    keep_dev(run, Dev(pairs, {"dev": config.dev, "source": config.source, "target": config.target}, is_split=False))
+    keep_dev(
+        run,
+        Dev(
+            pairs,
+            {"dev": config.dev, "source": config.source, "target": config.target},
+            is_split=False,
+        ),
+    )
 
 
 def checkpoint(run):
@@ -73,7 +80,11 @@ def test_an_empty_dev_set_is_kept_too(tmp_path, monkeypatch):
 def test_the_copy_of_another_data_set_or_direction_is_not_read(tmp_path, monkeypatch):
     kept(tmp_path, (["x"], ["y"]))
     read = reads(monkeypatch)
-    assert read_dev(data("hf://owner/other"), tmp_path).pairs == read_dev(data(source="fy"), tmp_path).pairs == DEV
+    assert (
+        read_dev(data("hf://owner/other"), tmp_path).pairs
+        == read_dev(data(source="fy"), tmp_path).pairs
+        == DEV
+    )
     assert len(read) == 2
 
 
@@ -85,14 +96,17 @@ def test_text_files_are_read_again_and_copied_too(tmp_path, monkeypatch):
     assert read_copy(tmp_path).pairs == DEV
 
 
-def test_a_dev_set_that_has_changed_is_refused_once_it_has_judged_checkpoints(tmp_path, monkeypatch):
+def test_a_dev_set_that_has_changed_is_refused_once_it_has_judged_checkpoints(
+    tmp_path, monkeypatch
+):
     now = (["een", "twee"], ["one", "TWO"])
     kept(tmp_path, (["een", "twee"], ["one", "two"]), data("dev"))
     monkeypatch.setattr(dev_set, "read_parallel", lambda *_: now)
     assert read_dev(data("dev"), tmp_path).pairs == now
     checkpoint(tmp_path)
     message = (
-        r"the dev set has changed since this run began \(2 lines then, 2 now, the first difference in line 2\): .*; put elsewhere/dev back"
+        r"the dev set has changed since this run began \(2 lines then, 2 now, the first difference"
+        r" in line 2\): .*; put elsewhere/dev back"
     )
     with pytest.raises(NmtError, match=message):
         read_dev(data("elsewhere/dev"), tmp_path)
@@ -116,13 +130,22 @@ def test_a_run_goes_on_with_its_copy_where_the_dev_set_is_gone(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda text: text[:-20], lambda text: text.replace("one", "two"), lambda text: "", lambda text: "3\n[]"]
+    "damage",
+    [
+        lambda text: text[:-20],
+        lambda text: text.replace("one", "two"),
+        lambda text: "",
+        lambda text: "3\n[]",
+    ],
 )
 def test_a_damaged_copy_is_refused(tmp_path, damage):
     kept(tmp_path)
     path = tmp_path / COPY
     path.write_text(damage(path.read_text()))
-    with pytest.raises(NmtError, match=r"dev.jsonl: damaged; delete it, then the dev set is read again from where it came"):
+    with pytest.raises(
+        NmtError,
+        match=r"dev.jsonl: damaged; delete it, then the dev set is read again from where it came",
+    ):
         read_dev(data(), tmp_path)
 
 

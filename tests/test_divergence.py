@@ -3,7 +3,7 @@ import math
 import pytest
 
 from nmt.errors import NmtError
-from nmt.training.divergence import is_diverged, is_far, refuse_divergence, watch, way_back
+from nmt.training.safety import is_diverged, is_far, refuse_divergence, watch, way_back
 from nmt.training.state import TrainingState
 
 
@@ -41,9 +41,18 @@ def test_one_bad_batch_is_no_divergence_many_are():
 def test_a_second_divergence_and_one_without_a_checkpoint_end_the_run():
     state = after([2.0] * 60)
     refuse_divergence(state, "update-000050", 8000)
-    with pytest.raises(NmtError, match=r"diverged before the first good checkpoint \(update 60: 2 nats a piece, 2.00 before\); lower"):
+    with pytest.raises(
+        NmtError,
+        match=(
+            r"diverged before the first good checkpoint \(update 60: 2 nats a piece, 2.00 before\);"
+            r" lower"
+        ),
+    ):
         refuse_divergence(state, None, 8000)
-    with pytest.raises(NmtError, match=r"\(update 1: 3e\+20 nats a piece, 8.99 by guessing\); lower training.learning_rate"):  # log 8000
+    with pytest.raises(
+        NmtError,
+        match=r"\(update 1: 3e\+20 nats a piece, 8.99 by guessing\); lower training.learning_rate",
+    ):  # log 8000
         refuse_divergence(after([3e20]), None, 8000)
     state.rolled_back = True
     with pytest.raises(NmtError, match="diverged again, with half the learning rate"):

@@ -1,4 +1,5 @@
-"""Every command and every Python block of the README and the documents runs, on a tiny model, or says why not."""
+"""Every command and every Python block of the README and the documents runs, on a tiny model, or
+says why not."""
 
 import gzip
 import io
@@ -16,7 +17,10 @@ from nmt.commands.main import main
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>[^>]+) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(
+    r"(?:<!-- not run: (?P<reason>[^>]+) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$",
+    re.DOTALL | re.MULTILINE,
+)
 SMALL = {  # settings that make a run of seconds out of each `nmt train`
     "subwords.vocab_size": 330,
     "model.embedding_size": 16,
@@ -66,23 +70,36 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
         prefix = folder / "corpus" / name
         write_corpus(prefix, pairs, seed=pairs + len(name))
         prefix.with_suffix(".nl").rename(prefix.with_suffix(".de"))
-    for name, source in (("test.de", "test.de"), ("test.en", "test.en"), ("system-a.en", "test.en"), ("system-b.en", "dev.en")):
+    for name, source in (
+        ("test.de", "test.de"),
+        ("test.en", "test.en"),
+        ("system-a.en", "test.en"),
+        ("system-b.en", "dev.en"),
+    ):
         shutil.copy(folder / "corpus" / source, folder / name)
     lines = (folder / "test.de").read_text(encoding="utf-8").splitlines()[:3]
     (folder / "text.de").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     (folder / "text.de.gz").write_bytes(gzip.compress((folder / "text.de").read_bytes()))
-    (folder / "text.jsonl").write_text("".join(json.dumps({"text": line, "id": 1}) + "\n" for line in lines), encoding="utf-8")
+    (folder / "text.jsonl").write_text(
+        "".join(json.dumps({"text": line, "id": 1}) + "\n" for line in lines), encoding="utf-8"
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        train = "nmt train --train corpus/train --dev corpus/dev --source de --target en --run runs/de-en"
+        train = (
+            "nmt train --train corpus/train --dev corpus/dev --source de --target en --run"
+            " runs/de-en"
+        )
         assert run_command(train) == 0
-        (folder / "recipe.toml").write_text((folder / "runs/de-en/recipe.toml").read_text(encoding="utf-8"), encoding="utf-8")
+        (folder / "recipe.toml").write_text(
+            (folder / "runs/de-en/recipe.toml").read_text(encoding="utf-8"), encoding="utf-8"
+        )
     shutil.copytree(folder / "runs/de-en", folder / "runs/seed-2", symlinks=True)
     return folder
 
 
 def run_command(line: str) -> int:
-    """Runs a line of `nmt ...` in this process, with `< FILE` and `> FILE`; returns its exit status."""
+    """Runs a line of `nmt ...` in this process, with `< FILE` and `> FILE`; returns its exit
+    status."""
     words = shlex.split(line, comments=True)
     assert words.pop(0) == "nmt", f"only nmt is run here, got {line!r}"
     if words[0] == "train":
@@ -90,7 +107,10 @@ def run_command(line: str) -> int:
     with pytest.MonkeyPatch.context() as patch:
         if "<" in words:
             at = words.index("<")
-            patch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(Path(words[at + 1]).read_bytes()), encoding="utf-8"))
+            patch.setattr(
+                "sys.stdin",
+                io.TextIOWrapper(io.BytesIO(Path(words[at + 1]).read_bytes()), encoding="utf-8"),
+            )
             del words[at : at + 2]
         if ">" in words:
             at = words.index(">")
@@ -112,7 +132,9 @@ def test_every_command_of_the_documents_runs(
 
 
 @pytest.mark.parametrize("block", blocks("python"), ids=str)
-def test_every_python_block_of_the_documents_runs(block: Block, house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_python_block_of_the_documents_runs(
+    block: Block, house: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if block.reason:
         pytest.skip(block.reason.strip())
     monkeypatch.chdir(house)

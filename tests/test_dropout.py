@@ -55,7 +55,9 @@ def test_extreme_probabilities_neither_drop_all_nor_nothing(probability):
 def split_mix_64(seed, count):
     """The first numbers of the generator, as its authors write it (Steele et al. 2014, fig. 16)."""
     with np.errstate(over="ignore"):
-        numbers = np.uint64(seed) + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        numbers = np.uint64(seed) + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(
+            0x9E3779B97F4A7C15
+        )
         numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         return numbers ^ (numbers >> np.uint64(31))
@@ -66,13 +68,17 @@ def split_mix_64(seed, count):
 def test_compiled_dropout_keeps_what_the_generator_says(widths):
     layer, rows = Dropout(0.3), 5
     dtypes = torch.float32, torch.bfloat16, torch.float32
-    parts = [torch.randn(rows, width).to(dtype) for width, dtype in zip(widths, dtypes, strict=False)]
+    parts = [
+        torch.randn(rows, width).to(dtype) for width, dtype in zip(widths, dtypes, strict=False)
+    ]
     torch.manual_seed(3)
     with in_bf16():
         found = layer(*parts)
     torch.manual_seed(3)
     numbers = split_mix_64(torch.randint(2**63 - 1, ()).item(), rows * sum(widths) // 8)
-    kept = torch.from_numpy(numbers.view(np.uint8) >= 77).view(rows, -1)  # the lowest byte first; 77 / 256 is nearest to 0.3
+    kept = torch.from_numpy(numbers.view(np.uint8) >= 77).view(
+        rows, -1
+    )  # the lowest byte first; 77 / 256 is nearest to 0.3
     x = torch.cat([part.float() for part in parts], dim=1)
     assert found.dtype == torch.bfloat16
     torch.testing.assert_close(found, (x * kept * (256 / 179)).bfloat16(), rtol=2**-8, atol=0)
@@ -81,7 +87,10 @@ def test_compiled_dropout_keeps_what_the_generator_says(widths):
 
 @needs_instructions
 def test_compiled_gradients_pass_where_elements_do_whatever_the_threads(monkeypatch):
-    x, y = torch.randn(1024, 64, requires_grad=True), torch.randn(1024, 128).bfloat16().requires_grad_()
+    x, y = (
+        torch.randn(1024, 64, requires_grad=True),
+        torch.randn(1024, 128).bfloat16().requires_grad_(),
+    )
     wished = torch.randn(1024, 192)
     results = []
     for threads in (1, 3):
@@ -94,7 +103,9 @@ def test_compiled_gradients_pass_where_elements_do_whatever_the_threads(monkeypa
         assert torch.equal(ours, theirs)
     outputs, by_x, by_y = results[0]
     assert by_x.dtype == torch.float32
-    torch.testing.assert_close(torch.cat([by_x.bfloat16(), by_y], dim=1), (outputs != 0) * 2 * wished.bfloat16())
+    torch.testing.assert_close(
+        torch.cat([by_x.bfloat16(), by_y], dim=1), (outputs != 0) * 2 * wished.bfloat16()
+    )
 
 
 def test_parts_lie_side_by_side():

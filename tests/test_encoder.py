@@ -2,10 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from nmt.config import ModelConfig
-from nmt.model.cells import STEPS
+from nmt.model.cells import STEPS, reorder, reversal_order
 from nmt.model.encoder import BidirectionalLayer, Encoder
-from nmt.model.reversal import reorder, reversal_order
+from nmt.recipe import ModelConfig
 
 
 def test_reversal_keeps_padding_in_place():
@@ -22,11 +21,17 @@ def test_the_gradient_of_reordering_is_right():
 
 def test_a_layer_equals_torchs_bidirectional_lstm_on_packed_sequences():
     torch.manual_seed(1)
-    layer, twin = BidirectionalLayer("lstm", 3, 8), nn.LSTM(3, 4, bidirectional=True, batch_first=True)
+    layer, twin = (
+        BidirectionalLayer("lstm", 3, 8),
+        nn.LSTM(3, 4, bidirectional=True, batch_first=True),
+    )
     for ours, suffix in ((layer.forwards, "l0"), (layer.backwards, "l0_reverse")):
         for name, theirs in (("weight_input_GI", "weight_ih"), ("weight_hidden_GH", "weight_hh")):
             getattr(twin, f"{theirs}_{suffix}").data = getattr(ours, name).data
-        getattr(twin, f"bias_ih_{suffix}").data, getattr(twin, f"bias_hh_{suffix}").data = ours.bias_input_G.data, ours.bias_hidden_G.data
+        getattr(twin, f"bias_ih_{suffix}").data, getattr(twin, f"bias_hh_{suffix}").data = (
+            ours.bias_input_G.data,
+            ours.bias_hidden_G.data,
+        )
     inputs_BSI, lengths_B = torch.randn(3, 6, 3), torch.tensor([6, 4, 1])
     packed = nn.utils.rnn.pack_padded_sequence(inputs_BSI, lengths_B, batch_first=True)
     expected_BSH = nn.utils.rnn.pad_packed_sequence(twin(packed)[0], batch_first=True)[0]
@@ -51,4 +56,6 @@ def test_the_final_state_is_where_each_direction_stops_reading():
     encoder = Encoder(ModelConfig(embedding_size=6, hidden_size=8)).eval()
     states_BSH, final_BH = encoder(torch.randn(2, 5, 6), torch.tensor([5, 2]))
     for row, last in ((0, 4), (1, 1)):
-        torch.testing.assert_close(final_BH[row], torch.cat([states_BSH[row, last, :4], states_BSH[row, 0, 4:]]))
+        torch.testing.assert_close(
+            final_BH[row], torch.cat([states_BSH[row, last, :4], states_BSH[row, 0, 4:]])
+        )

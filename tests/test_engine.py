@@ -3,19 +3,26 @@ import torch
 from instructions import needs_bf16_kernels
 from test_seq2seq import FORMS, PAIRS, V, network
 
-from nmt.config import ModelConfig
 from nmt.data.batches import collate
-from nmt.data.subwords import BOS, EOS, PAD, UNK
-from nmt.inference.engine import Engine
-from nmt.inference.packing import Kernels, PackedLinear
-from nmt.inference.predictor import SearchSettings, search
-from nmt.model.seq2seq import Seq2Seq
+from nmt.engines.packed.engine import Engine
+from nmt.engines.packed.weights import Kernels, PackedLinear
+from nmt.engines.predictor import SearchSettings, search
+from nmt.model.translation import Seq2Seq
+from nmt.recipe import ModelConfig
 from nmt.search.beam import beam_search
+from nmt.text.subwords import BOS, EOS, PAD, UNK
 
 FP32 = Kernels(precision="fp32")
-FAST_BF16 = [Kernels(precision="bf16", fast_bf16=True), Kernels(precision="int8", engine="onednn", fast_bf16=True)]
+FAST_BF16 = [
+    Kernels(precision="bf16", fast_bf16=True),
+    Kernels(precision="int8", engine="onednn", fast_bf16=True),
+]
 ROUNDED = [
-    *(Kernels(precision="bf16"), Kernels(precision="int8"), Kernels(precision="int8", engine="onednn")),
+    *(
+        Kernels(precision="bf16"),
+        Kernels(precision="int8"),
+        Kernels(precision="int8", engine="onednn"),
+    ),
     *(pytest.param(kernels, marks=needs_bf16_kernels, id=str(kernels)) for kernels in FAST_BF16),
 ]
 STEPS = [  # the rows and the sentences that stay after each step
@@ -38,7 +45,9 @@ def largest_difference(model, engine):
     """Of the logits of a search with reordered rows and a sentence that leaves."""
     batch = collate([source for source, _ in PAIRS], [target for _, target in PAIRS])
     with torch.inference_mode():
-        expected, found = (form.encode(batch.source_BS, batch.source_lengths_B) for form in (model, engine))
+        expected, found = (
+            form.encode(batch.source_BS, batch.source_lengths_B) for form in (model, engine)
+        )
         differences = []
         for rows, sentences in STEPS:
             pieces_N = torch.randint(4, V, (len(found.decoder.layers[0][0]),))
@@ -56,7 +65,9 @@ def test_the_engine_computes_what_the_network_computes(form):
     assert largest_difference(model, Engine(model, FP32)) < 1e-5
 
 
-@pytest.mark.parametrize("form", [{"cell": cell} for cell in ("lstm", "gru", "peephole", "tanh")], ids=str)
+@pytest.mark.parametrize(
+    "form", [{"cell": cell} for cell in ("lstm", "gru", "peephole", "tanh")], ids=str
+)
 @pytest.mark.parametrize("kernels", ROUNDED, ids=str)
 def test_rounded_weights_change_the_logits_a_little(form, kernels):
     model = spread_out(form)
@@ -68,13 +79,20 @@ def test_rounded_weights_change_the_logits_a_little(form, kernels):
 def test_bf16_numbers_have_the_same_products_without_bf16_kernels(rows):
     torch.manual_seed(1)
     weight_OI, bias_O, inputs_NI = torch.randn(48, 32), torch.randn(48), torch.randn(rows, 32)
-    fast, plain = (PackedLinear(weight_OI, bias_O, Kernels(precision="bf16", fast_bf16=fast))(inputs_NI) for fast in (True, False))
-    torch.testing.assert_close(fast, plain, rtol=2**-7, atol=1e-5)  # another order of the sums, at most, before they are rounded
+    fast, plain = (
+        PackedLinear(weight_OI, bias_O, Kernels(precision="bf16", fast_bf16=fast))(inputs_NI)
+        for fast in (True, False)
+    )
+    torch.testing.assert_close(
+        fast, plain, rtol=2**-7, atol=1e-5
+    )  # another order of the sums, at most, before they are rounded
 
 
 def test_bf16_rounds_the_factors_and_the_sums():
     weight_OI, bias_O = torch.tensor([[1.0, 1 / 3], [2**-9, 0.0]]), torch.tensor([1 / 7, 1.0])
-    found_NO = PackedLinear(weight_OI, bias_O, Kernels(precision="bf16"))(torch.tensor([[1 / 5, 3.0]]))
+    found_NO = PackedLinear(weight_OI, bias_O, Kernels(precision="bf16"))(
+        torch.tensor([[1 / 5, 3.0]])
+    )
     fifth, third, seventh = (float(torch.tensor(1 / number).bfloat16()) for number in (5, 3, 7))
     expected = [fifth + 3 * third + seventh, 1 + fifth * 2**-9]
     assert found_NO.tolist() == [torch.tensor(expected).bfloat16().float().tolist()]
@@ -86,7 +104,14 @@ def hypotheses(engine, sources, beam):
         state = engine.encode(batch.source_BS, batch.source_lengths_B)
         lengths = [len(source) + 10 for source in sources]
         found = beam_search(
-            engine.step, state, max_lengths=lengths, beam=beam, length_alpha=1.0, bos=BOS, eos=EOS, forbidden=(PAD, UNK, BOS)
+            engine.step,
+            state,
+            max_lengths=lengths,
+            beam=beam,
+            length_alpha=1.0,
+            bos=BOS,
+            eos=EOS,
+            forbidden=(PAD, UNK, BOS),
         )
     return [best[0].pieces for best in found]
 
@@ -95,33 +120,59 @@ def hypotheses(engine, sources, beam):
 def test_batch_mates_change_no_hypothesis_in_fp32(beam):
     engine = Engine(spread_out({}), FP32)
     sources = torch.randint(4, V, (37, 12)).tolist()
-    sources = [source[: 1 + number % 12] for number, source in enumerate(sources)]  # enough for finished ones to stay for a while
+    sources = [
+        source[: 1 + number % 12] for number, source in enumerate(sources)
+    ]  # enough for finished ones to stay for a while
     alone = [hypotheses(engine, [source], beam)[0] for source in sources]
     assert hypotheses(engine, sources, beam) == alone
     assert hypotheses(engine, sources[::-1], beam) == alone[::-1]
 
 
 @pytest.mark.parametrize(
-    "form", [{}, {"cell": "gru", "attention": "additive"}, {"cell": "peephole", "heads": 4, "input_feeding": True}], ids=str
+    "form",
+    [
+        {},
+        {"cell": "gru", "attention": "additive"},
+        {"cell": "peephole", "heads": 4, "input_feeding": True},
+    ],
+    ids=str,
 )
 @pytest.mark.parametrize("beam", [1, 5])
 def test_batch_mates_change_no_bit_of_a_score_in_fp32(form, beam):
     torch.manual_seed(1)
-    engine = Engine(Seq2Seq(ModelConfig(embedding_size=64, hidden_size=64, **form), 200, 200, shared=True).eval(), FP32)
-    sources = [source[: 1 + 5 * number % 49] for number, source in enumerate(torch.randint(4, 200, (24, 49)).tolist())]
+    engine = Engine(
+        Seq2Seq(
+            ModelConfig(embedding_size=64, hidden_size=64, **form), 200, 200, shared=True
+        ).eval(),
+        FP32,
+    )
+    sources = [
+        source[: 1 + 5 * number % 49]
+        for number, source in enumerate(torch.randint(4, 200, (24, 49)).tolist())
+    ]
     alone = [n_best(engine, [source], beam)[0] for source in sources]
     assert n_best(engine, sources, beam) == alone
     assert n_best(engine, sources[::-1], beam) == alone[::-1]
-    assert [found for first in range(0, 24, 5) for found in n_best(engine, sources[first : first + 5], beam)] == alone
+    assert [
+        found
+        for first in range(0, 24, 5)
+        for found in n_best(engine, sources[first : first + 5], beam)
+    ] == alone
 
 
 def n_best(engine, sources, beam):
     """The pieces and scores of all hypotheses that a search keeps."""
-    settings = SearchSettings(longest=[12] * len(sources), beam=beam, alpha=1.0, n=beam, device=torch.device("cpu"))
+    settings = SearchSettings(
+        longest=[12] * len(sources), beam=beam, alpha=1.0, n=beam, device=torch.device("cpu")
+    )
     batch = collate(sources, sources)
     with torch.inference_mode():
-        found = search(engine.step, engine.encode(batch.source_BS, batch.source_lengths_B), settings)
-    return [[(each.pieces, each.log_prob, each.score) for each in hypotheses] for hypotheses in found]
+        found = search(
+            engine.step, engine.encode(batch.source_BS, batch.source_lengths_B), settings
+        )
+    return [
+        [(each.pieces, each.log_prob, each.score) for each in hypotheses] for hypotheses in found
+    ]
 
 
 def test_a_step_leaves_the_state_before_it_as_it_was():
@@ -131,4 +182,6 @@ def test_a_step_leaves_the_state_before_it_as_it_was():
         state = engine.encode(batch.source_BS, batch.source_lengths_B)
         first_NV = engine.step(torch.tensor([5, 6, 7]), state)[0].clone()
         engine.step(torch.tensor([9, 9, 9]), state)
-        torch.testing.assert_close(engine.step(torch.tensor([5, 6, 7]), state)[0], first_NV, rtol=0, atol=0)
+        torch.testing.assert_close(
+            engine.step(torch.tensor([5, 6, 7]), state)[0], first_NV, rtol=0, atol=0
+        )

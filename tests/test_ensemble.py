@@ -8,17 +8,21 @@ from conftest import WORDS, untrained_translator, write_untrained
 from reference_search import beam_without_early_stop
 from test_beam import assert_same
 
-from nmt.config import dump_recipe
-from nmt.data.subwords import BOS, EOS, PAD, UNK
+from nmt.engines.ensemble import Ensemble
+from nmt.engines.predictor import Predictor, SearchSettings
+from nmt.engines.shortlist import Shortlist
 from nmt.errors import NmtError
-from nmt.inference.ensemble import Ensemble
-from nmt.inference.options import SearchOptions
-from nmt.inference.predictor import Predictor, SearchSettings
-from nmt.inference.shortlist import Shortlist
-from nmt.inference.translator import Translator
+from nmt.recipe import dump_recipe
+from nmt.text.subwords import BOS, EOS, PAD, UNK
+from nmt.translation.options import SearchOptions
+from nmt.translation.translator import Translator
 
 LINES = ["aap noot mies", "", "wim zus jet teun vuur gijs", "lam"]
-FORMS = [{}, {"cell": "gru", "hidden_size": 24, "decoder_layers": 1}, {"cell": "peephole", "attention": "additive", "input_feeding": True}]
+FORMS = [
+    {},
+    {"cell": "gru", "hidden_size": 24, "decoder_layers": 1},
+    {"cell": "peephole", "attention": "additive", "input_feeding": True},
+]
 
 
 def member(form, engine=True, seed=1):
@@ -28,7 +32,9 @@ def member(form, engine=True, seed=1):
 def together(*translators):
     first, *others = translators
     predictors = [Predictor(other.model, other.precision, other.engine) for other in others]
-    return Translator(first.model, first.subwords, first.recipe, first.precision, first.engine, predictors)
+    return Translator(
+        first.model, first.subwords, first.recipe, first.precision, first.engine, predictors
+    )
 
 
 def next_log_probs(models, source):
@@ -41,15 +47,25 @@ def next_log_probs(models, source):
             for piece in (BOS, *prefix):
                 logits_NV, state = model.step(torch.tensor([piece]), state)
             rows.append(logits_NV[0].double().softmax(0).tolist())
-        return [math.log(sum(probabilities) / len(models)) for probabilities in zip(*rows, strict=True)]
+        return [
+            math.log(sum(probabilities) / len(models)) for probabilities in zip(*rows, strict=True)
+        ]
 
     return mean
 
 
 def assert_translations_agree(found, expected):
-    assert [each.pieces for best in found for each in best] == [each.pieces for best in expected for each in best]
-    for ours, theirs in zip((each for best in found for each in best), (each for best in expected for each in best), strict=True):
-        assert (ours.log_prob, ours.score) == pytest.approx((theirs.log_prob, theirs.score), abs=1e-3)
+    assert [each.pieces for best in found for each in best] == [
+        each.pieces for best in expected for each in best
+    ]
+    for ours, theirs in zip(
+        (each for best in found for each in best),
+        (each for best in expected for each in best),
+        strict=True,
+    ):
+        assert (ours.log_prob, ours.score) == pytest.approx(
+            (theirs.log_prob, theirs.score), abs=1e-3
+        )
         assert ours.piece_log_probs == pytest.approx(theirs.piece_log_probs, abs=1e-4)
         assert ours.alignment == theirs.alignment
 
@@ -59,7 +75,9 @@ def assert_translations_agree(found, expected):
 def test_an_ensemble_of_a_model_and_itself_is_the_model(engine, beam):
     alone = member(0, engine)
     twice = together(alone, alone, alone)
-    assert_translations_agree(twice.nbest(LINES, beam, beam, details=True), alone.nbest(LINES, beam, beam, details=True))
+    assert_translations_agree(
+        twice.nbest(LINES, beam, beam, details=True), alone.nbest(LINES, beam, beam, details=True)
+    )
     assert twice.translate(LINES, beam) == alone.translate(LINES, beam)
 
 
@@ -71,9 +89,17 @@ def test_an_ensemble_searches_with_the_mean_of_all_probabilities(engine, beam):
     ensemble = together(*translators)
     sources = ensemble.subwords.source.encode([line for line in LINES if line])
     settings = SearchSettings([6, 4, 5], beam, 0.8, beam, ensemble.device)
-    for source, longest, found in zip(sources, settings.longest, ensemble.predictor.search(sources, settings), strict=True):
+    for source, longest, found in zip(
+        sources, settings.longest, ensemble.predictor.search(sources, settings), strict=True
+    ):
         mean = next_log_probs([translator.model for translator in translators], source)
-        slow = {"max_length": longest, "beam": beam, "length_alpha": 0.8, "eos": EOS, "forbidden": (PAD, UNK, BOS)}
+        slow = {
+            "max_length": longest,
+            "beam": beam,
+            "length_alpha": 0.8,
+            "eos": EOS,
+            "forbidden": (PAD, UNK, BOS),
+        }
         assert_same(found, beam_without_early_stop(mean, **slow))
 
 
@@ -86,9 +112,14 @@ def test_force_decoding_takes_the_same_mean_and_the_mean_of_the_attention():
         mean = next_log_probs([translator.model for translator in translators], source)
         expected = [mean(target[:position])[piece] for position, piece in enumerate([*target, EOS])]
     assert pair.log_probs == pytest.approx(expected, abs=1e-4)
-    weights = [translator.predictor.force_decode([source], [target])[0].weights_TS for translator in translators]
+    weights = [
+        translator.predictor.force_decode([source], [target])[0].weights_TS
+        for translator in translators
+    ]
     torch.testing.assert_close(pair.weights_TS, sum(weights) / 3)
-    assert ensemble.score(["aap noot"], ["aap noot"])[0].log_prob == pytest.approx(sum(expected), abs=1e-3)
+    assert ensemble.score(["aap noot"], ["aap noot"])[0].log_prob == pytest.approx(
+        sum(expected), abs=1e-3
+    )
 
 
 def test_scores_of_pieces_are_those_of_the_search():
@@ -98,14 +129,18 @@ def test_scores_of_pieces_are_those_of_the_search():
 
 def test_the_order_of_the_members_does_not_matter():
     translators = [member(form) for form in range(3)]
-    found = [together(*order).nbest(LINES, 2, details=True) for order in (translators, translators[::-1])]
+    found = [
+        together(*order).nbest(LINES, 2, details=True) for order in (translators, translators[::-1])
+    ]
     assert_translations_agree(*found)
 
 
 def test_an_ensemble_keeps_to_constraints_and_prefixes():
     ensemble = together(member(0), member(1))
     options = SearchOptions(no_repeat_ngram=1, min_length=12, coverage=0.5)
-    (free,), (forced,) = ensemble.nbest(["aap noot", "lam"], 1, options=options, prefixes=["", "NOOT AAP"])
+    (free,), (forced,) = ensemble.nbest(
+        ["aap noot", "lam"], 1, options=options, prefixes=["", "NOOT AAP"]
+    )
     assert len(free.pieces) == len(set(free.pieces)) >= 12
     assert forced.text.startswith("NOOT AAP")
 
@@ -117,7 +152,9 @@ def test_shortlists_are_off_in_an_ensemble():
     sources = [[5, 6, 7]] * 8
     settings = SearchSettings([6] * 8, 2, 1.0, 2, short.device)
     alone = short.predictor
-    assert Ensemble([alone, alone]).search(sources, settings) == Ensemble([member(0).predictor] * 2).search(sources, settings)
+    assert Ensemble([alone, alone]).search(sources, settings) == Ensemble(
+        [member(0).predictor] * 2
+    ).search(sources, settings)
 
 
 def write_run(translator, folder):
@@ -130,15 +167,24 @@ def write_run(translator, folder):
 def test_models_are_loaded_as_an_ensemble(tmp_path):
     first, *others = (write_run(member(form), tmp_path / str(form)) for form in range(3))
     loaded = Translator.load(first, "cpu", "fp32", ensemble=[str(other) for other in others])
-    assert_translations_agree(loaded.nbest(LINES, 2, details=True), together(*map(member, range(3))).nbest(LINES, 2, details=True))
-    assert [bool(text) for text in Translator.load(first, "cpu", "int8", others).translate(["aap", ""])] == [True, False]
+    assert_translations_agree(
+        loaded.nbest(LINES, 2, details=True),
+        together(*map(member, range(3))).nbest(LINES, 2, details=True),
+    )
+    assert [
+        bool(text) for text in Translator.load(first, "cpu", "int8", others).translate(["aap", ""])
+    ] == [True, False]
 
 
 def test_a_model_that_is_named_twice_is_refused(tmp_path):
     first, second = (write_run(member(form), tmp_path / str(form)) for form in range(2))
     for others in ([first], [second, second], [tmp_path / "1" / ".." / "0"]):
         with pytest.raises(
-            NmtError, match=r"the model is in the ensemble already, and twice the same changes nothing; name each model once"
+            NmtError,
+            match=(
+                r"the model is in the ensemble already, and twice the same changes nothing; name"
+                r" each model once"
+            ),
         ):
             Translator.load(first, "cpu", "fp32", ensemble=others)
 
@@ -146,5 +192,11 @@ def test_a_model_that_is_named_twice_is_refused(tmp_path):
 def test_a_model_with_other_subwords_is_refused(tmp_path):
     first, second = (write_run(member(form), tmp_path / str(form)) for form in range(2))
     other = write_run(untrained_translator(words=WORDS[:9]), tmp_path / "other")
-    with pytest.raises(NmtError, match=r"/other: its subwords are not those of .*/0; an ensemble needs models with the same subwords"):
+    with pytest.raises(
+        NmtError,
+        match=(
+            r"/other: its subwords are not those of .*/0; an ensemble needs models with the same"
+            r" subwords"
+        ),
+    ):
         Translator.load(first, "cpu", "fp32", ensemble=[second, other])

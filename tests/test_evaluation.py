@@ -1,4 +1,5 @@
-"""`python -m evaluation`: finding runs, comparing their results, and the robustness run on a model that knows the answers."""
+"""`python -m evaluation`: finding runs, comparing their results, and the robustness run on a
+model that knows the answers."""
 
 import argparse
 import importlib
@@ -43,12 +44,15 @@ def test_a_difference_counts_beyond_both_noises_together() -> None:
     before = {"a": measure(10, 3), "b": measure(10, 3), "c": measure(1), "gone": measure(1)}
     now = {"a": measure(15, 4), "b": measure(15.1, 4), "c": measure(1), "new": measure(2)}
     assert [line.split(":")[0].split() for line in compare(before, now)] == [
-        ["as", "before", "a"], ["CHANGED", "b"], ["as", "before", "c"], ["gone", "gone"], ["new", "new"],
+        ["as", "before", "a"], ["CHANGED", "b"], ["as", "before", "c"], ["gone", "gone"], ["new", "new"],  # noqa: E501
     ]  # fmt: skip
     assert "15.1 ± 4 points (+5.1)" in list(compare(before, now))[1]
 
 
-@pytest.mark.parametrize("wrong", [{"value": 1, "noise": 0}, measure(float("nan")), measure(1, -1), {"noise": 0, "unit": "x"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"value": 1, "noise": 0}, measure(float("nan")), measure(1, -1), {"noise": 0, "unit": "x"}],
+)
 def test_a_measure_without_value_noise_or_unit_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(NmtError, match="the measure 'x' needs value, noise and unit"):
         refuse_misfits("r", {"x": wrong})
@@ -69,10 +73,14 @@ def test_a_run_is_compared_with_its_committed_results_and_saved(
     assert capsys.readouterr().out == "as before  x: 1 points -> 1 points (+0)\n"
 
 
-def test_a_failing_run_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failing_run_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("evaluation.robustness.run", lambda *_: {"measures": {"x": {}}})
     assert command.main(["robustness", "--out", str(tmp_path)]) == 1
-    assert capsys.readouterr().err.startswith("evaluation: error: evaluation.robustness: the measure 'x'")
+    assert capsys.readouterr().err.startswith(
+        "evaluation: error: evaluation.robustness: the measure 'x'"
+    )
 
 
 @pytest.mark.parametrize("name", list(command.find_runs()))
@@ -87,13 +95,18 @@ def test_every_run_tells_its_arguments(name: str, capsys: pytest.CaptureFixture[
 
 
 def test_no_run_takes_its_arguments_from_the_environment() -> None:
-    """`os.environ` only goes on to the processes that a run starts, and names the compiler as everywhere."""
+    """`os.environ` only goes on to the processes that a run starts, and names the compiler as
+    everywhere."""
     for path in command.FOLDER.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        assert text.count("os.environ") == text.count("**os.environ") + text.count('os.environ.get("CXX", "c++")'), path
+        assert text.count("os.environ") == text.count("**os.environ") + text.count(
+            'os.environ.get("CXX", "c++")'
+        ), path
 
 
-def test_a_mistaken_argument_is_refused_before_anything_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mistaken_argument_is_refused_before_anything_runs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with pytest.raises(SystemExit):
         command.main(["speed.training"])
     assert "the following arguments are required: DIR" in capsys.readouterr().err
@@ -110,7 +123,11 @@ def test_robustness_measures_bleu_length_and_shares_of_each_condition() -> None:
 
 
 def test_a_frontier_draws_every_speed_at_its_score_and_the_peer_as_a_line() -> None:
-    measures = {"greedy, a & b: BLEU": {"value": 30.5}, "greedy, a & b: speed": {"value": 900}, "beam 5, peer, x: speed": {"value": 500}}
+    measures = {
+        "greedy, a & b: BLEU": {"value": 30.5},
+        "greedy, a & b: speed": {"value": 900},
+        "beam 5, peer, x: speed": {"value": 500},
+    }
     points = points_of(measures)
     assert points == [Point("a & b", "greedy", 900, 30.5), Point("peer, x", "beam 5", 500, None)]
     picture = scatter(points)
@@ -118,8 +135,13 @@ def test_a_frontier_draws_every_speed_at_its_score_and_the_peer_as_a_line() -> N
     assert picture.count("stroke-dasharray") == 1
 
 
-ZEN_3 = "processor\t: 0\ncpu family\t: 25\nmodel\t\t: 1\nmodel name\t: AMD EPYC\nstepping\t: 1\nflags\t\t: fpu avx2 fma\n\n"
-ZEN_4 = ZEN_3.replace("model\t\t: 1", "model\t\t: 17").replace("avx2", "avx2 avx512f avx512_vnni avx512_bf16")
+ZEN_3 = (
+    "processor\t: 0\ncpu family\t: 25\nmodel\t\t: 1\nmodel name\t: AMD EPYC\nstepping\t:"
+    " 1\nflags\t\t: fpu avx2 fma\n\n"
+)
+ZEN_4 = ZEN_3.replace("model\t\t: 1", "model\t\t: 17").replace(
+    "avx2", "avx2 avx512f avx512_vnni avx512_bf16"
+)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +152,9 @@ ZEN_4 = ZEN_3.replace("model\t\t: 1", "model\t\t: 17").replace("avx2", "avx2 avx
         ("model name : A Chip\n", "A Chip"),
     ],
 )
-def test_processors_of_one_name_are_told_apart(cpuinfo: str, described: str, tmp_path: Path) -> None:
+def test_processors_of_one_name_are_told_apart(
+    cpuinfo: str, described: str, tmp_path: Path
+) -> None:
     (tmp_path / "cpuinfo").write_text(cpuinfo)
     assert machine.read_processor(tmp_path / "cpuinfo").describe() == described
     assert machine.read_processor(tmp_path / "none").describe()
@@ -145,25 +169,57 @@ def share(value: float) -> dict[str, object]:
 
 
 def test_what_is_timed_on_another_processor_is_shown_and_not_compared() -> None:
-    before, now = {"speed": timed(10), "score": measure(1)}, {"speed": timed(90), "score": measure(2)}
+    before, now = (
+        {"speed": timed(10), "score": measure(1)},
+        {"speed": timed(90), "score": measure(2)},
+    )
     lines = list(compare(before, now, "Another (family 1)"))
-    assert lines[0] == (
-        "the committed results are of another processor, Another (family 1): what is timed is shown beside them, not compared"
+    assert (
+        lines[0]
+        == "the committed results are of another processor, Another (family 1): what is timed is"
+        " shown beside them, not compared"
     )
     assert [line.split("  ")[0] for line in lines[1:]] == ["elsewhere", "CHANGED"]
-    assert len(list(compare({"score": measure(1)}, {"score": measure(1)}, "Another (family 1)"))) == 1
+    assert (
+        len(list(compare({"score": measure(1)}, {"score": measure(1)}, "Another (family 1)"))) == 1
+    )
 
 
 def test_units_of_the_committed_results_say_what_is_timed() -> None:
-    times = {"s", "GMAC/s", "of the time", "of the peak", "times its speed", "s of processor time a million pairs", "of the wall time"}
-    others = {"MB", "bytes a pair", "BLEU nrefs:1|bs:1000", "chrF2 nrefs:1", "words per word", "share of lines", "updates", "target pieces"}
+    times = {
+        "s",
+        "GMAC/s",
+        "of the time",
+        "of the peak",
+        "times its speed",
+        "s of processor time a million pairs",
+        "of the wall time",
+    }
+    others = {
+        "MB",
+        "bytes a pair",
+        "BLEU nrefs:1|bs:1000",
+        "chrF2 nrefs:1",
+        "words per word",
+        "share of lines",
+        "updates",
+        "target pieces",
+    }
     assert {unit for unit in times | others if is_timed({"unit": unit})} == times
 
 
 def test_only_a_share_that_fell_by_more_than_the_bound_is_a_slowdown() -> None:
-    before = {"a": share(0.80), "b": share(0.80), "c": share(0.80), "d": timed(100), "gone": share(1)}
+    before = {
+        "a": share(0.80),
+        "b": share(0.80),
+        "c": share(0.80),
+        "d": timed(100),
+        "gone": share(1),
+    }
     now = {"a": share(0.61), "b": share(0.59), "c": share(0.99), "d": timed(1), "new": share(1)}
-    assert list(slowdowns(before, now, 0.25)) == ["b: 0.8 of the peak -> 0.59 of the peak, 26% slower"]
+    assert list(slowdowns(before, now, 0.25)) == [
+        "b: 0.8 of the peak -> 0.59 of the peak, 26% slower"
+    ]
 
 
 def test_results_without_a_processor_are_nobodys(tmp_path: Path) -> None:
@@ -175,8 +231,18 @@ def test_results_without_a_processor_are_nobodys(tmp_path: Path) -> None:
 def test_a_file_keeps_the_results_of_each_processor(tmp_path: Path) -> None:
     path = tmp_path / "speed.json"
     for processor, value in (("A", 1), ("B", 2), ("A", 3)):
-        path.write_text(results.to_text({"run": "speed", "processor": processor, "measures": value}, path, each_processor=True))
-    assert [results.committed(path, processor)["measures"] for processor in ("A", "B", "C")] == [3, 2, 3]
+        path.write_text(
+            results.to_text(
+                {"run": "speed", "processor": processor, "measures": value},
+                path,
+                each_processor=True,
+            )
+        )
+    assert [results.committed(path, processor)["measures"] for processor in ("A", "B", "C")] == [
+        3,
+        2,
+        3,
+    ]
     assert results.committed(tmp_path / "none.json", "A") == {}
     path.write_text("{")
     with pytest.raises(NmtError, match=r"speed.json: cannot read these results"):
@@ -201,10 +267,15 @@ def test_a_slowdown_gives_status_one_where_the_processor_is_the_same(
     assert command.run_one("speed.made_up", slow_run(0.7), arguments) == 0  # type: ignore[arg-type]
     capsys.readouterr()
     assert command.run_one("speed.made_up", slow_run(0.5), arguments) == 1  # type: ignore[arg-type]
-    assert "evaluation: slower than at abc: product: 0.8 of the peak -> 0.5 of the peak, 38% slower\n" in capsys.readouterr().err
+    assert (
+        "evaluation: slower than at abc: product: 0.8 of the peak -> 0.5 of the peak, 38% slower\n"
+        in capsys.readouterr().err
+    )
     monkeypatch.setattr(command, "provenance", lambda: {**here, "processor": "There"})
     assert command.run_one("speed.made_up", slow_run(0.5), arguments) == 0  # type: ignore[arg-type]
-    assert capsys.readouterr().out.startswith("the committed results are of another processor, Here")
+    assert capsys.readouterr().out.startswith(
+        "the committed results are of another processor, Here"
+    )
 
 
 def repository(folder: Path) -> Path:
@@ -217,7 +288,9 @@ def repository(folder: Path) -> Path:
     return folder
 
 
-def test_results_of_no_commit_are_marked_and_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_of_no_commit_are_marked_and_not_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(machine, "ROOT", repository(tmp_path))
     assert "dirty" not in machine.commit()
     (tmp_path / "evaluation/results").mkdir(parents=True)
@@ -226,11 +299,15 @@ def test_results_of_no_commit_are_marked_and_not_saved(tmp_path: Path, monkeypat
     machine.refuse_changes()
     (tmp_path / "nmt/b.py").write_text("")
     assert machine.commit().endswith("-dirty")
-    with pytest.raises(NmtError, match=r"no commit holds what would be measured: nmt/b.py changed; commit first"):
+    with pytest.raises(
+        NmtError, match=r"no commit holds what would be measured: nmt/b.py changed; commit first"
+    ):
         machine.refuse_changes()
 
 
-def test_every_committed_result_names_its_commit_and_processor(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_committed_result_names_its_commit_and_processor(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     rows = list(results.table())
     assert {row[0] for row in rows} == {path.name for path in results.RESULTS.glob("*.json")}
     assert all(all(row) for row in rows)

@@ -5,22 +5,27 @@ import datasets
 import pytest
 import torch
 
-from nmt.data import records, store, subwords
-from nmt.data.corpus import read_pairs
+from nmt.data import store
+from nmt.engines import lexicon
+from nmt.engines.shortlist import Shortlist
 from nmt.errors import NmtError
-from nmt.inference.shortlist import Shortlist
-from nmt.training import folder as folder_module
-from nmt.training import lexicon
-from nmt.training.folder import default_batch_pieces, default_epochs, prepare
+from nmt.text import records, subwords
+from nmt.text.corpus import read_pairs
+from nmt.training import prepare as folder_module
+from nmt.training.prepare import default_batch_pieces, default_epochs, prepare
 from nmt.training.run import train
 
 
-@pytest.mark.parametrize(("pairs", "epochs"), [(100, 20), (30_000, 14), (120_000, 7), (100_000_000, 3)])
+@pytest.mark.parametrize(
+    ("pairs", "epochs"), [(100, 20), (30_000, 14), (120_000, 7), (100_000_000, 3)]
+)
 def test_larger_corpora_are_read_fewer_times(pairs, epochs):
     assert default_epochs(pairs) == epochs
 
 
-@pytest.mark.parametrize(("pairs", "pieces"), [(100, 2048), (99_999, 2048), (100_000, 4096), (1_000_000, 8192)])
+@pytest.mark.parametrize(
+    ("pairs", "pieces"), [(100, 2048), (99_999, 2048), (100_000, 4096), (1_000_000, 8192)]
+)
 def test_larger_corpora_have_larger_batches(pairs, pieces):
     assert default_batch_pieces(pairs) == pieces
 
@@ -54,7 +59,9 @@ def test_what_is_learnt_from_a_sample_says_so(run, tiny_recipe, monkeypatch):
     for module in (folder_module, subwords):
         monkeypatch.setattr(module, "SAMPLE_PAIRS", 50)
     monkeypatch.setattr(lexicon, "ROWS", 60)  # every second of 120 pairs
-    *notes, _ = prepare(replace(tiny_recipe, subwords=replace(tiny_recipe.subwords, vocab_size=310)), run)
+    *notes, _ = prepare(
+        replace(tiny_recipe, subwords=replace(tiny_recipe.subwords, vocab_size=310)), run
+    )
     assert "learnt 310 subword pieces, from a sample of 50 of the 120 pairs" in notes
     assert f"{NOTE}, from a sample of 60 of the 120 pairs" in notes
 
@@ -94,7 +101,9 @@ def test_a_shortlist_goes_with_the_subwords_and_data_it_was_made_of(run, tiny_re
     assert NOTE in notes
     fresh = folder_module.learn_shortlist(materials.store, materials.subwords)
     size = materials.subwords.source.size
-    assert torch.equal(Shortlist.load(run / "shortlist.safetensors", size, size).best_VX, fresh.best_VX)
+    assert torch.equal(
+        Shortlist.load(run / "shortlist.safetensors", size, size).best_VX, fresh.best_VX
+    )
 
 
 STORED = ("pairs.arrow", "source_lengths.npy", "target_lengths.npy", "store.json")
@@ -102,11 +111,15 @@ STORED = ("pairs.arrow", "source_lengths.npy", "target_lengths.npy", "store.json
 
 @pytest.fixture
 def streamed(tmp_path, tiny_recipe, monkeypatch):
-    """The tiny recipe with a data set of two files, read ten records at a time, in place of its corpus; their folder."""
+    """The tiny recipe with a data set of two files, read ten records at a time, in place of its
+    corpus; their folder."""
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     monkeypatch.setattr(records, "ROWS", 10)
     monkeypatch.setattr(store, "ROWS", 10)
-    lines = [json.dumps({"nl": pair.source, "en": pair.target}) + "\n" for pair in read_pairs(tiny_recipe.data.train[0], "nl", "en")]
+    lines = [
+        json.dumps({"nl": pair.source, "en": pair.target}) + "\n"
+        for pair in read_pairs(tiny_recipe.data.train[0], "nl", "en")
+    ]
     files = tmp_path / "files"
     files.mkdir()
     for number, part in enumerate((lines[:60], lines[60:])):
@@ -114,7 +127,9 @@ def streamed(tmp_path, tiny_recipe, monkeypatch):
     return replace(tiny_recipe, data=replace(tiny_recipe.data, train=(f"hf://{files}",))), files
 
 
-def test_a_stream_that_breaks_off_leaves_no_store_and_the_same_command_makes_the_whole_one(run, streamed):
+def test_a_stream_that_breaks_off_leaves_no_store_and_the_same_command_makes_the_whole_one(
+    run, streamed
+):
     recipe, files = streamed
     list(prepare(recipe, run))
     whole = [(run / "data" / name).read_bytes() for name in STORED]

@@ -1,4 +1,5 @@
-"""How the prefixes of a beam search go on: the compiled function does to the bit what torch's does."""
+"""How the prefixes of a beam search go on: the compiled function does to the bit what torch's
+does."""
 
 from collections.abc import Iterable
 
@@ -8,24 +9,39 @@ from native_networks import needs_library
 from test_beam import BOS, EOS, TableState, random_tables, table_step
 from torch import Tensor
 
-from nmt.inference.compiled.choice import NATIVE
+from nmt.engines.compiled.search import NATIVE
 from nmt.search.beam import beam_search
-from nmt.search.chooser import TORCH, Chooser
+from nmt.search.beam_step import TORCH, Chooser, Front, Onward
 from nmt.search.constraints import constrain
-from nmt.search.front import Front, Onward
-from nmt.search.picks import Picks
-from nmt.search.rules import Rules
+from nmt.search.hypotheses import Picks
+from nmt.search.step import Rules
 
 pytestmark = pytest.mark.usefixtures("each_set")
 LENGTHS = 9  # max_lengths reach so far
 
 
-def rules(beam: int, max_lengths: Iterable[int], divisors_T: Tensor, min_length: int = 0, scored: bool = False) -> Rules:
-    return Rules(beam, EOS, min_length, frozenset(max_lengths), torch.tensor([BOS]), torch.tensor([BOS, EOS]), divisors_T, scored)
+def rules(
+    beam: int,
+    max_lengths: Iterable[int],
+    divisors_T: Tensor,
+    min_length: int = 0,
+    scored: bool = False,
+) -> Rules:
+    return Rules(
+        beam,
+        EOS,
+        min_length,
+        frozenset(max_lengths),
+        torch.tensor([BOS]),
+        torch.tensor([BOS, EOS]),
+        divisors_T,
+        scored,
+    )
 
 
 def random_step(seed: int) -> tuple[Tensor, Front, Rules]:
-    """The log-probabilities of a front of any size; with an odd seed most totals are equal to others."""
+    """The log-probabilities of a front of any size; with an odd seed most totals are equal to
+    others."""
     generator = torch.Generator().manual_seed(seed)
 
     def integers(low: int, high: int, *shape: int) -> Tensor:
@@ -34,7 +50,11 @@ def random_step(seed: int) -> tuple[Tensor, Front, Rules]:
     def log_probs(*shape: int) -> Tensor:
         values = torch.rand(shape, generator=generator) * -4
         values = values.round() if seed % 2 else values
-        return values.masked_fill(torch.rand(shape, generator=generator) < 0.2, -torch.inf).sort(dim=1, descending=True).values
+        return (
+            values.masked_fill(torch.rand(shape, generator=generator) < 0.2, -torch.inf)
+            .sort(dim=1, descending=True)
+            .values
+        )
 
     B, K, V = int(integers(1, 40, 1)), int(integers(1, 7, 1)), 64 * int(integers(1, 20, 1))
     beam, length = K + int(integers(0, 4, 1)), int(integers(1, LENGTHS + 1, 1))
@@ -52,10 +72,18 @@ def random_step(seed: int) -> tuple[Tensor, Front, Rules]:
         free_B=integers(0, beam + 1, B),
         best_BQ=log_probs(B, int(integers(1, beam + 1, 1))),
     )
-    return logits_NV, front, rules(beam, range(LENGTHS + 1), torch.arange(1, LENGTHS + 1) ** 0.7, min_length=3 * (seed % 3))
+    return (
+        logits_NV,
+        front,
+        rules(
+            beam, range(LENGTHS + 1), torch.arange(1, LENGTHS + 1) ** 0.7, min_length=3 * (seed % 3)
+        ),
+    )
 
 
-def assert_equal(found: Picks | Onward | Front, expected: Picks | Onward | Front, but_for: dict[str, Tensor]) -> None:
+def assert_equal(
+    found: Picks | Onward | Front, expected: Picks | Onward | Front, but_for: dict[str, Tensor]
+) -> None:
     """Fields named in `but_for` are compared where it is True: elsewhere is no prefix."""
     for name, ours, theirs in zip(expected._fields, found, expected, strict=True):
         if isinstance(theirs, Tensor):
@@ -84,7 +112,9 @@ def test_a_step_from_logits_is_one_from_their_log_probabilities(seed: int) -> No
     logits_NV, front, unscored = random_step(seed)
     normalisers_N = NATIVE.best_pieces(logits_NV.clone(), torch.tensor([BOS]), True).normalisers_N
     expected = NATIVE.advance(logits_NV - normalisers_N[:, None], front, unscored)
-    for part, value in zip(NATIVE.advance(logits_NV, front, unscored._replace(scored=True)), expected, strict=True):
+    for part, value in zip(
+        NATIVE.advance(logits_NV, front, unscored._replace(scored=True)), expected, strict=True
+    ):
         assert_equal(part, value, {})
 
 
@@ -95,14 +125,28 @@ def test_a_step_from_logits_is_one_from_their_log_probabilities(seed: int) -> No
 def test_a_search_is_torchs(seed: int, beam: int, n_best: int, pieces: int) -> None:
     tables_BCV = random_tables(30, pieces, seed, ending=3.0)
     tables_BCV = tables_BCV.round() if seed % 2 else tables_BCV
-    settings = {"beam": beam, "n_best": n_best, "length_alpha": 0.7, "min_length": 2, "forbidden": (2, 3), "bos": BOS, "eos": EOS}
+    settings = {
+        "beam": beam,
+        "n_best": n_best,
+        "length_alpha": 0.7,
+        "min_length": 2,
+        "forbidden": (2, 3),
+        "bos": BOS,
+        "eos": EOS,
+    }
     records: list[list[Picks]] = [[], []]
     found = []
     for functions, record in zip((TORCH, NATIVE), records, strict=True):
         state = TableState(tables_BCV, torch.zeros(30, dtype=torch.long))
-        step, first, chooser = constrain(table_step, state, prefixes=[()] * 30, chooser=functions)  # without the softmax, which differs
+        step, first, chooser = constrain(
+            table_step, state, prefixes=[()] * 30, chooser=functions
+        )  # without the softmax, which differs
         max_lengths = [2 + (sentence + seed) % LENGTHS for sentence in range(30)]
-        found.append(beam_search(step, first, max_lengths=max_lengths, **settings, record=record, chooser=chooser))
+        found.append(
+            beam_search(
+                step, first, max_lengths=max_lengths, **settings, record=record, chooser=chooser
+            )
+        )
     assert found[0] == found[1]
     for theirs, ours in zip(*records, strict=True):
         kept_BP = theirs.log_probs_BP > -torch.inf
@@ -111,26 +155,55 @@ def test_a_search_is_torchs(seed: int, beam: int, n_best: int, pieces: int) -> N
 
 
 @pytest.mark.parametrize("chooser", [TORCH, pytest.param(NATIVE, marks=needs_library)])
-@pytest.mark.parametrize(("best", "live"), [(-1.0, 1), (-0.4, 0)])  # the live prefix may reach -2 / 4 in the end
-def test_the_best_take_the_free_slots_and_a_prefix_that_cannot_win_ends(chooser: Chooser, best: float, live: int) -> None:
+@pytest.mark.parametrize(
+    ("best", "live"), [(-1.0, 1), (-0.4, 0)]
+)  # the live prefix may reach -2 / 4 in the end
+def test_the_best_take_the_free_slots_and_a_prefix_that_cannot_win_ends(
+    chooser: Chooser, best: float, live: int
+) -> None:
     logits_NV = torch.full((2, 64), -9.0)
     logits_NV[0, 7], logits_NV[1, EOS], logits_NV[1, 8] = -2.0, -1.5, -2.0
-    front = Front(2, 6, *torch.tensor([[9], [4]]), torch.zeros(1, 2), torch.tensor([[3, 5]]), torch.tensor([2]), torch.tensor([[best]]))
-    picks, onward, after = chooser.advance(logits_NV, front, rules(3, [4], torch.tensor([1.0, 2.0, 3.0, 4.0])))
+    front = Front(
+        2,
+        6,
+        *torch.tensor([[9], [4]]),
+        torch.zeros(1, 2),
+        torch.tensor([[3, 5]]),
+        torch.tensor([2]),
+        torch.tensor([[best]]),
+    )
+    picks, onward, after = chooser.advance(
+        logits_NV, front, rules(3, [4], torch.tensor([1.0, 2.0, 3.0, 4.0]))
+    )
     assert picks.log_probs_BP.tolist() == [[-1.5, -2.0, -torch.inf]]
     assert picks.pieces_BP.tolist() == [[EOS, 7, 8]]
     assert picks.parents_BP.tolist() == [[5, 3, 5]]
     assert picks.scores_BP.tolist() == [[-0.75, -torch.inf, -torch.inf]]
     assert after.best_BQ.tolist() == [[max(best, -0.75)]] * live
-    assert (onward.pieces_N.tolist(), onward.rows_N.tolist(), after.origins_BK.tolist()) == ([7] * live, [0] * live, [[6 + 1]] * live)
-    assert (after.length, after.picked, after.free_B.tolist(), after.sentences_B.tolist()) == (3, 9, [1] * live, [9] * live)
+    assert (onward.pieces_N.tolist(), onward.rows_N.tolist(), after.origins_BK.tolist()) == (
+        [7] * live,
+        [0] * live,
+        [[6 + 1]] * live,
+    )
+    assert (after.length, after.picked, after.free_B.tolist(), after.sentences_B.tolist()) == (
+        3,
+        9,
+        [1] * live,
+        [9] * live,
+    )
 
 
 @pytest.mark.parametrize("chooser", [TORCH, pytest.param(NATIVE, marks=needs_library)])
 def test_a_sentence_at_its_max_length_can_only_end(chooser: Chooser) -> None:
     logits_NV = torch.arange(128.0).view(2, 64)
     front = Front(
-        1, 0, *torch.tensor([[0], [1]]), torch.tensor([[-0.5, -1.0]]), torch.tensor([[3, 5]]), torch.tensor([4]), torch.zeros(1, 1)
+        1,
+        0,
+        *torch.tensor([[0], [1]]),
+        torch.tensor([[-0.5, -1.0]]),
+        torch.tensor([[3, 5]]),
+        torch.tensor([4]),
+        torch.zeros(1, 1),
     )
     picks, onward, after = chooser.advance(logits_NV, front, rules(3, [1], torch.ones(1)))
     assert picks.scores_BP.tolist() == [[EOS - 0.5, 64 + EOS - 1.0, -torch.inf]]
@@ -142,7 +215,13 @@ def test_logits_that_are_not_finite_give_no_pick() -> None:
     logits_NV, forbidden_F = torch.full((1, 64), torch.nan), torch.tensor([BOS])
     assert NATIVE.best_pieces(logits_NV.clone(), forbidden_F, True).values_N.isnan().all()
     front = Front(
-        1, 0, *torch.tensor([[0], [4]]), torch.zeros(1, 1), torch.tensor([[-1]]), torch.tensor([5]), torch.full((1, 1), -torch.inf)
+        1,
+        0,
+        *torch.tensor([[0], [4]]),
+        torch.zeros(1, 1),
+        torch.tensor([[-1]]),
+        torch.tensor([5]),
+        torch.full((1, 1), -torch.inf),
     )
     picks, _, after = NATIVE.advance(logits_NV, front, rules(5, [4], torch.ones(4), scored=True))
     assert (picks.log_probs_BP == -torch.inf).all()

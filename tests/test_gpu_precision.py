@@ -1,18 +1,24 @@
-"""Which precision a GPU computes in. The arithmetic of half precision is tried on a CPU, which knows it, too."""
+"""Which precision a GPU computes in. The arithmetic of half precision is tried on a CPU, which
+knows it, too."""
 
 import pytest
 import torch
 
-from nmt.config import ModelConfig
+from nmt.engines.choice import choose_kernels
+from nmt.engines.packed.weights import Kernels
+from nmt.engines.predictor import Predictor, SearchSettings, gpu_precision
 from nmt.errors import NmtError
-from nmt.inference.packing import Kernels
-from nmt.inference.predictor import Predictor, SearchSettings, gpu_precision
-from nmt.inference.probe import choose_kernels
-from nmt.model.seq2seq import Seq2Seq
+from nmt.model.translation import Seq2Seq
+from nmt.recipe import ModelConfig
 from nmt.training.precision import choose_precision
 
-PREFIXES = [[26, 43, 92, 17, 5, 83, 31], [35, 73, 58, 44, 9, 20, 11]]  # nearly all of a translation: a random network has near ties
-SETTINGS = SearchSettings(longest=[8, 8], beam=3, alpha=1.0, n=1, device=torch.device("cpu"), prefixes=PREFIXES)
+PREFIXES = [
+    [26, 43, 92, 17, 5, 83, 31],
+    [35, 73, 58, 44, 9, 20, 11],
+]  # nearly all of a translation: a random network has near ties
+SETTINGS = SearchSettings(
+    longest=[8, 8], beam=3, alpha=1.0, n=1, device=torch.device("cpu"), prefixes=PREFIXES
+)
 
 
 @pytest.mark.parametrize(("has_bf16", "chosen"), [(True, "bf16"), (False, "fp16")])
@@ -24,7 +30,11 @@ def test_auto_is_the_half_precision_that_the_card_has_products_in(monkeypatch, h
 
 @pytest.mark.parametrize(("has_bf16", "chosen"), [(True, "bf16"), (False, "fp32")])
 def test_a_card_that_only_emulates_bf16_trains_in_fp32(monkeypatch, has_bf16, chosen):
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: has_bf16 or including_emulation)
+    monkeypatch.setattr(
+        torch.cuda,
+        "is_bf16_supported",
+        lambda including_emulation=True: has_bf16 or including_emulation,
+    )
     assert choose_precision("auto", torch.device("cuda")) == chosen
 
 
@@ -35,7 +45,9 @@ def test_what_only_processors_have_is_refused(precision):
 
 
 def test_fp16_is_refused_on_a_processor():
-    with pytest.raises(NmtError, match="precision fp16 is for a GPU; use auto, fp32, bf16 or int8 on a CPU"):
+    with pytest.raises(
+        NmtError, match="precision fp16 is for a GPU; use auto, fp32, bf16 or int8 on a CPU"
+    ):
         choose_kernels("fp16")
 
 

@@ -1,18 +1,24 @@
-"""The gradient of an update does not depend on how it is cut: into accumulated batches, into parts, or when memory gives out."""
+"""The gradient of an update does not depend on how it is cut: into accumulated batches, into
+parts, or when memory gives out."""
 
 import numpy as np
 import pytest
 import torch
 from training_runs import small_network
 
-from nmt.config import TrainingConfig
 from nmt.data.batches import collate
 from nmt.errors import NmtError
+from nmt.recipe import TrainingConfig
 from nmt.training import gradient as gradient_module
 from nmt.training.gradient import add_gradients
 from nmt.training.precision import autocast
 
-PAIRS = [([5, 6, 7], [8, 9]), ([10], [11, 12, 13, 14]), ([4, 5], [6]), ([15, 16, 17, 18], [19, 4, 5])]
+PAIRS = [
+    ([5, 6, 7], [8, 9]),
+    ([10], [11, 12, 13, 14]),
+    ([4, 5], [6]),
+    ([15, 16, 17, 18], [19, 4, 5]),
+]
 
 
 def batch_of(pairs):
@@ -24,7 +30,9 @@ def gradients(batches, model=None, part_pieces=0, **settings):
     model = model or small_network()
     pieces = sum(batch.pieces for batch in batches)
     plain = autocast(torch.device("cpu"), "fp32")
-    found = add_gradients(model, tuple(batches), pieces, TrainingConfig(**settings), plain, 1, part_pieces)
+    found = add_gradients(
+        model, tuple(batches), pieces, TrainingConfig(**settings), plain, 1, part_pieces
+    )
     return found, [parameter.grad for parameter in model.parameters()]
 
 
@@ -47,8 +55,13 @@ def test_a_share_without_rows_adds_nothing():
     assert_same(gradients([collate([], []), batch_of(PAIRS)]), gradients([batch_of(PAIRS)]))
 
 
-def memory_for(rows, monkeypatch, message="DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"):
-    """Lets the loss of more than so many rows fail as torch's allocator does; returns the sizes that were tried."""
+def memory_for(
+    rows,
+    monkeypatch,
+    message="DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes",
+):
+    """Lets the loss of more than so many rows fail as torch's allocator does; returns the sizes
+    that were tried."""
     real, tried = gradient_module.batch_loss, []
 
     def limited(model, batch, *rest):
@@ -73,7 +86,12 @@ def test_running_out_of_memory_splits_the_batch_and_drops_nothing(rows, monkeypa
 
 def test_a_pair_too_large_for_memory_ends_with_advice(monkeypatch):
     memory_for(0, monkeypatch, message="CUDA out of memory. Tried to allocate 9 GiB")
-    with pytest.raises(NmtError, match=r"memory does not suffice to train on one pair of 4 and 3 pieces; lower data.max_length"):
+    with pytest.raises(
+        NmtError,
+        match=(
+            r"memory does not suffice to train on one pair of 4 and 3 pieces; lower data.max_length"
+        ),
+    ):
         gradients([batch_of(PAIRS)])
 
 

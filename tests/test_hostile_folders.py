@@ -1,4 +1,5 @@
-"""Model, run and corpus folders of an attacker, who computes every hash anew: one line, no crash, no wait, no file outside touched."""
+"""Model, run and corpus folders of an attacker, who computes every hash anew: one line, no
+crash, no wait, no file outside touched."""
 
 import json
 import os
@@ -18,12 +19,12 @@ from safetensors.torch import load_file, save_file
 from training_runs import stop_after
 
 from nmt.commands.main import main
-from nmt.data.charsmap import has_charsmap
-from nmt.data.corpus import read_pairs
-from nmt.data.subwords import Subwords
+from nmt.engines.export import export_model
 from nmt.errors import NmtError, printable
-from nmt.hashing import file_hash
-from nmt.inference.export import export_model
+from nmt.files import file_hash
+from nmt.text.charsmap import has_charsmap
+from nmt.text.corpus import read_pairs
+from nmt.text.subwords import Subwords
 from nmt.training.run import train
 
 ROOT = Path(__file__).parent.parent
@@ -47,14 +48,18 @@ def model(exported, tmp_path):
 def hash_again(model, **changed):
     """Writes the card that fits whatever the files are now."""
     card = json.loads((model / "model.json").read_text())
-    card["sha256"] = {name: file_hash(model / name) for name in card["sha256"] if (model / name).is_file()}
+    card["sha256"] = {
+        name: file_hash(model / name) for name in card["sha256"] if (model / name).is_file()
+    }
     (model / "model.json").write_text(json.dumps(card | changed))
 
 
 def set_recipe(model, line):
     key = line.partition(" ")[0]
     lines = (model / "recipe.toml").read_text().splitlines()
-    (model / "recipe.toml").write_text("\n".join(line if each.startswith(f"{key} = ") else each for each in lines) + "\n")
+    (model / "recipe.toml").write_text(
+        "\n".join(line if each.startswith(f"{key} = ") else each for each in lines) + "\n"
+    )
     hash_again(model)
 
 
@@ -70,7 +75,10 @@ def refused(capsys, *arguments):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("hidden_size = 1000000000000000000", "model.hidden_size must be at least 1 and at most 65,536"),
+        (
+            "hidden_size = 1000000000000000000",
+            "model.hidden_size must be at least 1 and at most 65,536",
+        ),
         ("hidden_size = 65536", "hidden_size|has shape"),
         ("embedding_size = 9223372036854775808", "model.embedding_size must be"),
         ("encoder_layers = 1000000", "model.encoder_layers must be"),
@@ -100,8 +108,14 @@ def test_a_recipe_that_asks_for_too_much(model, capsys, line, message):
     [
         ({"validation": 3}, "a validation without scores"),
         ({"validation": {"scores": [3]}}, "a validation without scores"),
-        ({"validation": {"scores": [{"metric": [], "value": 1, "signature": ""}]}}, "a validation without scores"),
-        ({"validation": {"scores": [{"metric": "BLEU", "value": 1e999, "signature": ""}]}}, "a validation without scores"),
+        (
+            {"validation": {"scores": [{"metric": [], "value": 1, "signature": ""}]}},
+            "a validation without scores",
+        ),
+        (
+            {"validation": {"scores": [{"metric": "BLEU", "value": 1e999, "signature": ""}]}},
+            "a validation without scores",
+        ),
         ({"sha256": {"recipe.toml": 3}}, "a hash that is no string"),
         ({"sha256": [[1]]}, "not the card"),
         ({"sha256": {"\ud800": ""}}, "names a file that no export has"),
@@ -121,7 +135,10 @@ def test_a_card_of_other_types(model, tmp_path, capsys, command, changed, messag
     assert "\x1b" not in found
 
 
-@pytest.mark.parametrize("content", [DEEP, '{"a":' * 200_000, "3", "null", "[]", "1" * 6000, '{"sha256": null}', "\xff\xfe"])
+@pytest.mark.parametrize(
+    "content",
+    [DEEP, '{"a":' * 200_000, "3", "null", "[]", "1" * 6000, '{"sha256": null}', "\xff\xfe"],
+)
 def test_a_card_that_is_none(model, capsys, content):
     (model / "model.json").write_text(content, encoding="latin-1")
     assert "not the card of an exported model" in refused(capsys, "info", model)
@@ -151,7 +168,16 @@ def test_only_regular_files_of_the_folder_are_read(model, exported, capsys, name
 
 
 @pytest.mark.parametrize("kind", ["fifo", "zeros", "sparse", "outside"])
-@pytest.mark.parametrize("name", ["recipe.toml", "subwords.model", "metrics.jsonl", "last/state.json", "last/averaged.safetensors"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "recipe.toml",
+        "subwords.model",
+        "metrics.jsonl",
+        "last/state.json",
+        "last/averaged.safetensors",
+    ],
+)
 def test_only_regular_files_of_a_run_are_read(tmp_path, capsys, name, kind):
     (tmp_path / "run").mkdir()
     untrained_run(tmp_path / "run")
@@ -181,10 +207,18 @@ def header(arrays, size=0):
         header({}, 2**63),
         header({}, 2**21),
         header({"a": {"dtype": "F32", "shape": [2**62], "data_offsets": [0, 4]}}) + b"\0" * 4,
-        header({name: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]} for name in ("a", "b")}) + b"\0" * 4,
+        header(
+            {name: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]} for name in ("a", "b")}
+        )
+        + b"\0" * 4,
         header({"a": {"dtype": "F99", "shape": [1], "data_offsets": [0, 4]}}) + b"\0" * 4,
         header({"a": {"dtype": "F32", "shape": [-1], "data_offsets": [4, 0]}}) + b"\0" * 4,
-        header({f"\x1b{i}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for i in range(3000)}),
+        header(
+            {
+                f"\x1b{i}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
+                for i in range(3000)
+            }
+        ),
     ],
 )
 def test_weights_that_are_none(model, capsys, content):
@@ -197,7 +231,9 @@ def test_weights_that_are_none(model, capsys, content):
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.float64, torch.bool])
 def test_weights_of_another_type(model, capsys, dtype):
-    arrays = {name: value.to(dtype) for name, value in load_file(model / "model.safetensors").items()}
+    arrays = {
+        name: value.to(dtype) for name, value in load_file(model / "model.safetensors").items()
+    }
     save_file(arrays, model / "model.safetensors")
     hash_again(model)
     assert "model.safetensors" in refused(capsys, "info", model)
@@ -226,14 +262,20 @@ def test_subwords_with_a_table_of_characters_are_refused(exported, extra):
     model = (exported / "subwords.model").read_bytes()
     assert not has_charsmap(model)
     for crafted in (model + extra, extra + model):
-        with pytest.raises(NmtError, match=r"rewrites characters by its own table, which nmt never writes|not a sentencepiece model"):
+        with pytest.raises(
+            NmtError,
+            match=(
+                r"rewrites characters by its own table, which nmt never writes|not a sentencepiece"
+                r" model"
+            ),
+        ):
             Subwords(crafted, "theirs")
 
 
 MUTATE = """
 import random, sys
 from pathlib import Path
-from nmt.data.subwords import Subwords
+from nmt.text.subwords import Subwords
 from nmt.errors import NmtError
 model, generator = Path(sys.argv[1]).read_bytes(), random.Random(int(sys.argv[3]))
 loaded = 0
@@ -264,7 +306,9 @@ print(loaded)
 def mutated(model, count, seed):
     """How many of so many damaged subword models could be loaded, in a process of their own."""
     command = [sys.executable, "-c", MUTATE, str(model), str(count), str(seed)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=500)
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=500
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return int(done.stdout)
 
@@ -291,22 +335,33 @@ def precious(tmp_path):
 @pytest.mark.parametrize(
     "name",
     [
-        ".lock", ".recipe.toml.writing", "recipe.toml", "metrics.jsonl", "checkpoints", "data", "data.partial", "shortlist.safetensors",
-        ".shortlist.safetensors.writing", ".subwords.writing", "best", "last", "tensorboard", "begun.json", "data/store.json",
+        ".lock", ".recipe.toml.writing", "recipe.toml", "metrics.jsonl", "checkpoints", "data", "data.partial", "shortlist.safetensors",  # noqa: E501
+        ".shortlist.safetensors.writing", ".subwords.writing", "best", "last", "tensorboard", "begun.json", "data/store.json",  # noqa: E501
     ],
 )  # fmt: skip
 def test_training_follows_no_link_out_of_its_run(tmp_path, tiny_recipe, precious, name):
     run = tmp_path / "run"
     (run / name).parent.mkdir(parents=True)
-    (run / name).symlink_to(tmp_path / "mine" if name in ("checkpoints", "data", "best", "last", "tensorboard") else precious)
-    with pytest.raises(NmtError, match=f"run/{name}: a link to .*; put what it leads to in its place, or choose another folder"):
+    (run / name).symlink_to(
+        tmp_path / "mine"
+        if name in ("checkpoints", "data", "best", "last", "tensorboard")
+        else precious
+    )
+    with pytest.raises(
+        NmtError,
+        match=(
+            f"run/{name}: a link to .*; put what it leads to in its place, or choose another folder"
+        ),
+    ):
         list(train(tiny_recipe, run, stop=stop_after(1)))
 
 
 def test_training_waits_for_no_pipe(tmp_path, tiny_recipe):
     (tmp_path / "run").mkdir()
     os.mkfifo(tmp_path / "run" / "metrics.jsonl")
-    with pytest.raises(NmtError, match=r"run/metrics.jsonl: neither a file nor a folder; delete it"):
+    with pytest.raises(
+        NmtError, match=r"run/metrics.jsonl: neither a file nor a folder; delete it"
+    ):
         list(train(tiny_recipe, tmp_path / "run", stop=stop_after(1)))
 
 
@@ -357,19 +412,38 @@ def test_an_optimizer_of_another_network_is_named(begun_run):
         list(train(recipe, run, stop=stop_after(1)))
 
 
-@pytest.mark.parametrize("part", ["../train", "/etc/passwd", "hf:///home", "hf://../x", "a/../../b", "link/train"])
+@pytest.mark.parametrize(
+    "part", ["../train", "/etc/passwd", "hf:///home", "hf://../x", "a/../../b", "link/train"]
+)
 def test_a_corpus_names_no_files_outside_its_folder(tmp_path, part):
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "link").symlink_to("/usr")
-    text = f'name = "c"\nlanguages = ["nl", "en"]\nlicence = "l"\norigin = "o"\n[splits]\ntrain = "{part}"\n'
+    text = (
+        'name = "c"\nlanguages = ["nl", "en"]\nlicence = "l"\norigin = "o"\n[splits]\ntrain ='
+        f' "{part}"\n'
+    )
     (tmp_path / "c" / "corpus.toml").write_text(text)
-    with pytest.raises(NmtError, match=r"corpus.toml: names files outside its folder, .*; name those files themselves"):
+    with pytest.raises(
+        NmtError,
+        match=r"corpus.toml: names files outside its folder, .*; name those files themselves",
+    ):
         list(read_pairs(str(tmp_path / "c"), "nl", "en"))
 
 
-@pytest.mark.parametrize("line", [f"name = {DEEP}", "name = [[1]]", "obtain = [1]", "a" + ".a" * 50_000 + " = 1", f"languages = {10**30}"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"name = {DEEP}",
+        "name = [[1]]",
+        "obtain = [1]",
+        "a" + ".a" * 50_000 + " = 1",
+        f"languages = {10**30}",
+    ],
+)
 def test_a_corpus_card_of_other_types(tmp_path, line):
-    (tmp_path / "corpus.toml").write_text(f'{line}\nlicence = "l"\norigin = "o"\n[splits]\ntrain = "x"\n')
+    (tmp_path / "corpus.toml").write_text(
+        f'{line}\nlicence = "l"\norigin = "o"\n[splits]\ntrain = "x"\n'
+    )
     with pytest.raises(NmtError, match=r"corpus.toml: "):
         list(read_pairs(str(tmp_path), "nl", "en"))
 
@@ -380,14 +454,19 @@ def test_an_export_tells_nothing_of_the_exporters_machine(tmp_path, capsys):
     untrained_run(run)
     recipe = (run / "recipe.toml").read_text()
     names = '["/home/someone/secret/train", "hf://owner/set", "hf:///home/someone/set#train"]'
-    recipe = recipe.replace('train = ["train"]', f"train = {names}").replace('dev = "dev"', 'dev = "/home/someone/secret/dev"')
+    recipe = recipe.replace('train = ["train"]', f"train = {names}").replace(
+        'dev = "dev"', 'dev = "/home/someone/secret/dev"'
+    )
     (run / "recipe.toml").write_text(recipe)
     assert main(["export", str(run), str(tmp_path / "model")]) == 0
     assert main(["export", str(run), str(tmp_path / "local"), "--paths"]) == 0
     capsys.readouterr()
     written = [file.read_bytes() for file in (tmp_path / "model").iterdir()]
     assert not any(b"someone" in content or os.fsencode(tmp_path) in content for content in written)
-    assert 'train = ["train", "hf://owner/set", "hf://set#train"]' in (tmp_path / "model" / "recipe.toml").read_text()
+    assert (
+        'train = ["train", "hf://owner/set", "hf://set#train"]'
+        in (tmp_path / "model" / "recipe.toml").read_text()
+    )
     assert "/home/someone/secret/dev" in (tmp_path / "local" / "recipe.toml").read_text()
 
 
@@ -409,7 +488,9 @@ def test_names_cannot_command_a_terminal(text, shown):
 
 def test_info_prints_names_escaped(model, capsys):
     set_recipe(model, 'dev = "\\u001b]0;x\\u0007"')
-    hash_again(model, validation={"scores": [{"metric": "\x1b[2J", "value": 1.0, "signature": "\u202e"}]})
+    hash_again(
+        model, validation={"scores": [{"metric": "\x1b[2J", "value": 1.0, "signature": "\u202e"}]}
+    )
     assert main(["info", str(model)]) == 0
     assert r"\x1b]0;x\x07: \x1b[2J = 1.0 \u202e" in capsys.readouterr().out
 
@@ -431,8 +512,19 @@ def test_random_damage_to_any_file_is_one_line(model, exported, capsys):
 @pytest.mark.parametrize(
     "row",
     [
-        {"kind": "validation", "update": 1, "best": True, "scores": [{"metric": "<b onclick=x>", "value": 1.0, "signature": "<script>"}]},
-        {"kind": "update", "update": 1, "loss": [[1]], "cross_entropy": "<script>", "epoch": {"a": 1}},
+        {
+            "kind": "validation",
+            "update": 1,
+            "best": True,
+            "scores": [{"metric": "<b onclick=x>", "value": 1.0, "signature": "<script>"}],
+        },
+        {
+            "kind": "update",
+            "update": 1,
+            "loss": [[1]],
+            "cross_entropy": "<script>",
+            "epoch": {"a": 1},
+        },
         {"kind": "update", "update": 1, "cross_entropy": 1e999, "pieces_per_second": float("nan")},
     ],
 )
@@ -440,10 +532,14 @@ def test_a_report_runs_nothing_that_a_run_names(tmp_path, capsys, row):
     (tmp_path / "run").mkdir()
     untrained_run(tmp_path / "run")
     recipe = (tmp_path / "run" / "recipe.toml").read_text()
-    (tmp_path / "run" / "recipe.toml").write_text(recipe.replace('dev = "dev"', 'dev = "<img src=x onerror=alert(1)>"'))
+    (tmp_path / "run" / "recipe.toml").write_text(
+        recipe.replace('dev = "dev"', 'dev = "<img src=x onerror=alert(1)>"')
+    )
     (tmp_path / "run" / "metrics.jsonl").write_text(json.dumps(row) + "\n")
     assert main(["report", str(tmp_path / "run")]) == 0
     page = (tmp_path / "run" / "report.html").read_text()
     assert "&lt;img src=x onerror" in page
-    assert not any(text in page for text in ("<img src=x", "<b onclick", "<script>\n<", "><script>"))
+    assert not any(
+        text in page for text in ("<img src=x", "<b onclick", "<script>\n<", "><script>")
+    )
     capsys.readouterr()

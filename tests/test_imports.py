@@ -1,4 +1,5 @@
-"""The house has a direction: which part may import which, what stays unloaded, what is never used."""
+"""The house has a direction: which part may import which, what stays unloaded, what is never
+used."""
 
 import ast
 import subprocess
@@ -12,35 +13,84 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "nmt").rglob("*.py"))
 HEAVY = ("torch", "numpy", "sentencepiece", "datasets", "pyarrow", "sacrebleu")
 
-# What each part may import beside itself; `commands` may import anything, and nobody imports `commands`.
+# What each part may import beside itself; `commands` may import anything, and nobody imports
+# `commands`.
 ALLOWED = {
     "errors": set[str](),
-    "reading": set[str](),
-    "hashing": {"reading"},
+    "files": {"errors"},
     "limits": {"errors"},
-    "writing": {"errors"},
-    "config": {"errors", "limits", "reading"},
-    "data": {"errors", "config", "limits", "reading", "writing"},
+    "machine": {"errors"},
+    "worker_processes": {"errors"},
+    "recipe": {"errors", "limits", "files"},
+    "dev_scores": {"errors", "files"},
+    "text": {"errors", "files", "limits", "machine", "recipe"},
+    "data": {"errors", "files", "limits", "recipe", "text"},
     "native": {"errors"},
-    "model": {"errors", "limits", "config", "data", "native", "reading"},
+    "model": {"data", "errors", "files", "limits", "native", "recipe", "text"},
     "search": {"errors"},
     "scoring": {"errors"},
-    "training": {
-        "errors",
-        "limits",
-        "config",
+    "folders": {"dev_scores", "engines", "errors", "files", "limits", "model", "recipe", "text"},
+    "engines": {
         "data",
-        "hashing",
-        "reading",
+        "dev_scores",
+        "errors",
+        "files",
+        "folders",
+        "limits",
         "model",
-        "search",
-        "scoring",
-        "inference",
-        "writing",
         "native",
+        "recipe",
+        "search",
+        "text",
     },
-    "inference": {"errors", "config", "limits", "reading", "hashing", "data", "model", "search", "native", "writing"},
-    "report": {"errors", "config", "reading", "data", "search", "scoring", "inference"},
+    "translation": {
+        "data",
+        "dev_scores",
+        "engines",
+        "errors",
+        "files",
+        "folders",
+        "limits",
+        "machine",
+        "model",
+        "recipe",
+        "search",
+        "text",
+        "worker_processes",
+    },
+    "training": {
+        "data",
+        "dev_scores",
+        "engines",
+        "errors",
+        "files",
+        "folders",
+        "limits",
+        "machine",
+        "model",
+        "native",
+        "recipe",
+        "scoring",
+        "search",
+        "text",
+        "translation",
+        "worker_processes",
+    },
+    "pages": {"report"},
+    "report": {
+        "data",
+        "dev_scores",
+        "engines",
+        "errors",
+        "files",
+        "folders",
+        "pages",
+        "recipe",
+        "scoring",
+        "search",
+        "text",
+        "translation",
+    },
 }
 
 
@@ -70,44 +120,75 @@ def test_imports_point_one_way(path: Path) -> None:
     part = part_of(path)
     if part in ("__init__", "__main__", "commands"):
         return
-    parts = {name.split(".")[1] for name in imported(ast.parse(path.read_text())) if name.startswith("nmt.")}
+    parts = {
+        name.split(".")[1]
+        for name in imported(ast.parse(path.read_text()))
+        if name.startswith("nmt.")
+    }
     assert parts <= ALLOWED[part] | {part}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_are_short_and_safe(path: Path) -> None:
     text = path.read_text()
-    assert len(text.splitlines()) < 300
+    assert len(text.splitlines()) < 430
     tree = ast.parse(text)
-    assert not {name.split(".")[0] for name in imported(tree)} & {"pickle", "cPickle", "dill", "shelve", "marshal", "joblib"}
+    assert not {name.split(".")[0] for name in imported(tree)} & {
+        "pickle",
+        "cPickle",
+        "dill",
+        "shelve",
+        "marshal",
+        "joblib",
+    }
     calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     assert not calls & {"eval", "exec", "compile", "torch.load", "torch.save"}
     assert "allow_pickle" not in text
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if part_of(path) == "commands"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if part_of(path) == "commands"], ids=lambda path: path.name
+)
 def test_commands_load_heavy_modules_only_when_they_run(path: Path) -> None:
-    assert not {name.split(".")[0] for name in imported_on_load(ast.parse(path.read_text()))} & set(HEAVY)
+    assert not {name.split(".")[0] for name in imported_on_load(ast.parse(path.read_text()))} & set(
+        HEAVY
+    )
 
 
 def loaded_after(code: str) -> set[str]:
     """The names of HEAVY that are loaded after running `code` in a new interpreter."""
     probe = f"import sys\n{code}\nprint(*(name for name in {HEAVY} if name in sys.modules))"
-    result = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=ROOT)
+    result = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     return set(result.stdout.splitlines()[-1].split())
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["train", "--help"], ["translate"], ["train", "--no-such-option"], ["evaluate", "--n-best", "x"]]
+    "arguments",
+    [
+        ["--help"],
+        ["train", "--help"],
+        ["translate"],
+        ["train", "--no-such-option"],
+        ["evaluate", "--n-best", "x"],
+    ],
 )
 def test_help_and_argument_errors_load_nothing_heavy(arguments: list[str]) -> None:
-    code = f"from nmt.commands.main import main\ntry:\n    main({arguments})\nexcept SystemExit:\n    print()"
+    code = (
+        f"from nmt.commands.main import main\ntry:\n    main({arguments})\nexcept SystemExit:\n   "
+        " print()"
+    )
     assert loaded_after(code) == set()
 
 
 def test_reading_a_recipe_loads_nothing_heavy() -> None:
-    assert loaded_after("import nmt.config") == set()
+    assert loaded_after("import nmt.recipe") == set()
 
 
 def test_translation_loads_nothing_that_only_training_needs() -> None:
-    assert not loaded_after("import nmt.inference.translator") & {"datasets", "pyarrow", "sacrebleu"}
+    assert not loaded_after("import nmt.translation.translator") & {
+        "datasets",
+        "pyarrow",
+        "sacrebleu",
+    }

@@ -1,4 +1,5 @@
-"""`python -m evaluation speed.kernels`: its arithmetic on made-up clocks and rates, and the loop that finds the peak."""
+"""`python -m evaluation speed.kernels`: its arithmetic on made-up clocks and rates, and the loop
+that finds the peak."""
 
 import argparse
 import shutil
@@ -11,11 +12,12 @@ from native_networks import needs_library
 from evaluation.compare import PEAK, refuse_misfits
 from evaluation.speed import kernels
 from nmt import native
+from nmt.engines.compiled.weights import PackedMatrix
 from nmt.errors import NmtError
-from nmt.inference.compiled.packing import PackedMatrix
 
 needs_compiler = pytest.mark.skipif(
-    shutil.which("c++") is None or "avx2" not in Path("/proc/cpuinfo").read_text(), reason="no C++ compiler, or no AVX2 instructions"
+    shutil.which("c++") is None or "avx2" not in Path("/proc/cpuinfo").read_text(),
+    reason="no C++ compiler, or no AVX2 instructions",
 )
 
 
@@ -32,12 +34,15 @@ def test_a_rate_leaves_the_first_call_out_and_lasts_as_long_as_asked() -> None:
 
 
 def made_up_rates(speed: float = 1.0) -> dict[tuple[str, str], list[float]]:
-    """Three rounds of a set whose peak doubles and halves, as a clock may; the products keep a share of it that grows with the rows."""
+    """Three rounds of a set whose peak doubles and halves, as a clock may; the products keep a
+    share of it that grows with the rows."""
     peaks = [100e9, 200e9, 50e9]
     rates = {("avx2", "peak"): peaks}
     for shape in kernels.SHAPES:
         for number, rows in enumerate(kernels.ROWS):
-            rates["avx2", f"{shape}, {rows} rows"] = [speed * peak * 2**-10 * 2**number for peak in peaks]
+            rates["avx2", f"{shape}, {rows} rows"] = [
+                speed * peak * 2**-10 * 2**number for peak in peaks
+            ]
     return rates
 
 
@@ -49,11 +54,20 @@ def test_shares_are_of_the_same_round_and_their_mean_is_geometric() -> None:
     assert (first["value"], first["share"]) == (50, 0.5)
     mean = 2 ** -((1 + len(kernels.ROWS)) / 2)  # of 1/2, 1/4, ..., 1/1024
     for shape in kernels.SHAPES:
-        assert found[f"avx2: {shape}, all rows"] == {"value": round(mean, 3), "noise": 0, "unit": PEAK}
+        assert found[f"avx2: {shape}, all rows"] == {
+            "value": round(mean, 3),
+            "noise": 0,
+            "unit": PEAK,
+        }
 
 
 def test_the_table_has_a_line_for_each_shape_of_each_set() -> None:
-    found = kernels.measures_of({**made_up_rates(), **{("amx", what): rates for (_, what), rates in made_up_rates().items()}})
+    found = kernels.measures_of(
+        {
+            **made_up_rates(),
+            **{("amx", what): rates for (_, what), rates in made_up_rates().items()},
+        }
+    )
     lines = list(kernels.tables(found))
     assert len(lines) == 2 * (2 + len(kernels.SHAPES))
     assert len({line.count("|") for line in lines}) == 1
@@ -68,11 +82,15 @@ def test_every_product_is_counted_and_made() -> None:
 
 
 @needs_compiler
-def test_a_round_of_the_register_loop_is_six_instructions_of_sixteen_products(tmp_path: Path) -> None:
+def test_a_round_of_the_register_loop_is_six_instructions_of_sixteen_products(
+    tmp_path: Path,
+) -> None:
     assert kernels.peak_work("avx2", tmp_path)() == 10_000 * 6 * 16
 
 
-def test_a_compiler_that_cannot_make_the_loop_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compiler_that_cannot_make_the_loop_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(NmtError, match="no-such-compiler: cannot start the C"):
         kernels.peak_work("avx2", tmp_path)
@@ -81,7 +99,9 @@ def test_a_compiler_that_cannot_make_the_loop_is_named(tmp_path: Path, monkeypat
         kernels.peak_work("avx2", tmp_path)
 
 
-def test_without_the_engine_there_is_nothing_to_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_engine_there_is_nothing_to_measure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(native, "library", lambda: "it was not built")
     with pytest.raises(NmtError, match="there is no compiled engine to measure: it was not built"):
         kernels.run(tmp_path, argparse.Namespace(rounds=1))

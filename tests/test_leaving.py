@@ -1,6 +1,6 @@
 import pytest
 
-from nmt.search.leaving import staying
+from nmt.search.step import staying
 
 
 @pytest.mark.parametrize(

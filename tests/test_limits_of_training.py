@@ -6,11 +6,19 @@ import pytest
 from training_runs import assert_same_run, metrics, stop_after, with_training
 
 from nmt.commands.main import main
-from nmt.commands.starter import starter_recipe
-from nmt.config import TABLES, DataConfig, ModelConfig, Recipe, SubwordsConfig, TrainingConfig, parse_recipe, with_settings
+from nmt.commands.recipe import starter_recipe
 from nmt.errors import NmtError
-from nmt.training.clock import SessionClock
-from nmt.training.events import Note, Validated
+from nmt.recipe import (
+    TABLES,
+    DataConfig,
+    ModelConfig,
+    Recipe,
+    SubwordsConfig,
+    TrainingConfig,
+    parse_recipe,
+    with_settings,
+)
+from nmt.training.events import Note, SessionClock, Validated
 from nmt.training.idle import idle_settings, refuse_idle
 from nmt.training.run import train
 
@@ -39,33 +47,66 @@ def test_updates_beyond_the_epochs_change_nothing(tmp_path, tiny_recipe):
     assert_same_run(tmp_path / "plain", tmp_path / "limited")
 
 
-def test_a_limit_of_minutes_ends_the_run_with_a_validation_and_stays_ended(tmp_path, tiny_recipe, monkeypatch):
+def test_a_limit_of_minutes_ends_the_run_with_a_validation_and_stays_ended(
+    tmp_path, tiny_recipe, monkeypatch
+):
     updates = iter(range(10**6))
     monkeypatch.setattr(SessionClock, "seconds", lambda *_: 60.0 if next(updates) >= 4 else 0.0)
-    monkeypatch.setattr(SessionClock, "count", lambda self, state: setattr(state.sessions[-1], "seconds", 60.0))
+    monkeypatch.setattr(
+        SessionClock, "count", lambda self, state: setattr(state.sessions[-1], "seconds", 60.0)
+    )
     recipe = with_training(tiny_recipe, minutes=1.0, validate_every=1000)
     events = list(train(recipe, tmp_path / "run"))
     assert (events[-1].update, events[-1].finished) == (5, True)
     assert isinstance(events[-2], Validated)
-    assert any(isinstance(event, Note) and event.text.startswith("training.minutes = 1 are over at update 5 of ") for event in events)
+    assert any(
+        isinstance(event, Note)
+        and event.text.startswith("training.minutes = 1 are over at update 5 of ")
+        for event in events
+    )
     *_, again = train(recipe, tmp_path / "run")
     assert (again.update, again.finished) == (5, True)
 
 
 def test_a_warm_up_longer_than_half_the_run_is_told(tmp_path, tiny_recipe):
     events = list(train(with_training(tiny_recipe, updates=8, warmup=400), tmp_path / "run"))
-    assert Note("training.warmup is 400 of 8 updates: the warm-up ends after 4, half of the run") in events
+    assert (
+        Note("training.warmup is 400 of 8 updates: the warm-up ends after 4, half of the run")
+        in events
+    )
 
 
 @pytest.mark.parametrize(
     ("recipe", "key"),
     [
-        (Recipe(data=DATA, model=ModelConfig(attention="additive", heads=4)), "model.heads = 4 has no effect"),
-        (Recipe(data=DATA, model=ModelConfig(dropout=0.0), training=TrainingConfig(r_drop=5)), "training.r_drop = 5 has no effect"),
-        (Recipe(data=DATA, training=TrainingConfig(plateau=3)), "training.plateau = 3 has no effect with training.schedule = 'cosine'"),
-        (Recipe(data=DATA, training=TrainingConfig(schedule="plateau", patience=2)), "training.plateau = 2 has no effect: training.pati"),
-        (Recipe(data=DATA, subwords=SubwordsConfig(byte_fallback=False, rare_characters=0.1)), "subwords.rare_characters = 0.1 has no"),
-        (Recipe(data=DATA, subwords=SubwordsConfig(joint=False), training=TrainingConfig(start_from="x")), "subwords.joint has no effect"),
+        (
+            Recipe(data=DATA, model=ModelConfig(attention="additive", heads=4)),
+            "model.heads = 4 has no effect",
+        ),
+        (
+            Recipe(data=DATA, model=ModelConfig(dropout=0.0), training=TrainingConfig(r_drop=5)),
+            "training.r_drop = 5 has no effect",
+        ),
+        (
+            Recipe(data=DATA, training=TrainingConfig(plateau=3)),
+            "training.plateau = 3 has no effect with training.schedule = 'cosine'",
+        ),
+        (
+            Recipe(data=DATA, training=TrainingConfig(schedule="plateau", patience=2)),
+            "training.plateau = 2 has no effect: training.pati",
+        ),
+        (
+            Recipe(data=DATA, subwords=SubwordsConfig(byte_fallback=False, rare_characters=0.1)),
+            "subwords.rare_characters = 0.1 has no",
+        ),
+        (
+            Recipe(
+                data=DATA,
+                subwords=SubwordsConfig(joint=False),
+                training=TrainingConfig(start_from="x"),
+            ),
+            "subwords.joint has no effect",
+        ),
     ],
 )
 def test_a_setting_without_effect_is_refused(recipe, key):
@@ -75,13 +116,27 @@ def test_a_setting_without_effect_is_refused(recipe, key):
 
 def test_defaults_and_settings_with_effect_are_not_refused():
     assert not list(idle_settings(Recipe(data=DATA)))
-    for change in ("subwords.byte_fallback=false", "training.schedule=plateau", "training.start_from=x", "model.attention=additive"):
+    for change in (
+        "subwords.byte_fallback=false",
+        "training.schedule=plateau",
+        "training.start_from=x",
+        "model.attention=additive",
+    ):
         assert not list(idle_settings(with_settings(Recipe(data=DATA), [change])))
 
 
 def test_training_refuses_a_setting_without_effect(tmp_path, tiny_recipe):
-    with pytest.raises(NmtError, match=r"model.heads = 2 has no effect with model.attention = 'additive'"):
-        list(train(replace(tiny_recipe, model=replace(tiny_recipe.model, attention="additive", heads=2)), tmp_path / "run"))
+    with pytest.raises(
+        NmtError, match=r"model.heads = 2 has no effect with model.attention = 'additive'"
+    ):
+        list(
+            train(
+                replace(
+                    tiny_recipe, model=replace(tiny_recipe.model, attention="additive", heads=2)
+                ),
+                tmp_path / "run",
+            )
+        )
     assert not (tmp_path / "run").exists()
 
 
@@ -93,7 +148,9 @@ def test_the_starter_recipe_reads_back_and_explains_every_key():
     for table, kind in TABLES.items():
         assert lines[lines.index(f"[{table}]") - 1].startswith("# ")
         for field in fields(kind):
-            place = next(number for number, line in enumerate(lines) if line.startswith(f"{field.name} = "))
+            place = next(
+                number for number, line in enumerate(lines) if line.startswith(f"{field.name} = ")
+            )
             assert lines[place - 1].startswith("# "), field.name
     assert max(map(len, lines)) <= 100
 

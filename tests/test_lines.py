@@ -13,15 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.errors import NmtError
-from nmt.inference.lines import Line, LineWriter, chunks, clean_lines, dump_json, json_lines, open_writer
+from nmt.text.lines import Line, LineWriter, chunks, clean_lines, dump_json, json_lines, open_writer
 
 LINE_BYTES = st.binary(max_size=30).filter(lambda content: b"\n" not in content)
-JSON_VALUES = st.recursive(st.none() | st.booleans() | st.integers() | st.text(st.characters()), lambda child: st.lists(child, max_size=2))
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.characters()),
+    lambda child: st.lists(child, max_size=2),
+)
 
 
 def cleaned(content: bytes) -> tuple[list[str], list[str]]:
     warnings: list[str] = []
-    return [line.text for line in clean_lines(io.BytesIO(content), "in.txt", warnings.append)], warnings
+    return [
+        line.text for line in clean_lines(io.BytesIO(content), "in.txt", warnings.append)
+    ], warnings
 
 
 @pytest.mark.parametrize(
@@ -47,7 +52,11 @@ def test_only_line_feeds_separate_lines(content: bytes, lines: list[str]) -> Non
     [
         (b"caf\xe9", "caf\ufffd", "in.txt:2: invalid UTF-8; the bytes became U+FFFD"),
         (b"a\0b", "a b", "in.txt:2: control character U+0000; all of them became spaces"),
-        (b"a\rb\x0b\x0c\x1c", "a b   ", "in.txt:2: control character U+000D; all of them became spaces"),
+        (
+            b"a\rb\x0b\x0c\x1c",
+            "a b   ",
+            "in.txt:2: control character U+000D; all of them became spaces",
+        ),
         (b"a\x7fb", "a b", "in.txt:2: control character U+007F; all of them became spaces"),
     ],
 )
@@ -59,8 +68,14 @@ def test_what_is_no_text_is_replaced_and_reported(content: bytes, line: str, war
 def test_any_bytes_keep_their_line(lines: list[bytes]) -> None:
     texts, warnings = cleaned(b"".join(line + b"\n" for line in lines))
     assert len(texts) == len(lines)
-    assert not any((character < " " or character == "\x7f") and character != "\t" for text in texts for character in text)
-    assert {warning.split(":")[1] for warning in warnings} <= {str(number) for number in range(1, len(lines) + 1)}
+    assert not any(
+        (character < " " or character == "\x7f") and character != "\t"
+        for text in texts
+        for character in text
+    )
+    assert {warning.split(":")[1] for warning in warnings} <= {
+        str(number) for number in range(1, len(lines) + 1)
+    }
     for text in texts:
         text.encode()
 
@@ -83,7 +98,11 @@ def test_written_lines_are_counted_lines(lines: list[str], size: int) -> None:
 
 @given(
     st.text(st.characters()),
-    st.dictionaries(st.text(st.characters()).filter(lambda key: key not in ("text", "prefix")), JSON_VALUES, max_size=3),
+    st.dictionaries(
+        st.text(st.characters()).filter(lambda key: key not in ("text", "prefix")),
+        JSON_VALUES,
+        max_size=3,
+    ),
 )
 def test_json_objects_keep_their_other_keys(text: str, others: dict[str, object]) -> None:
     content = (json.dumps({"text": text, **others}) + "\n\n").encode()
@@ -99,14 +118,19 @@ def test_json_objects_keep_their_other_keys(text: str, others: dict[str, object]
 def test_a_json_object_may_force_a_prefix() -> None:
     warnings: list[str] = []
     content = b'{"text": "a", "prefix": "b\\tc\\u0000"}\n{"text": "a"}\n'
-    assert [line.prefix for line in json_lines(io.BytesIO(content), "in.jsonl", warnings.append)] == ["b\tc ", ""]
+    assert [
+        line.prefix for line in json_lines(io.BytesIO(content), "in.jsonl", warnings.append)
+    ] == ["b\tc ", ""]
     assert warnings == ["in.jsonl:1: control character U+0000; all of them became spaces"]
 
 
 def test_json_text_is_cleaned_as_plain_text_is() -> None:
     warnings: list[str] = []
     content = b'{"text": "a\\fb\\r\\nc"}\n{"text": "c\\ud800"}\n'
-    assert [line.text for line in json_lines(io.BytesIO(content), "in.jsonl", warnings.append)] == ["a b\nc", "c\ufffd"]
+    assert [line.text for line in json_lines(io.BytesIO(content), "in.jsonl", warnings.append)] == [
+        "a b\nc",
+        "c\ufffd",
+    ]
     assert warnings == [
         "in.jsonl:1: control character U+000C; all of them became spaces",
         "in.jsonl:2: half a surrogate pair; it became U+FFFD",
@@ -116,11 +140,23 @@ def test_json_text_is_cleaned_as_plain_text_is() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b'{"text": "a"}\nplain\n', r"^in.jsonl:2: not JSON \(.*\); use --format text for plain text$"),
+        (
+            b'{"text": "a"}\nplain\n',
+            r"^in.jsonl:2: not JSON \(.*\); use --format text for plain text$",
+        ),
         (b"[" * 100_000, r"^in.jsonl:1: not JSON"),
-        (b'["text"]\n', r"""^in.jsonl:1: not a JSON object with a string "text", got \["text"\]$"""),
-        (b'{"text": "a", "prefix": ["b"]}\n', r"""^in.jsonl:1: "prefix" must be a string, got \["b"\]; leave it out"""),
-        (b'{"text": 3}\n', r"""^in.jsonl:1: not a JSON object with a string "text", got \{"text": 3\}$"""),
+        (
+            b'["text"]\n',
+            r"""^in.jsonl:1: not a JSON object with a string "text", got \["text"\]$""",
+        ),
+        (
+            b'{"text": "a", "prefix": ["b"]}\n',
+            r"""^in.jsonl:1: "prefix" must be a string, got \["b"\]; leave it out""",
+        ),
+        (
+            b'{"text": 3}\n',
+            r"""^in.jsonl:1: not a JSON object with a string "text", got \{"text": 3\}$""",
+        ),
     ],
 )
 def test_lines_that_are_no_json_objects_are_named(content: bytes, message: str) -> None:
@@ -186,8 +222,8 @@ def test_dev_stdout_is_appended_to(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("kept\n", encoding="utf-8")
     code = (
-        "from pathlib import Path; from nmt.inference.lines import open_writer\n"
-        "with open_writer(Path('/dev/stdout')) as out: out.write(['new'])"
+        "from pathlib import Path; from nmt.text.lines import open_writer\nwith"
+        " open_writer(Path('/dev/stdout')) as out: out.write(['new'])"
     )
     with log.open("a") as stream:
         subprocess.run([sys.executable, "-c", code], stdout=stream, check=True)

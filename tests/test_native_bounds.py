@@ -1,4 +1,5 @@
-"""Indices of the compiled engine stay in their tables, whatever the weights are, and weights that it cannot hold are named."""
+"""Indices of the compiled engine stay in their tables, whatever the weights are, and weights
+that it cannot hold are named."""
 
 import math
 
@@ -7,16 +8,16 @@ import torch
 from native_networks import SETS, needs_library, network, small_shortlist
 from test_native_search import greedy
 
-from nmt.config import ModelConfig
 from nmt.data.batches import padded
-from nmt.data.subwords import EOS
+from nmt.engines.choice import choose_engine
+from nmt.engines.compiled.candidates import NativeShortlist
+from nmt.engines.compiled.engine import NativeEngine
+from nmt.engines.compiled.search import NATIVE
 from nmt.errors import NmtError
-from nmt.inference.compiled.candidates import NativeShortlist
-from nmt.inference.compiled.choice import NATIVE
-from nmt.inference.compiled.engine import NativeEngine
-from nmt.inference.engines import choose_engine
-from nmt.model.seq2seq import Seq2Seq
+from nmt.model.translation import Seq2Seq
 from nmt.model.weights import named_weights, read_weights, save_weights
+from nmt.recipe import ModelConfig
+from nmt.text.subwords import EOS
 
 pytestmark = pytest.mark.usefixtures("each_set")
 EXTREMES = (0.0, 1e-40, 1e38, math.inf, math.nan)
@@ -30,9 +31,15 @@ def test_the_best_column_always_has_a_piece(scored):
     for vocabulary in range(4, 131):
         columns = -(-vocabulary // 64) * 64
         logits_NV = torch.randn(6 * len(EXTREMES), columns)
-        for number, (inside, behind) in enumerate((inside, behind) for inside in EXTREMES for behind in (-math.inf, math.nan)):
+        for number, (inside, behind) in enumerate(
+            (inside, behind) for inside in EXTREMES for behind in (-math.inf, math.nan)
+        ):
             some_V = torch.rand(columns) < 0.5
-            for row, chosen_V in zip(range(3 * number, 3 * number + 3), (some_V, some_V | True, torch.arange(columns) < 4), strict=True):
+            for row, chosen_V in zip(
+                range(3 * number, 3 * number + 3),
+                (some_V, some_V | True, torch.arange(columns) < 4),
+                strict=True,
+            ):
                 logits_NV[row, chosen_V] = inside if number % 3 else -inside
                 logits_NV[row, vocabulary:] = behind
         found = NATIVE.best_pieces(logits_NV, NOTHING, scored)
@@ -46,7 +53,9 @@ def test_extreme_weights_give_pieces_of_the_vocabulary_or_an_error(value):
     outcomes = set()
     for number, vocabulary in enumerate((*range(4, 12), *range(60, 69), *range(124, 131))):
         torch.manual_seed(vocabulary)
-        model = Seq2Seq(ModelConfig(embedding_size=64, hidden_size=128), vocabulary, vocabulary, shared=True).eval()
+        model = Seq2Seq(
+            ModelConfig(embedding_size=64, hidden_size=128), vocabulary, vocabulary, shared=True
+        ).eval()
         weights = list(named_weights(model).values())
         weights[number % len(weights)].fill_(value)
         try:
@@ -63,7 +72,10 @@ def test_extreme_weights_give_pieces_of_the_vocabulary_or_an_error(value):
 def test_a_piece_that_the_model_does_not_have_is_refused():
     engine = NativeEngine(network(biases=0.0))
     for piece in (200, -1, 2**40):
-        with pytest.raises(NmtError, match=f"piece {piece} is none of the model's 200; these subwords are not the model's"):
+        with pytest.raises(
+            NmtError,
+            match=f"piece {piece} is none of the model's 200; these subwords are not the model's",
+        ):
             engine.encode(*padded([[7, piece, 8]]))
         with pytest.raises(NmtError, match=f"piece {piece} is none of the model's 200"):
             engine.step(torch.tensor([piece]), engine.encode(*padded([[7, EOS]])))
@@ -77,7 +89,10 @@ def test_a_weight_beyond_half_precision_is_named_and_torchs_kernels_translate(va
     model = network(biases=0.0)
     with torch.no_grad():
         model.decoder.upper[0].bias_input_G[5] = value
-    with pytest.raises(NmtError, match=r"a bias of decoder layer 2 is -?(7e\+04|inf), and half precision ends at 65,504"):
+    with pytest.raises(
+        NmtError,
+        match=r"a bias of decoder layer 2 is -?(7e\+04|inf), and half precision ends at 65,504",
+    ):
         NativeEngine(model)
     chosen = choose_engine(model, "auto", None)
     assert not isinstance(chosen.engine, NativeEngine)

@@ -8,10 +8,10 @@ import torch
 from native_networks import SETS, needs_library
 
 from nmt import native
+from nmt.engines.compiled.engine import linear
+from nmt.engines.compiled.weights import PackedMatrix
 from nmt.errors import NmtError
-from nmt.inference.compiled.engine import linear
-from nmt.inference.compiled.packing import PackedMatrix
-from nmt.model.compiled import why_not
+from nmt.model.compiled_recurrence import why_not
 from nmt.native import arrays, build
 
 
@@ -34,7 +34,7 @@ kept="KEPT/$(echo "$key" | md5sum | cut -c1-32)"
 case $key in *" -c "*) ;; *) exec c++ "$@" ;; esac
 [ -e "$kept" ] || { c++ "$@" && cp "$object" "$kept.$$" && mv "$kept.$$" "$kept"; } || exit 1
 cp "$kept" "$object"
-"""
+"""  # noqa: E501
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,9 @@ def test_a_compiler_that_fails_is_named_and_leaves_nothing(tmp_path, monkeypatch
 
 
 @needs_library
-def test_an_old_assembler_builds_everything_but_what_training_needs(tmp_path, monkeypatch, look_anew, compiler):
+def test_an_old_assembler_builds_everything_but_what_training_needs(
+    tmp_path, monkeypatch, look_anew, compiler
+):
     compiler("*/recurrence.cpp")
     monkeypatch.setattr(native, "LIBRARY", tmp_path / "kernels.so")
     assert build.build(tmp_path / "kernels.so") is None
@@ -150,7 +152,12 @@ def test_without_a_wish_the_last_instruction_set_is_used(look_anew, monkeypatch)
 
 def test_an_unknown_instruction_set_is_refused(look_anew, monkeypatch):
     monkeypatch.setenv("NMT_ISA", "sse9")
-    with pytest.raises(NmtError, match="NMT_ISA: unknown instruction set 'sse9'; use avx2, avxvnni, avx512 or amx, or unset it"):
+    with pytest.raises(
+        NmtError,
+        match=(
+            "NMT_ISA: unknown instruction set 'sse9'; use avx2, avxvnni, avx512 or amx, or unset it"
+        ),
+    ):
         native.library()
 
 
@@ -158,14 +165,25 @@ def test_an_unknown_instruction_set_is_refused(look_anew, monkeypatch):
 def test_an_instruction_set_that_the_processor_lacks_is_refused(look_anew, monkeypatch):
     monkeypatch.setattr(native, "sets", lambda library: ("avx2",))
     monkeypatch.setenv("NMT_ISA", "amx")
-    with pytest.raises(NmtError, match=r"NMT_ISA=amx: the compiled engine cannot use it \(.* it has avx2\); unset NMT_ISA"):
+    with pytest.raises(
+        NmtError,
+        match=r"NMT_ISA=amx: the compiled engine cannot use it \(.* it has avx2\); unset NMT_ISA",
+    ):
         native.library()
 
 
-def test_an_instruction_set_for_a_library_that_is_missing_is_refused(look_anew, monkeypatch, tmp_path):
+def test_an_instruction_set_for_a_library_that_is_missing_is_refused(
+    look_anew, monkeypatch, tmp_path
+):
     monkeypatch.setattr(native, "LIBRARY", tmp_path / "kernels.so")
     monkeypatch.setenv("NMT_ISA", "avx2")
-    with pytest.raises(NmtError, match=r"NMT_ISA=avx2: the compiled engine cannot use it \(it was not built .*\); unset NMT_ISA"):
+    with pytest.raises(
+        NmtError,
+        match=(
+            r"NMT_ISA=avx2: the compiled engine cannot use it \(it was not built .*\); unset"
+            r" NMT_ISA"
+        ),
+    ):
         native.library()
 
 
@@ -189,4 +207,6 @@ def test_a_library_whose_arrays_lie_otherwise_is_not_called(look_anew, monkeypat
 
 def test_every_structure_of_the_header_has_its_mirror():
     names = re.findall(r"^struct (\w+)", (build.FOLDER / "arrays.h").read_text(), re.MULTILINE)
-    assert sorted(structure.__name__.removesuffix("Arrays") for structure in arrays.STRUCTURES) == sorted(names)
+    assert sorted(
+        structure.__name__.removesuffix("Arrays") for structure in arrays.STRUCTURES
+    ) == sorted(names)

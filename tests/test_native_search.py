@@ -1,4 +1,5 @@
-"""The compiled engine's candidates and its greedy search: the same as torch's, in one call a batch."""
+"""The compiled engine's candidates and its greedy search: the same as torch's, in one call a
+batch."""
 
 import numpy as np
 import pytest
@@ -6,15 +7,15 @@ import torch
 from native_networks import CELLS, needs_library, network, random_sources, small_shortlist
 
 from nmt.data.batches import padded
-from nmt.data.subwords import BOS, EOS, PAD, UNK
+from nmt.engines.compiled.candidates import SHARED, NativeShortlist
+from nmt.engines.compiled.engine import NativeEngine
+from nmt.engines.compiled.search import NATIVE
+from nmt.engines.packed.engine import in_pieces
+from nmt.engines.predictor import Predictor, SearchSettings
+from nmt.engines.shortlist import Shortlist
 from nmt.errors import NmtError
-from nmt.inference.compiled.candidates import SHARED, NativeShortlist
-from nmt.inference.compiled.choice import NATIVE
-from nmt.inference.compiled.engine import NativeEngine
-from nmt.inference.engine import in_pieces
-from nmt.inference.predictor import Predictor, SearchSettings
-from nmt.inference.shortlist import Shortlist
 from nmt.search.beam import beam_search
+from nmt.text.subwords import BOS, EOS, PAD, UNK
 
 pytestmark = pytest.mark.usefixtures("each_set")
 
@@ -27,17 +28,26 @@ def shortlist():
 @needs_library
 @pytest.mark.parametrize("sentences", [1, 3, 37])
 def test_the_candidates_are_those_of_the_shortlist(sentences, shortlist):
-    spelling = Shortlist(shortlist.best_VX, shortlist.frequent_V, source_bytes=[20, 30], target_bytes=[50, 60, 199])
+    spelling = Shortlist(
+        shortlist.best_VX, shortlist.frequent_V, source_bytes=[20, 30], target_bytes=[50, 60, 199]
+    )
     source_BS = padded(random_sources()[:sentences], suffix=(EOS,))[0]
-    found, (expected_C, allowed_BC) = NativeShortlist(spelling).candidates(source_BS), spelling.candidates(source_BS)
+    found, (expected_C, allowed_BC) = (
+        NativeShortlist(spelling).candidates(source_BS),
+        spelling.candidates(source_BS),
+    )
     outputs = found.outputs_O.tolist()
     used = [piece for number, piece in enumerate(outputs) if number < 4 or piece != PAD]
     assert used[:4] == [PAD, UNK, BOS, EOS]
     assert sorted(used) == expected_C[: len(used)].tolist()
     assert len(outputs) % 64 == 0
     assert len(outputs) - len(used) < 64
-    bits_BO = np.unpackbits(found.allowed.numpy().view(np.uint8), axis=1, bitorder="little").astype(bool)
-    for own_C, bits_O, count, allowed_C in zip(found.own_BC.tolist(), bits_BO, found.counts_B.tolist(), allowed_BC, strict=True):
+    bits_BO = np.unpackbits(found.allowed.numpy().view(np.uint8), axis=1, bitorder="little").astype(
+        bool
+    )
+    for own_C, bits_O, count, allowed_C in zip(
+        found.own_BC.tolist(), bits_BO, found.counts_B.tolist(), allowed_BC, strict=True
+    ):
         assert own_C[:count] == [outputs[number] for number in bits_O.nonzero()[0]]
         assert sorted(own_C[:count]) == expected_C[allowed_C].tolist()
         assert set(own_C[count:]) <= {PAD}
@@ -46,7 +56,9 @@ def test_the_candidates_are_those_of_the_shortlist(sentences, shortlist):
 @needs_library
 def test_candidates_of_few_sentences_lie_side_by_side(shortlist):
     found = NativeShortlist(shortlist).candidates(padded(random_sources(), suffix=(EOS,))[0])
-    bits_BO = np.unpackbits(found.allowed.numpy().view(np.uint8), axis=1, bitorder="little").astype(bool)
+    bits_BO = np.unpackbits(found.allowed.numpy().view(np.uint8), axis=1, bitorder="little").astype(
+        bool
+    )
     users_O = bits_BO.sum(0)
     shared = int((users_O > SHARED * len(bits_BO)).sum())
     assert (users_O[:shared] > SHARED * len(bits_BO)).all()
@@ -67,8 +79,22 @@ def greedy(engine, sources, *, whole, min_length=0, room=9):
     with torch.inference_mode():
         state = engine.encode(*padded(sources, suffix=(EOS,)))
         limits = [len(source) + room for source in sources]
-        settings = {"beam": 1, "length_alpha": 1.0, "bos": BOS, "eos": EOS, "forbidden": (PAD, UNK, BOS), "scored": False}
-        found = beam_search(engine.step, state, max_lengths=limits, min_length=min_length, chooser=chooser, **settings)
+        settings = {
+            "beam": 1,
+            "length_alpha": 1.0,
+            "bos": BOS,
+            "eos": EOS,
+            "forbidden": (PAD, UNK, BOS),
+            "scored": False,
+        }
+        found = beam_search(
+            engine.step,
+            state,
+            max_lengths=limits,
+            min_length=min_length,
+            chooser=chooser,
+            **settings,
+        )
     return [best[0].pieces for best in in_pieces(found, state.candidates)]
 
 
@@ -76,7 +102,10 @@ def greedy(engine, sources, *, whole, min_length=0, room=9):
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("short", [False, True])
 def test_a_greedy_search_in_one_call_chooses_what_its_steps_choose(cell, short, shortlist):
-    engine, sources = NativeEngine(network(biases=0.0, cell=cell), shortlist if short else None), random_sources()
+    engine, sources = (
+        NativeEngine(network(biases=0.0, cell=cell), shortlist if short else None),
+        random_sources(),
+    )
     found = greedy(engine, sources, whole=True)
     assert found == greedy(engine, sources, whole=False)
     assert found == [greedy(engine, [source], whole=True)[0] for source in sources]
@@ -89,7 +118,9 @@ def test_a_greedy_search_in_one_call_keeps_to_the_lengths():
     free = greedy(engine, sources, whole=True, room=40)
     assert min(map(len, free)) < 3
     held = greedy(engine, sources, whole=True, min_length=4, room=3)
-    assert all(3 <= len(pieces) <= len(source) + 2 for pieces, source in zip(held, sources, strict=True))  # the end takes the last place
+    assert all(
+        3 <= len(pieces) <= len(source) + 2 for pieces, source in zip(held, sources, strict=True)
+    )  # the end takes the last place
     assert any(len(pieces) == len(source) + 2 for pieces, source in zip(held, sources, strict=True))
 
 
@@ -99,7 +130,9 @@ def test_a_greedy_search_in_one_call_names_the_sentence_whose_logits_are_not_fin
     model = network(biases=0.0)
     with torch.no_grad():
         model.decoder.combine.bias[7] = value
-    with pytest.raises(NmtError, match="no hypothesis for sentence 1 of the batch: its logits are not finite"):
+    with pytest.raises(
+        NmtError, match="no hypothesis for sentence 1 of the batch: its logits are not finite"
+    ):
         greedy(NativeEngine(model), [[7], [5, 6]], whole=True)
 
 
@@ -107,10 +140,14 @@ def test_a_greedy_search_in_one_call_names_the_sentence_whose_logits_are_not_fin
 @pytest.mark.parametrize("beam", [1, 3])
 def test_no_repeated_ngrams_under_a_shortlist(beam, shortlist):
     engine, sources = NativeEngine(network(biases=0.0), shortlist), random_sources()
-    settings = SearchSettings([20] * len(sources), beam, 1.0, 1, torch.device("cpu"), scored=beam > 1)
+    settings = SearchSettings(
+        [20] * len(sources), beam, 1.0, 1, torch.device("cpu"), scored=beam > 1
+    )
     predictor = Predictor(network(biases=0.0), "int8", engine)
     plain = [best.pieces for (best,) in predictor.search(sources, settings)]
-    found = [best.pieces for (best,) in predictor.search(sources, settings._replace(no_repeat_ngram=1))]
+    found = [
+        best.pieces for (best,) in predictor.search(sources, settings._replace(no_repeat_ngram=1))
+    ]
     assert any(len(set(pieces)) < len(pieces) for pieces in plain)
     assert all(len(set(pieces)) == len(pieces) for pieces in found)
     candidates_C, allowed_BC = shortlist.candidates(padded(sources, suffix=(EOS,))[0])

@@ -3,8 +3,8 @@ import torch
 from instructions import needs_instructions
 from torch.nn import functional
 
-from nmt.training import objective
-from nmt.training.objective import output_loss, softmax_gradient
+from nmt.model import loss as objective
+from nmt.model.loss import output_loss, softmax_gradient
 
 N, V, E = 7, 11, 5
 
@@ -21,7 +21,9 @@ def example():
 def test_loss_and_gradients_equal_torchs_cross_entropy(monkeypatch, smoothing, chunk):
     monkeypatch.setattr(objective, "CHUNK_ROWS", chunk)
     rows_NE, weight_VE, targets_N = example()
-    expected = functional.cross_entropy(rows_NE @ weight_VE.T, targets_N, label_smoothing=smoothing, reduction="sum")
+    expected = functional.cross_entropy(
+        rows_NE @ weight_VE.T, targets_N, label_smoothing=smoothing, reduction="sum"
+    )
     expected_gradients = torch.autograd.grad(expected, (rows_NE, weight_VE))
     loss = output_loss(rows_NE, weight_VE, targets_N, smoothing)
     gradients = torch.autograd.grad(loss.smoothed, (rows_NE, weight_VE))
@@ -33,21 +35,32 @@ def test_loss_and_gradients_equal_torchs_cross_entropy(monkeypatch, smoothing, c
 def test_the_cross_entropy_has_no_smoothing_in_it():
     rows_NE, weight_VE, targets_N = example()
     expected = functional.cross_entropy(rows_NE @ weight_VE.T, targets_N, reduction="sum")
-    torch.testing.assert_close(output_loss(rows_NE, weight_VE, targets_N, 0.3).cross_entropy.double(), expected, rtol=1e-5, atol=0)
+    torch.testing.assert_close(
+        output_loss(rows_NE, weight_VE, targets_N, 0.3).cross_entropy.double(),
+        expected,
+        rtol=1e-5,
+        atol=0,
+    )
 
 
 def test_the_gradient_is_scaled_by_what_comes_after():
     rows_NE, weight_VE, targets_N = example()
     once = torch.autograd.grad(output_loss(rows_NE, weight_VE, targets_N, 0.1).smoothed, rows_NE)[0]
-    thrice = torch.autograd.grad(3 * output_loss(rows_NE, weight_VE, targets_N, 0.1).smoothed, rows_NE)[0]
+    thrice = torch.autograd.grad(
+        3 * output_loss(rows_NE, weight_VE, targets_N, 0.1).smoothed, rows_NE
+    )[0]
     torch.testing.assert_close(thrice, 3 * once)
 
 
 def test_bf16_stays_near_fp32():
-    rows_NE, weight_VE, targets_N = (tensor.float().detach() if tensor.is_floating_point() else tensor for tensor in example())
+    rows_NE, weight_VE, targets_N = (
+        tensor.float().detach() if tensor.is_floating_point() else tensor for tensor in example()
+    )
     with torch.autocast("cpu", torch.bfloat16):
         narrow = output_loss(rows_NE, weight_VE, targets_N, 0.1)
-    torch.testing.assert_close(narrow.smoothed, output_loss(rows_NE, weight_VE, targets_N, 0.1).smoothed, rtol=0.02, atol=0)
+    torch.testing.assert_close(
+        narrow.smoothed, output_loss(rows_NE, weight_VE, targets_N, 0.1).smoothed, rtol=0.02, atol=0
+    )
 
 
 @needs_instructions
@@ -69,7 +82,9 @@ def test_the_compiled_gradient_is_that_of_the_rounded_logits(size, monkeypatch):
     torch.testing.assert_close(log_sums.double(), exact.detach().logsumexp(1), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(gradient.double(), softmax - 0.9 * chosen, rtol=2**-8, atol=1e-6)
     for others in results[1:]:
-        assert all(torch.equal(ours, theirs) for ours, theirs in zip(others, results[0], strict=True))
+        assert all(
+            torch.equal(ours, theirs) for ours, theirs in zip(others, results[0], strict=True)
+        )
 
 
 @needs_instructions

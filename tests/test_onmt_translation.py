@@ -1,11 +1,22 @@
-"""The comparison of translation speeds with OpenNMT-py: what is counted, what is divided, and what is said when it fails."""
+"""The comparison of translation speeds with OpenNMT-py: what is counted, what is divided, and
+what is said when it fails."""
 
 from pathlib import Path
 
 import pytest
 
 from evaluation.compare import refuse_misfits
-from evaluation.speed.onmt_translation import LONGEST, OURS, Work, call, count_pieces, read_pieces, speed_between, train, with_ratios
+from evaluation.speed.onmt_translation import (
+    LONGEST,
+    OURS,
+    Work,
+    call,
+    count_pieces,
+    read_pieces,
+    speed_between,
+    train,
+    with_ratios,
+)
 from nmt.errors import NmtError
 
 
@@ -26,14 +37,21 @@ def test_a_line_that_was_cut_off_has_no_end() -> None:
 
 def test_a_speed_leaves_out_the_start_and_the_first_sentences() -> None:
     start, first, rest = 3.5, 2.0, 20.0
-    assert speed_between(Work(1000, start + first), Work(17_000, start + first + rest)) == 16_000 / 20.0
+    assert (
+        speed_between(Work(1000, start + first), Work(17_000, start + first + rest))
+        == 16_000 / 20.0
+    )
 
 
 def test_ratios_are_of_the_speeds_and_have_their_relative_noises_added() -> None:
     speeds = {name: {"value": 4000, "noise": 400, "unit": "pieces/s"} for name in OURS}
     found = with_ratios({**speeds, "OpenNMT-py": {"value": 1000, "noise": 50, "unit": "pieces/s"}})
     assert len(found) == 2 * len(OURS) + 1
-    assert found[f"{next(iter(OURS))} / OpenNMT-py"] == {"value": 4.0, "noise": 0.6, "unit": "times its speed"}
+    assert found[f"{next(iter(OURS))} / OpenNMT-py"] == {
+        "value": 4.0,
+        "noise": 0.6,
+        "unit": "times its speed",
+    }
     refuse_misfits("speed.onmt_translation", found)
 
 
@@ -57,4 +75,7 @@ def test_a_peer_trains_some_updates_into_the_folder_of_the_run(tmp_path: Path) -
     program.write_text(f'#!/bin/sh\ncp "$2" {tmp_path}/seen.yaml\n')
     program.chmod(0o755)
     assert train(tmp_path, tmp_path, "rnn") == tmp_path / "rnn/model_step_5.pt"
-    assert f"save_model: {tmp_path}/rnn/model\ntrain_steps: 5\nsave_checkpoint_steps: 5\n" in (tmp_path / "seen.yaml").read_text()
+    assert (
+        f"save_model: {tmp_path}/rnn/model\ntrain_steps: 5\nsave_checkpoint_steps: 5\n"
+        in (tmp_path / "seen.yaml").read_text()
+    )

@@ -14,9 +14,9 @@ from conftest import untrained_translator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.inference.lines import CHUNK_LINES, Line
-from nmt.inference.pipes import PipeLines, is_independent
-from nmt.inference.task import numbered_chunks
+from nmt.text.lines import CHUNK_LINES, Line
+from nmt.translation.job import numbered_chunks
+from nmt.translation.pipes import PipeLines, is_independent
 
 ROOT = Path(__file__).parent.parent
 
@@ -56,7 +56,8 @@ def test_chunks_end_where_the_input_pauses() -> None:
     ready = iter([True, False, True, True, True, True, True, False])
     lines = [Line(text) for text in "abcdefg"]
     found = [
-        (first, "".join(line.text for line in chunk), paused) for first, chunk, paused in numbered_chunks(lines, 3, 7, lambda: next(ready))
+        (first, "".join(line.text for line in chunk), paused)
+        for first, chunk, paused in numbered_chunks(lines, 3, 7, lambda: next(ready))
     ]
     assert found == [(7, "ab", True), (9, "cde", False), (12, "fg", False)]
 
@@ -76,8 +77,21 @@ def test_chunks_keep_their_size_where_neighbours_change_a_rounding() -> None:
 
 @pytest.fixture
 def talking(model: str, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "nmt", "translate", model, "--precision", "fp32", "--device", "cpu", *request.param]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
+    command = [
+        sys.executable,
+        "-m",
+        "nmt",
+        "translate",
+        model,
+        "--precision",
+        "fp32",
+        "--device",
+        "cpu",
+        *request.param,
+    ]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+    ) as process:
         guard = threading.Timer(120, process.kill)
         guard.start()
         yield process
@@ -85,11 +99,17 @@ def talking(model: str, request: pytest.FixtureRequest) -> Iterator[subprocess.P
         process.kill()
 
 
-FORMS = [["--workers", "2"], ["--interactive", "--format", "jsonl"], ["--interactive", "--n-best", "2", "--beam", "2"]]
+FORMS = [
+    ["--workers", "2"],
+    ["--interactive", "--format", "jsonl"],
+    ["--interactive", "--n-best", "2", "--beam", "2"],
+]
 
 
 @pytest.mark.parametrize("talking", FORMS, indirect=True, ids=" ".join)
-def test_each_line_that_is_written_into_an_open_pipe_is_answered(talking: subprocess.Popen[bytes], request: pytest.FixtureRequest) -> None:
+def test_each_line_that_is_written_into_an_open_pipe_is_answered(
+    talking: subprocess.Popen[bytes], request: pytest.FixtureRequest
+) -> None:
     options = request.node.callspec.params["talking"]
     assert talking.stdin
     assert talking.stdout
@@ -115,9 +135,27 @@ def test_each_line_that_is_written_into_an_open_pipe_is_answered(talking: subpro
 def test_a_pipe_in_chunks_gives_what_a_file_gives(model: str, tmp_path: Path) -> None:
     lines = [f"de kat {'op ' * (number % 4)}\n" for number in range(CHUNK_LINES + 500)]
     (tmp_path / "in").write_text("".join(lines))
-    command = [sys.executable, "-m", "nmt", "translate", model, "--precision", "fp32", "--device", "cpu", "--beam", "1", "--workers", "2"]
-    whole = subprocess.run([*command, "-i", str(tmp_path / "in")], capture_output=True, check=True, cwd=ROOT)
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
+    command = [
+        sys.executable,
+        "-m",
+        "nmt",
+        "translate",
+        model,
+        "--precision",
+        "fp32",
+        "--device",
+        "cpu",
+        "--beam",
+        "1",
+        "--workers",
+        "2",
+    ]
+    whole = subprocess.run(
+        [*command, "-i", str(tmp_path / "in")], capture_output=True, check=True, cwd=ROOT
+    )
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+    ) as process:
         assert process.stdin
         assert process.stdout
         process.stdin.write("".join(lines[:3]).encode())

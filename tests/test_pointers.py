@@ -1,4 +1,5 @@
-"""Runs on disks without links, locks or leave to write, and copies of runs that lost their links."""
+"""Runs on disks without links, locks or leave to write, and copies of runs that lost their
+links."""
 
 import builtins
 import errno
@@ -13,7 +14,7 @@ from conftest import recipe_in
 from training_runs import assert_same_run, stop_after
 
 from nmt.errors import NmtError
-from nmt.inference.folder import open_folder, pointed
+from nmt.folders import open_folder, pointed
 from nmt.training.checkpoint import point, prune
 from nmt.training.run import train
 
@@ -44,7 +45,9 @@ def test_training_needs_no_links(tmp_path, runs, monkeypatch):
     for name in ("best", "last"):
         text = (tmp_path / "run" / name).read_text()
         assert text == f"checkpoints/{pointed(whole, name).name}\n"
-        expected = tmp_path / "run" / "checkpoints" / pointed(whole, name).name / "averaged.safetensors"
+        expected = (
+            tmp_path / "run" / "checkpoints" / pointed(whole, name).name / "averaged.safetensors"
+        )
         assert open_folder(tmp_path / "run" / name).weights == expected
     assert open_folder(tmp_path / "run").weights.parent == pointed(tmp_path / "run", "best")
 
@@ -54,7 +57,10 @@ def test_training_needs_no_locks(tmp_path, runs, monkeypatch):
     shutil.copytree(half, tmp_path / "run", symlinks=True)
     monkeypatch.setattr(fcntl, "flock", refuse(errno.EOPNOTSUPP))
     events = list(train(recipe, tmp_path / "run", stop=stop_after(1)))
-    assert events[0].text.startswith(f"{tmp_path / 'run'}: this file system has no locks (Operation not supported); see to it that nothing")
+    assert events[0].text.startswith(
+        f"{tmp_path / 'run'}: this file system has no locks (Operation not supported); see to it"
+        " that nothing"
+    )
     assert not events[-1].finished
 
 
@@ -68,7 +74,11 @@ def test_a_finished_run_on_a_read_only_disk_is_done(runs, monkeypatch):
     real_descriptor = os.open
 
     def read_only_descriptor(path, flags, *rest, **more):
-        return refuse(errno.EROFS)() if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) else real_descriptor(path, flags, *rest, **more)
+        return (
+            refuse(errno.EROFS)()
+            if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+            else real_descriptor(path, flags, *rest, **more)
+        )
 
     monkeypatch.setattr(os, "open", read_only_descriptor)
     for name in ("replace", "symlink", "mkdir", "unlink", "rmdir", "truncate"):
@@ -86,7 +96,11 @@ def copy_following_links(run: Path, copy: Path) -> None:
 
 
 def copy_leaving_links_out(run: Path, copy: Path) -> None:
-    shutil.copytree(run, copy, ignore=lambda folder, names: [name for name in names if (Path(folder) / name).is_symlink()])
+    shutil.copytree(
+        run,
+        copy,
+        ignore=lambda folder, names: [name for name in names if (Path(folder) / name).is_symlink()],
+    )
 
 
 @pytest.mark.parametrize("copying", [copy_following_links, copy_leaving_links_out])
@@ -116,7 +130,13 @@ def test_a_pointer_that_names_no_checkpoint_is_refused(tmp_path, runs):
     _, _, half = runs
     copy_leaving_links_out(half, tmp_path / "run")
     (tmp_path / "run" / "best").write_text("../../elsewhere")
-    with pytest.raises(NmtError, match=r"best: names no checkpoint, got '../../elsewhere'; delete it, the newest checkpoint is used then"):
+    with pytest.raises(
+        NmtError,
+        match=(
+            r"best: names no checkpoint, got '../../elsewhere'; delete it, the newest checkpoint is"
+            r" used then"
+        ),
+    ):
         open_folder(tmp_path / "run")
 
 
@@ -134,6 +154,8 @@ def test_a_lock_that_is_a_link_is_not_followed(tmp_path, runs):
     precious.write_text("kept")
     (tmp_path / "run" / ".lock").unlink()
     (tmp_path / "run" / ".lock").symlink_to(precious)
-    with pytest.raises(NmtError, match=r"run/.lock: a link to .*precious; put what it leads to in its place"):
+    with pytest.raises(
+        NmtError, match=r"run/.lock: a link to .*precious; put what it leads to in its place"
+    ):
         list(train(recipe, tmp_path / "run"))
     assert precious.read_text() == "kept"

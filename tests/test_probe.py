@@ -1,17 +1,23 @@
 import pytest
 import torch
 
+from nmt.engines import choice as probe
+from nmt.engines.choice import choose_kernels
 from nmt.errors import NmtError
-from nmt.inference import probe
-from nmt.inference.probe import choose_kernels
 
 
 def test_a_named_precision_is_used_as_named():
-    assert [choose_kernels(name).precision for name in ("fp32", "bf16", "int8")] == ["fp32", "bf16", "int8"]
+    assert [choose_kernels(name).precision for name in ("fp32", "bf16", "int8")] == [
+        "fp32",
+        "bf16",
+        "int8",
+    ]
 
 
 def test_an_unknown_precision_is_refused():
-    with pytest.raises(NmtError, match=r"unknown precision 'fp8'; use auto, fp32, bf16, int8 or, on a GPU, fp16"):
+    with pytest.raises(
+        NmtError, match=r"unknown precision 'fp8'; use auto, fp32, bf16, int8 or, on a GPU, fp16"
+    ):
         choose_kernels("fp8")
 
 
@@ -21,12 +27,18 @@ def test_without_fast_instructions_auto_is_fp32(monkeypatch):
     assert choose_kernels("auto").precision == "fp32"
 
 
-@pytest.mark.parametrize(("times", "chosen"), [((9, 5, 1), "int8"), ((9, 2, 4), "bf16"), ((9, 8, 8), "fp32")])
+@pytest.mark.parametrize(
+    ("times", "chosen"), [((9, 5, 1), "int8"), ((9, 2, 4), "bf16"), ((9, 8, 8), "fp32")]
+)
 def test_auto_takes_what_is_clearly_faster_than_fp32(monkeypatch, times, chosen):
     fp32, bf16, int8 = times
     monkeypatch.setattr(probe, "_fast_int8", lambda: True)
     monkeypatch.setattr(probe, "has_bf16_kernels", lambda: True)
-    monkeypatch.setattr(probe, "seconds", lambda kernels: {"fp32": fp32, "bf16": bf16, "int8": int8}[kernels.precision])
+    monkeypatch.setattr(
+        probe,
+        "seconds",
+        lambda kernels: {"fp32": fp32, "bf16": bf16, "int8": int8}[kernels.precision],
+    )
     assert choose_kernels("auto").precision == chosen
 
 
@@ -39,5 +51,7 @@ def test_instructions_without_kernels_are_not_used(monkeypatch):
 
 def test_int8_without_its_products_is_refused(monkeypatch):
     monkeypatch.setattr(probe, "_int8_kernels", lambda has_bf16: [])
-    with pytest.raises(NmtError, match=r"this build of torch has no int8 products; use auto, bf16 or fp32"):
+    with pytest.raises(
+        NmtError, match=r"this build of torch has no int8 products; use auto, bf16 or fp32"
+    ):
         choose_kernels("int8")

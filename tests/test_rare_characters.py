@@ -1,10 +1,13 @@
 from itertools import product
 
-from nmt.config import SubwordsConfig
-from nmt.data.rare_characters import RANGES, sprinkle
-from nmt.data.subwords import SubwordPair, train_subwords
+from nmt.recipe import SubwordsConfig
+from nmt.text.rare_characters import RANGES, sprinkle
+from nmt.text.subwords import SubwordPair, train_subwords
 
-LINES = [" ".join(words) for words in product(("de kat", "een hond"), ("ziet", "hoort"), ("mij", "jou", "ons"))] * 20
+LINES = [
+    " ".join(words)
+    for words in product(("de kat", "een hond"), ("ziet", "hoort"), ("mij", "jou", "ons"))
+] * 20
 SUBWORDS = train_subwords(LINES, SubwordsConfig(), 300, seed=1)
 PAIR = SubwordPair(SUBWORDS, SUBWORDS)
 IDS = SUBWORDS.encode(LINES)
@@ -17,8 +20,12 @@ def is_rare(word):
 def test_both_sides_get_the_same_word_and_keep_the_rest():
     sources, targets = sprinkle(IDS, IDS[::-1], PAIR, 1.0, seed=1)
     places = set()
-    for new_source, new_target, source, target in zip(SUBWORDS.decode(sources), SUBWORDS.decode(targets), LINES, LINES[::-1], strict=True):
-        added = [[word for word in line.split() if is_rare(word)] for line in (new_source, new_target)]
+    for new_source, new_target, source, target in zip(
+        SUBWORDS.decode(sources), SUBWORDS.decode(targets), LINES, LINES[::-1], strict=True
+    ):
+        added = [
+            [word for word in line.split() if is_rare(word)] for line in (new_source, new_target)
+        ]
         assert added[0] == added[1]
         assert len(added[0]) == 1
         assert [word for word in new_source.split() if not is_rare(word)] == source.split()
@@ -41,7 +48,11 @@ def test_the_share_is_kept_over_many_batches_and_gathered_in_a_few():
 
 
 def test_the_seed_decides():
-    assert sprinkle(IDS, IDS, PAIR, 0.5, seed=3) == sprinkle(IDS, IDS, PAIR, 0.5, seed=3) != sprinkle(IDS, IDS, PAIR, 0.5, seed=4)
+    assert (
+        sprinkle(IDS, IDS, PAIR, 0.5, seed=3)
+        == sprinkle(IDS, IDS, PAIR, 0.5, seed=3)
+        != sprinkle(IDS, IDS, PAIR, 0.5, seed=4)
+    )
 
 
 def test_an_empty_side_takes_the_word_too():

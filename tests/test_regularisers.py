@@ -1,4 +1,5 @@
-"""Word dropout and weight drop: what they take away in training, and that translation has it all."""
+"""Word dropout and weight drop: what they take away in training, and that translation has it
+all."""
 
 import pytest
 import torch
@@ -36,7 +37,12 @@ def test_weight_drop_keeps_one_mask_for_all_positions(cell):
     dropped_BTH = layer(inputs_BTI)
     by_hand = Recurrence(cell, 4, 6)
     torch.manual_seed(2)
-    by_hand.load_state_dict({**layer.state_dict(), "weight_hidden_GH": layer.weight_drop(layer.weight_hidden_GH).detach()})
+    by_hand.load_state_dict(
+        {
+            **layer.state_dict(),
+            "weight_hidden_GH": layer.weight_drop(layer.weight_hidden_GH).detach(),
+        }
+    )
     torch.testing.assert_close(dropped_BTH, by_hand(inputs_BTI))
 
 

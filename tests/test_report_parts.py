@@ -1,4 +1,5 @@
-"""The parts of a report that need no model: records of runs, scales, charts, marks, trees, markup."""
+"""The parts of a report that need no model: records of runs, scales, charts, marks, trees,
+markup."""
 
 import csv
 import fcntl
@@ -10,27 +11,52 @@ from pathlib import Path
 
 import pytest
 
-from nmt.config import DataConfig, Recipe, dump_recipe
 from nmt.errors import NmtError
-from nmt.inference.translation import Translation
-from nmt.report.charts import POINTS, Chart, Series, clean, histogram, line_chart, sparkline, thinned
+from nmt.pages.charts import (
+    POINTS,
+    Chart,
+    Scale,
+    Series,
+    clean,
+    histogram,
+    line_chart,
+    nice_step,
+    scale_over,
+    short,
+    sparkline,
+    thinned,
+)
+from nmt.pages.heatmap import heat_map
+from nmt.pages.markup import Markup, data, escape, table
+from nmt.pages.tree import ROW, place_nodes, prediction_tree
+from nmt.recipe import DataConfig, Recipe, dump_recipe
 from nmt.report.close_up import CloseUp, TreeNode
 from nmt.report.close_ups import choose_lines
 from nmt.report.curves import number, score_of, training_section, trend
 from nmt.report.examples import differing, level
 from nmt.report.facts import machine
-from nmt.report.heatmap import heat_map
-from nmt.report.markup import Markup, data, escape, table
 from nmt.report.records import RunRecord, read_run, read_runs
-from nmt.report.scales import Scale, nice_step, scale_over, short
 from nmt.report.scores import score_section
-from nmt.report.sentences import Output, Sentences, at_random, best, most_changed, words_with_probability, worst
+from nmt.report.sentences import (
+    Output,
+    Sentences,
+    at_random,
+    best,
+    most_changed,
+    words_with_probability,
+    worst,
+)
 from nmt.report.spreadsheets import csv_text, spreadsheets
-from nmt.report.tree import ROW, place_nodes, prediction_tree
 from nmt.scoring.breakdown import Group
+from nmt.translation.result import Translation
 
 UPDATE = {"kind": "update", "update": 10, "cross_entropy": 3.0, "layer_norms": {"output": 0.5}}
-VALIDATION = {"kind": "validation", "update": 10, "best": True, "scores": [{"metric": "BLEU", "value": 12.5, "signature": "s"}]}
+VALIDATION = {
+    "kind": "validation",
+    "update": 10,
+    "best": True,
+    "scores": [{"metric": "BLEU", "value": 12.5, "signature": "s"}],
+}
 
 
 def make_run(folder: Path, rows: str = "", state: str = "") -> Path:
@@ -44,8 +70,17 @@ def make_run(folder: Path, rows: str = "", state: str = "") -> Path:
 
 
 def test_a_run_is_read_row_by_row_and_the_line_being_written_is_left_out(tmp_path: Path) -> None:
-    run = read_run(make_run(tmp_path / "run", f"{json.dumps(UPDATE)}\n{json.dumps(VALIDATION)}\n" + '{"kind": "upd'))
-    assert (run.name, run.updates, run.validations, run.best) == ("run", [UPDATE], [VALIDATION], VALIDATION)
+    run = read_run(
+        make_run(
+            tmp_path / "run", f"{json.dumps(UPDATE)}\n{json.dumps(VALIDATION)}\n" + '{"kind": "upd'
+        )
+    )
+    assert (run.name, run.updates, run.validations, run.best) == (
+        "run",
+        [UPDATE],
+        [VALIDATION],
+        VALIDATION,
+    )
     assert (run.status, run.state, run.hashes, run.corpus) == ("stopped", {}, {}, {})
 
 
@@ -74,17 +109,23 @@ def test_a_run_past_its_last_epoch_is_finished(epoch: int, status: str, tmp_path
         ("minutes = 2", {"sessions": [{"seconds": 70}, {"seconds": 50}]}, "finished"),
     ],
 )
-def test_a_run_at_its_limit_is_finished(limit: str, state: dict[str, object], status: str, tmp_path: Path) -> None:
+def test_a_run_at_its_limit_is_finished(
+    limit: str, state: dict[str, object], status: str, tmp_path: Path
+) -> None:
     folder = make_run(tmp_path / "run", state=json.dumps({"state": state}))
     recipe = (folder / "recipe.toml").read_text()
     name = limit.split(" = ")[0]
     assert re.search(rf"^{name} = 0", recipe, re.MULTILINE)
-    (folder / "recipe.toml").write_text(re.sub(rf"^{name} = [\d.]+", limit, recipe, flags=re.MULTILINE))
+    (folder / "recipe.toml").write_text(
+        re.sub(rf"^{name} = [\d.]+", limit, recipe, flags=re.MULTILINE)
+    )
     assert read_run(folder).status == status
 
 
 def test_runs_in_folders_of_the_same_name_are_called_by_their_paths(tmp_path: Path) -> None:
-    folders = [make_run(tmp_path / place / "run") for place in "ab"] + [make_run(tmp_path / "other")]
+    folders = [make_run(tmp_path / place / "run") for place in "ab"] + [
+        make_run(tmp_path / "other")
+    ]
     assert [run.name for run in read_runs(folders)] == [str(folders[0]), str(folders[1]), "other"]
 
 
@@ -109,7 +150,9 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
         read_run(tmp_path)
 
 
-@pytest.mark.parametrize(("rough", "step"), [(1, 1), (1.1, 2), (2.1, 5), (6, 10), (0.03, 0.05), (0.1, 0.1), (700, 1000)])
+@pytest.mark.parametrize(
+    ("rough", "step"), [(1, 1), (1.1, 2), (2.1, 5), (6, 10), (0.03, 0.05), (0.1, 0.1), (700, 1000)]
+)
 def test_steps_are_1_2_or_5_times_a_power_of_ten(rough: float, step: float) -> None:
     assert nice_step(rough) == pytest.approx(step)
 
@@ -133,7 +176,16 @@ def test_a_scale_over_one_value_or_none_has_room() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0, "0"), (0.0015, "0.0015"), (12000, "12k"), (3e6, "3M"), (1500, "1,500"), (250000, "250k"), (42.25, "42.2")]
+    ("value", "text"),
+    [
+        (0, "0"),
+        (0.0015, "0.0015"),
+        (12000, "12k"),
+        (3e6, "3M"),
+        (1500, "1,500"),
+        (250000, "250k"),
+        (42.25, "42.2"),
+    ],
 )
 def test_axis_labels_are_short(value: float, text: str) -> None:
     assert short(value) == text
@@ -148,7 +200,9 @@ def test_what_is_no_number_becomes_a_gap_in_the_line() -> None:
 
 
 def test_a_chart_without_values_says_so() -> None:
-    assert "Not recorded." in line_chart(Chart("Loss", "update", "nats", [Series("x", [1], [None])]))
+    assert "Not recorded." in line_chart(
+        Chart("Loss", "update", "nats", [Series("x", [1], [None])])
+    )
     assert "Not recorded." in histogram("Lengths", "pieces", [("nl", [])])
     assert sparkline([None, math.inf], "x") == ""
 
@@ -173,7 +227,10 @@ def test_a_run_without_metrics_says_so_instead_of_drawing_gaps(tmp_path: Path) -
 
 def test_a_row_without_a_metric_is_a_gap() -> None:
     assert score_of(VALIDATION, "BLEU") == 12.5
-    assert [score_of(row, "BLEU") for row in ({}, {"scores": None}, {"scores": [3]}, {"scores": [{"metric": "TER"}]})] == [None] * 4
+    assert [
+        score_of(row, "BLEU")
+        for row in ({}, {"scores": None}, {"scores": [3]}, {"scores": [{"metric": "TER"}]})
+    ] == [None] * 4
     assert [number(value) for value in (3, 1.5, True, "3", None)] == [3.0, 1.5, None, None, None]
 
 
@@ -181,7 +238,9 @@ def test_text_can_neither_leave_its_element_nor_its_attribute() -> None:
     text = "<script>alert('\"')</script>"
     assert not set("<>\"'") & set(escape(text))
     assert not set("<>\"'") & set(data({"a": [text]}))
-    assert "<b>3</b></td><td>&lt;b&gt;" in table(["x", "y", "z"], [["r", Markup("<b>3</b>"), "<b>"]])
+    assert "<b>3</b></td><td>&lt;b&gt;" in table(
+        ["x", "y", "z"], [["r", Markup("<b>3</b>"), "<b>"]]
+    )
 
 
 def test_words_that_differ_are_found_in_order() -> None:
@@ -194,13 +253,22 @@ def translation(text: str, pieces: list[str], log_probs: list[float]) -> Transla
 
 
 def test_a_words_probability_is_that_of_all_its_pieces() -> None:
-    words = words_with_probability(translation("a cat.", ["▁a", "▁c", "at", "."], [-0.5, -1.0, -2.0, 0.0, -9.0]))
-    assert [(word.text, word.probability) for word in words] == [("a", math.exp(-0.5)), ("cat.", math.exp(-3.0))]
+    words = words_with_probability(
+        translation("a cat.", ["▁a", "▁c", "at", "."], [-0.5, -1.0, -2.0, 0.0, -9.0])
+    )
+    assert [(word.text, word.probability) for word in words] == [
+        ("a", math.exp(-0.5)),
+        ("cat.", math.exp(-3.0)),
+    ]
 
 
 def test_words_have_no_probability_where_it_is_not_known() -> None:
-    assert [word.probability for word in words_with_probability(translation("a b", ["▁a", "▁b"], []))] == [None, None]
-    assert [word.probability for word in words_with_probability(translation("a b", ["▁ab"], [0, 0]))] == [None, None]
+    assert [
+        word.probability for word in words_with_probability(translation("a b", ["▁a", "▁b"], []))
+    ] == [None, None]
+    assert [
+        word.probability for word in words_with_probability(translation("a b", ["▁ab"], [0, 0]))
+    ] == [None, None]
     assert words_with_probability(translation("", [], [0.0])) == []
     assert [level(value) for value in (0.05, 0.2, 0.5, 0.9, None)] == ["w0", "w1", "w2", "", ""]
 
@@ -227,11 +295,18 @@ def test_sentences_to_look_into_are_spread_over_the_scores() -> None:
 
 
 NODES = [
-    TreeNode(-1, "▁a", -0.5, None, True), TreeNode(-1, "▁b", -0.9, None, False), TreeNode(0, "</s>", -1.0, -0.5, True),
+    TreeNode(-1, "▁a", -0.5, None, True), TreeNode(-1, "▁b", -0.9, None, False), TreeNode(0, "</s>", -1.0, -0.5, True),  # noqa: E501
     TreeNode(0, "c", -1.5, None, False), TreeNode(1, "d", -1.6, None, False),
 ]  # fmt: skip
 VIEW = CloseUp(
-    "run", "x y", ["▁x", "▁<y>", "</s>"], ["▁a", "</s>"], [[0.9, 0.1, 0.0], [0.0, 0.3, 0.7]], [-0.5, -0.5], NODES, [("a", -1.0, -0.5)]
+    "run",
+    "x y",
+    ["▁x", "▁<y>", "</s>"],
+    ["▁a", "</s>"],
+    [[0.9, 0.1, 0.0], [0.0, 0.3, 0.7]],
+    [-0.5, -0.5],
+    NODES,
+    [("a", -1.0, -0.5)],
 )
 
 
@@ -267,10 +342,12 @@ def test_a_tree_and_a_heat_map_say_in_tables_what_they_show() -> None:
 
 
 def validated(folder: Path, key: str, values: list[float]) -> RunRecord:
-    rows = [{"kind": "validation", "update": place, "cross_entropy": value, "scores": [{"metric": "BLEU", "value": value}]}
+    rows = [{"kind": "validation", "update": place, "cross_entropy": value, "scores": [{"metric": "BLEU", "value": value}]}  # noqa: E501
             for place, value in enumerate(values, start=1)]  # fmt: skip
     run = read_run(make_run(folder, "".join(f"{json.dumps(row)}\n" for row in rows)))
-    return run._replace(recipe=replace(run.recipe, training=replace(run.recipe.training, select=key)))
+    return run._replace(
+        recipe=replace(run.recipe, training=replace(run.recipe.training, select=key))
+    )
 
 
 @pytest.mark.parametrize(
@@ -281,20 +358,37 @@ def validated(folder: Path, key: str, values: list[float]) -> RunRecord:
             [10, 20, 30, 40, 41, 42, 43, 44],
             "still gets better (43.5 on average over the last 2 validations, 41.5 over",
         ),
-        ("bleu", [10, 20, 44, 44, 44.1, 44.1], "has levelled off (44.1 on average over the last 2 validations, 44.0 over the 2 before)"),
+        (
+            "bleu",
+            [10, 20, 44, 44, 44.1, 44.1],
+            (
+                "has levelled off (44.1 on average over the last 2 validations, 44.0 over the 2"
+                " before)"
+            ),
+        ),
         ("bleu", [44, 44, 40, 41], "gets worse"),
-        ("loss", [3.0, 3.0, 2.0, 2.0], "still gets better (2.000 on average over the last 2 validations, 3.000 over the 2 before)"),
+        (
+            "loss",
+            [3.0, 3.0, 2.0, 2.0],
+            (
+                "still gets better (2.000 on average over the last 2 validations, 3.000 over the 2"
+                " before)"
+            ),
+        ),
         ("loss", [2.0, 2.0, 3.0, 3.0], "gets worse"),
         ("bleu", [1, 2, 3], "too few validations (3)"),
     ],
 )
-def test_the_report_says_whether_the_curve_still_gets_better(select: str, values: list[float], words: str, tmp_path: Path) -> None:
+def test_the_report_says_whether_the_curve_still_gets_better(
+    select: str, values: list[float], words: str, tmp_path: Path
+) -> None:
     assert words in trend(validated(tmp_path / "run", select, values))
 
 
 def test_the_minutes_of_a_run_are_its_pieces_over_their_speed(tmp_path: Path) -> None:
     rows = [
-        {"kind": "update", "update": n, "pieces": pieces, "pieces_per_second": speed} for n, pieces, speed in ((1, 600, 10), (2, 1200, 5))
+        {"kind": "update", "update": n, "pieces": pieces, "pieces_per_second": speed}
+        for n, pieces, speed in ((1, 600, 10), (2, 1200, 5))
     ]
     run = read_run(make_run(tmp_path / "run", "".join(f"{json.dumps(row)}\n" for row in rows)))
     assert run.minutes == 600 / 10 / 60 + 600 / 5 / 60
@@ -311,7 +405,11 @@ def test_random_examples_are_the_same_each_time_and_none_is_blank() -> None:
 
 def test_a_bar_stands_beside_its_number() -> None:
     group = [Group("all", [0])]
-    html = score_section([Output("run", [Translation("a b c d", 0.0, 0.0, ())], [100.0])], Sentences("dev", 2, ["x"], ["a b c d"]), group)
+    html = score_section(
+        [Output("run", [Translation("a b c d", 0.0, 0.0, ())], [100.0])],
+        Sentences("dev", 2, ["x"], ["a b c d"]),
+        group,
+    )
     assert 'class="bar" style="--value:100%" aria-hidden="true"></span>' in html
     assert "Scores on the first 1 of 2 lines" in html
     assert "<details><summary>Signatures" in html
@@ -337,8 +435,18 @@ def test_spreadsheets_hold_what_the_page_thins(tmp_path: Path) -> None:
     rows = [{**UPDATE, "update": number} for number in range(1, 1001)] + [VALIDATION]
     run = read_run(make_run(tmp_path / "run", "".join(f"{json.dumps(row)}\n" for row in rows)))
     lines = Sentences("dev", 1, ["een, twee"], ["one"])
-    made = spreadsheets([run], [Output("run", [Translation('"a"', 0.0, 0.0, ())], [12.345])], lines, [VIEW])
-    assert [len(made[name]) - 1 for name in ("updates", "layers", "validations", "attention", "tree")] == [1000, 1000, 1, 6, 5]
+    made = spreadsheets(
+        [run], [Output("run", [Translation('"a"', 0.0, 0.0, ())], [12.345])], lines, [VIEW]
+    )
+    assert [
+        len(made[name]) - 1 for name in ("updates", "layers", "validations", "attention", "tree")
+    ] == [1000, 1000, 1, 6, 5]
     assert made["updates"][1] == ["run", 1, 3.0]
-    assert list(csv.reader(csv_text(made["sentences"]).splitlines()))[1] == ["1", "een, twee", "one", "12.35", '"a"']
+    assert list(csv.reader(csv_text(made["sentences"]).splitlines()))[1] == [
+        "1",
+        "een, twee",
+        "one",
+        "12.35",
+        '"a"',
+    ]
     assert spreadsheets([], [], None, []) == {}

@@ -18,7 +18,9 @@ def test_a_typo_changes_no_number_of_words(text: str, seed: int) -> None:
 
 @given(line, st.integers(0, 100))
 def test_a_typo_changes_at_most_one_letter_of_a_word(text: str, seed: int) -> None:
-    for before, after in zip(text.split(" "), typos(text, random.Random(seed), share=1.0).split(" "), strict=True):
+    for before, after in zip(
+        text.split(" "), typos(text, random.Random(seed), share=1.0).split(" "), strict=True
+    ):
         assert abs(len(after) - len(before)) <= 1
         assert len(before) > 1 or after == before
 
@@ -29,7 +31,13 @@ def test_an_unseen_character_is_one_word_more(text: str, seed: int) -> None:
 
 
 def test_the_final_stop_goes_and_only_that() -> None:
-    assert [unstopped(text) for text in ("Ja. Nee.", "Ja!  ", "Ja", "", ".")] == ["Ja. Nee", "Ja", "Ja", "", ""]
+    assert [unstopped(text) for text in ("Ja. Nee.", "Ja!  ", "Ja", "", ".")] == [
+        "Ja. Nee",
+        "Ja",
+        "Ja",
+        "",
+        "",
+    ]
 
 
 def test_joined_lines_leave_out_what_is_left_over() -> None:
@@ -51,11 +59,17 @@ def test_a_system_that_knows_the_answers_loses_nothing() -> None:
         for each in conditions(SOURCES, REFERENCES)
         for source, reference in zip(each.sources, each.references, strict=True)
     }
-    outcomes = measure_robustness(lambda lines: [answers[each] for each in lines], SOURCES, REFERENCES, ("bleu",))
-    assert all(outcome.scores[0].value > 99.9 and outcome.health.length_ratio == 1 for outcome in outcomes)
+    outcomes = measure_robustness(
+        lambda lines: [answers[each] for each in lines], SOURCES, REFERENCES, ("bleu",)
+    )
+    assert all(
+        outcome.scores[0].value > 99.9 and outcome.health.length_ratio == 1 for outcome in outcomes
+    )
     assert [outcome.lines for outcome in outcomes] == [8] * 6 + [2, 1]
 
 
 def test_a_system_that_repeats_itself_is_found_out() -> None:
-    outcomes = measure_robustness(lambda lines: ["no no no no"] * len(lines), SOURCES, REFERENCES, ("bleu",))
+    outcomes = measure_robustness(
+        lambda lines: ["no no no no"] * len(lines), SOURCES, REFERENCES, ("bleu",)
+    )
     assert all(outcome.health.repeating == 1 for outcome in outcomes)

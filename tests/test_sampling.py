@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 
 from nmt.errors import NmtError
-from nmt.search.picks import Hypothesis
+from nmt.search.hypotheses import Hypothesis
 from nmt.search.sampling import sample
 
 BOS, EOS = 0, 1
@@ -21,7 +21,15 @@ def constant_step(pieces_N: Tensor, state: Nothing) -> tuple[Tensor, Nothing]:
 
 def draw(rows: int, max_length: int = 2, seed: int = 1, **settings) -> list[Hypothesis]:
     generator = torch.Generator().manual_seed(seed)
-    return sample(constant_step, Nothing(), max_lengths=[max_length] * rows, bos=BOS, eos=EOS, generator=generator, **settings)
+    return sample(
+        constant_step,
+        Nothing(),
+        max_lengths=[max_length] * rows,
+        bos=BOS,
+        eos=EOS,
+        generator=generator,
+        **settings,
+    )
 
 
 def shares(outputs: list[Hypothesis]) -> list[float]:
@@ -45,8 +53,12 @@ def shares(outputs: list[Hypothesis]) -> list[float]:
         ({"top_k": 99}, PROBABILITIES),
     ],
 )
-def test_pieces_come_as_often_as_their_probability_says(settings: dict[str, float], expected: list[float]) -> None:
-    assert shares(draw(20_000, **settings)) == pytest.approx(expected, abs=0.02)  # 5 standard deviations: 5 * sqrt(.25 / 20000) = .018
+def test_pieces_come_as_often_as_their_probability_says(
+    settings: dict[str, float], expected: list[float]
+) -> None:
+    assert shares(draw(20_000, **settings)) == pytest.approx(
+        expected, abs=0.02
+    )  # 5 standard deviations: 5 * sqrt(.25 / 20000) = .018
 
 
 def test_the_generator_alone_decides_what_is_drawn() -> None:
@@ -56,7 +68,9 @@ def test_the_generator_alone_decides_what_is_drawn() -> None:
 
 def test_log_probs_are_the_models_own_and_the_end_counts() -> None:
     for output in draw(100, 4, temperature=0.3, top_k=3):
-        expected = sum(torch.tensor([PROBABILITIES[piece] for piece in (*output.pieces, EOS)]).log().tolist())
+        expected = sum(
+            torch.tensor([PROBABILITIES[piece] for piece in (*output.pieces, EOS)]).log().tolist()
+        )
         assert output.log_prob == pytest.approx(expected, abs=1e-5)
         assert output.score == pytest.approx(expected / (len(output.pieces) + 1), abs=1e-5)
         assert len(output.pieces) <= 3

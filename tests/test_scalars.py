@@ -10,21 +10,43 @@ from nmt.commands.main import main
 from nmt.errors import NmtError
 from nmt.scoring.bleu import Score
 from nmt.training.events import Note, Report, Started, Validated
-from nmt.training.scalars import TensorBoard, scalars
 from nmt.training.state import Window
+from nmt.training.tensorboard import TensorBoard, scalars
 from nmt.training.validation import Validation
 
 REPORT = Report(
-    50, 100, 1, Window(updates=4, clipped=1, pieces=10, smoothed=30.0, cross_entropy=20.0, norm_sum=6.0, norm_max=3.0), 0.001, 900.0, 7.0
+    50,
+    100,
+    1,
+    Window(
+        updates=4,
+        clipped=1,
+        pieces=10,
+        smoothed=30.0,
+        cross_entropy=20.0,
+        norm_sum=6.0,
+        norm_max=3.0,
+    ),
+    0.001,
+    900.0,
+    7.0,
 )
-VALIDATED = Validated(60, 1, Validation(2.5, [Score("BLEU", 31.0, "nrefs:1"), Score("chrF2", 52.0, "nc:6")]), True)
+VALIDATED = Validated(
+    60, 1, Validation(2.5, [Score("BLEU", 31.0, "nrefs:1"), Score("chrF2", 52.0, "nc:6")]), True
+)
 
 
 class Writer:
     """Takes down what a SummaryWriter is asked for."""
 
     def __init__(self, folder, purge_step):
-        self.folder, self.purge_step, self.steps, self.texts, self.closed = folder, purge_step, {}, [], False
+        self.folder, self.purge_step, self.steps, self.texts, self.closed = (
+            folder,
+            purge_step,
+            {},
+            [],
+            False,
+        )
         self.flushed = 0
         written.append(self)
 
@@ -48,7 +70,9 @@ written = []
 def writers(monkeypatch):
     """The stand-ins that have been made."""
     written.clear()
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=Writer))
+    monkeypatch.setitem(
+        sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=Writer)
+    )
     return written
 
 
@@ -56,7 +80,9 @@ def writers(monkeypatch):
 def tiny_corpus(tmp_path):
     """The options that name a corpus of sixteen pairs."""
     for language, word in (("nl", "kat"), ("en", "cat")):
-        (tmp_path / f"corpus.{language}").write_text("".join(f"{number} {word}\n" for number in range(16)))
+        (tmp_path / f"corpus.{language}").write_text(
+            "".join(f"{number} {word}\n" for number in range(16))
+        )
     prefix = str(tmp_path / "corpus")
     return ["--train", prefix, "--dev", prefix, "--source", "nl", "--target", "en"]
 
@@ -77,7 +103,11 @@ def test_a_report_without_a_finite_update_is_zero():
 
 
 def test_a_validation_is_its_loss_and_its_scores():
-    assert scalars(VALIDATED) == {"validation/cross_entropy": 2.5, "validation/BLEU": 31.0, "validation/chrF2": 52.0}
+    assert scalars(VALIDATED) == {
+        "validation/cross_entropy": 2.5,
+        "validation/BLEU": 31.0,
+        "validation/chrF2": 52.0,
+    }
 
 
 def test_scores_come_with_their_signatures(writers, tmp_path):
@@ -136,7 +166,16 @@ def test_a_full_disk_names_the_folder(writers, tmp_path, monkeypatch):
 
 
 def test_the_command_draws_every_report_and_continues_the_curves(writers, tiny_corpus, tmp_path):
-    command = ["train", *tiny_corpus, *SMALL, "--set", "training.validate_every=2", "--run", str(tmp_path / "run"), "--tensorboard"]
+    command = [
+        "train",
+        *tiny_corpus,
+        *SMALL,
+        "--set",
+        "training.validate_every=2",
+        "--run",
+        str(tmp_path / "run"),
+        "--tensorboard",
+    ]
     assert main([*command, "--set", "training.epochs=1"]) == 0
     assert main([*command, "--set", "training.epochs=3"]) == 0
     assert [writer.folder for writer in writers] == [str(tmp_path / "run" / "tensorboard")] * 2
@@ -147,12 +186,34 @@ def test_the_command_draws_every_report_and_continues_the_curves(writers, tiny_c
 
 
 def test_without_the_flag_nothing_is_drawn(writers, tiny_corpus, tmp_path):
-    assert main(["train", *tiny_corpus, *SMALL, "--set", "training.epochs=1", "--run", str(tmp_path / "run")]) == 0
+    assert (
+        main(
+            [
+                "train",
+                *tiny_corpus,
+                *SMALL,
+                "--set",
+                "training.epochs=1",
+                "--run",
+                str(tmp_path / "run"),
+            ]
+        )
+        == 0
+    )
     assert not writers
 
 
-def test_without_the_package_it_is_one_line_before_anything_is_written(tiny_corpus, tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)  # importing it fails as if it were not there
-    assert main(["train", *tiny_corpus, *SMALL, "--run", str(tmp_path / "run"), "--tensorboard"]) == 1
-    assert capsys.readouterr().err == "nmt: error: --tensorboard needs the package tensorboard; pip install tensorboard\n"
+def test_without_the_package_it_is_one_line_before_anything_is_written(
+    tiny_corpus, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(
+        sys.modules, "torch.utils.tensorboard", None
+    )  # importing it fails as if it were not there
+    assert (
+        main(["train", *tiny_corpus, *SMALL, "--run", str(tmp_path / "run"), "--tensorboard"]) == 1
+    )
+    assert (
+        capsys.readouterr().err
+        == "nmt: error: --tensorboard needs the package tensorboard; pip install tensorboard\n"
+    )
     assert not (tmp_path / "run").exists()

@@ -1,7 +1,7 @@
 import pytest
 
-from nmt.config import TrainingConfig
-from nmt.training.schedule import learning_rate
+from nmt.recipe import TrainingConfig
+from nmt.training.optimizer import learning_rate
 
 
 def rates(schedule, updates=(1, 5, 10, 20, 55, 100)):
@@ -28,7 +28,10 @@ def test_constant_stays():
 
 
 def test_without_warm_up_the_first_update_has_the_full_rate():
-    assert learning_rate(TrainingConfig(learning_rate=2.0, warmup=0, schedule="inverse-sqrt"), 1, 10) == 2.0
+    assert (
+        learning_rate(TrainingConfig(learning_rate=2.0, warmup=0, schedule="inverse-sqrt"), 1, 10)
+        == 2.0
+    )
 
 
 def test_a_short_run_warms_up_over_half_of_it_at_most():

@@ -3,11 +3,11 @@ from itertools import product
 import pytest
 import torch
 
-from nmt.config import ModelConfig
 from nmt.data.batches import collate
-from nmt.data.subwords import BOS, EOS
 from nmt.model.cells import STEPS
-from nmt.model.seq2seq import Seq2Seq
+from nmt.model.translation import Seq2Seq
+from nmt.recipe import ModelConfig
+from nmt.text.subwords import BOS, EOS
 
 V = 20
 PAIRS = [([5, 6, 7, 8, 9, 10], [11, 12, 13]), ([6], [14]), ([9, 8], [15, 16, 17, 18, 19, 5, 6, 7])]
@@ -15,17 +15,25 @@ PAIRS = [([5, 6, 7, 8, 9, 10], [11, 12, 13]), ([6], [14]), ([9, 8], [15, 16, 17,
 
 def network(**settings) -> Seq2Seq:
     torch.manual_seed(1)
-    return Seq2Seq(ModelConfig(embedding_size=8, hidden_size=12, **settings), V, V, shared=True).eval()
+    return Seq2Seq(
+        ModelConfig(embedding_size=8, hidden_size=12, **settings), V, V, shared=True
+    ).eval()
 
 
 def all_logits(model, pairs):
-    return model.output(model(collate([source for source, _ in pairs], [target for _, target in pairs]))[0])
+    return model.output(
+        model(collate([source for source, _ in pairs], [target for _, target in pairs]))[0]
+    )
 
 
 FORMS = [
     {"cell": cell, "attention": attention, "input_feeding": feeding}
     for cell, attention, feeding in product(STEPS, ("multiplicative", "additive"), (False, True))
-] + [{"decoder_layers": 1, "encoder_layers": 1}, {"decoder_layers": 3, "heads": 3}, {"tie_embeddings": False}]
+] + [
+    {"decoder_layers": 1, "encoder_layers": 1},
+    {"decoder_layers": 3, "heads": 3},
+    {"tie_embeddings": False},
+]
 
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
@@ -52,7 +60,11 @@ def test_padding_and_batch_mates_change_no_logit(form):
 def test_every_parameter_learns(form):
     model = network(**form).train()
     all_logits(model, PAIRS).square().sum().backward()
-    still = [name for name, parameter in model.named_parameters() if parameter.grad is None or not parameter.grad.any()]
+    still = [
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.grad is None or not parameter.grad.any()
+    ]
     assert still == []
 
 
@@ -71,10 +83,23 @@ def test_tied_embeddings_are_one_matrix_and_untied_ones_three():
     tied = network()
     assert tied.output.weight is tied.source_embedding.weight is tied.target_embedding.weight
     untied = network(tie_embeddings=False)
-    assert len({id(untied.output.weight), id(untied.source_embedding.weight), id(untied.target_embedding.weight)}) == 3
+    assert (
+        len(
+            {
+                id(untied.output.weight),
+                id(untied.source_embedding.weight),
+                id(untied.target_embedding.weight),
+            }
+        )
+        == 3
+    )
 
 
 def test_separate_vocabularies_have_their_own_sizes():
     model = Seq2Seq(ModelConfig(embedding_size=8, hidden_size=12), 10, 15, shared=False)
-    assert (model.source_embedding.num_embeddings, model.target_embedding.num_embeddings, model.output.out_features) == (10, 15, 15)
+    assert (
+        model.source_embedding.num_embeddings,
+        model.target_embedding.num_embeddings,
+        model.output.out_features,
+    ) == (10, 15, 15)
     assert model.output.weight is model.target_embedding.weight

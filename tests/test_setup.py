@@ -22,7 +22,11 @@ def setup(folder: Path, would_install: str, **variables: str) -> tuple[str, list
     """What it says, and the arguments of each call of pip; the machine has no NVIDIA GPU."""
     for name in ("pyproject.toml", "constraints.txt", "hatch_build.py"):
         shutil.copy(ROOT / name, folder / name)
-    shutil.copytree(ROOT / "nmt/native", folder / "nmt/native", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    shutil.copytree(
+        ROOT / "nmt/native",
+        folder / "nmt/native",
+        ignore=shutil.ignore_patterns("*.so", "__pycache__"),
+    )
     (folder / "scripts").mkdir()
     shutil.copy(ROOT / "scripts/setup", folder / "scripts/setup")
     python = folder / "python"
@@ -41,13 +45,21 @@ def setup(folder: Path, would_install: str, **variables: str) -> tuple[str, list
         "HOME": os.environ.get("HOME", "/"),
         **variables,
     }
-    done = subprocess.run(["bash", str(folder / "scripts/setup")], env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        ["bash", str(folder / "scripts/setup")],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr
     return done.stderr, (folder / "called").read_text().splitlines()
 
 
 @pytest.mark.parametrize(("would_install", "told"), [("nvidia-cublas", True), ("torch", False)])
-def test_a_machine_without_a_gpu_is_set_up_whatever_build_of_torch_there_is(would_install: str, told: bool, tmp_path: Path) -> None:
+def test_a_machine_without_a_gpu_is_set_up_whatever_build_of_torch_there_is(
+    would_install: str, told: bool, tmp_path: Path
+) -> None:
     said, calls = setup(tmp_path, would_install)
     assert ("with gigabytes of CUDA, though this machine has no NVIDIA GPU" in said) == told
     assert [call for call in calls if "--editable .[dev]" in call]

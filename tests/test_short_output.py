@@ -2,15 +2,15 @@ import pytest
 import torch
 from test_engine import FP32, ROUNDED, hypotheses
 
-from nmt.config import ModelConfig
 from nmt.data.batches import padded
-from nmt.data.subwords import BOS, EOS, PAD, UNK
-from nmt.inference import shortlist as shortlist_module
-from nmt.inference.engine import Engine, in_pieces
-from nmt.inference.short_output import moments, short_output
-from nmt.inference.shortlist import Shortlist
-from nmt.model.seq2seq import Seq2Seq
-from nmt.search.picks import Hypothesis
+from nmt.engines import shortlist as shortlist_module
+from nmt.engines.packed.engine import Engine, in_pieces
+from nmt.engines.packed.short_output import moments, short_output
+from nmt.engines.shortlist import Shortlist
+from nmt.model.translation import Seq2Seq
+from nmt.recipe import ModelConfig
+from nmt.search.hypotheses import Hypothesis
+from nmt.text.subwords import BOS, EOS, PAD, UNK
 
 V = 300
 
@@ -45,7 +45,10 @@ def test_batch_mates_change_no_hypothesis_found_with_a_shortlist(engine, beam):
 def found(engine, sources, beam):
     """The best hypothesis of each sentence, in pieces."""
     candidates_C, allowed_BC = engine.shortlist.candidates(padded(sources, suffix=(EOS,))[0])
-    best = [[candidates_C[column].item() for column in columns] for columns in hypotheses(engine, sources, beam)]
+    best = [
+        [candidates_C[column].item() for column in columns]
+        for columns in hypotheses(engine, sources, beam)
+    ]
     for pieces, allowed_C in zip(best, allowed_BC, strict=True):
         assert set(pieces) <= set(candidates_C[allowed_C].tolist())
     return best
@@ -56,7 +59,10 @@ def test_a_sentence_has_the_networks_logits_for_its_own_candidates_and_none_for_
     plain = Engine(large_network(), FP32)
     with torch.inference_mode():
         states = [each.encode(source_BS, lengths_B) for each in (engine, plain)]
-        logits_NC, logits_NV = (each.step(torch.tensor([BOS, BOS]), state)[0] for each, state in zip((engine, plain), states, strict=True))
+        logits_NC, logits_NV = (
+            each.step(torch.tensor([BOS, BOS]), state)[0]
+            for each, state in zip((engine, plain), states, strict=True)
+        )
     candidates_C, allowed_BC = engine.shortlist.candidates(source_BS)
     assert not allowed_BC.all()
     assert (logits_NC[~allowed_BC] == -torch.inf).all()
@@ -80,7 +86,9 @@ def test_what_is_left_out_keeps_its_share_if_the_rows_are_normally_distributed(l
 
 def test_nothing_left_out_has_no_share():
     weight_VE = torch.randn(64, 8)
-    output = short_output(weight_VE, moments(weight_VE), torch.arange(64), torch.ones(1, 64, dtype=torch.bool), FP32)
+    output = short_output(
+        weight_VE, moments(weight_VE), torch.arange(64), torch.ones(1, 64, dtype=torch.bool), FP32
+    )
     vectors_NE = torch.randn(3, 8)
     logits_NV = vectors_NE @ weight_VE.T
     logits_NV[:, PAD] = -torch.inf
@@ -91,7 +99,9 @@ def test_nothing_left_out_has_no_share():
 def test_a_shortlist_of_all_pieces_finds_the_same(kernels):
     everything = Shortlist(torch.arange(4, V).repeat(V, 1), torch.arange(V))
     model = large_network()
-    plain, short = (hypotheses(Engine(model, kernels, each), SOURCES, 1) for each in (None, everything))
+    plain, short = (
+        hypotheses(Engine(model, kernels, each), SOURCES, 1) for each in (None, everything)
+    )
     if kernels.precision == "int8":  # whose shortlists are not rounded to 8 bits
         assert [len(pieces) > 0 for pieces in short] == [len(pieces) > 0 for pieces in plain]
     else:
@@ -104,4 +114,7 @@ def test_columns_become_pieces():
     candidates_C = torch.tensor([PAD, UNK, BOS, EOS, 17, 40])
     assert in_pieces(hypothesis, candidates_C) == [[Hypothesis((17, 40), -1.0, -0.5)]]
     of_each_BC = torch.stack([candidates_C, torch.tensor([PAD, UNK, BOS, EOS, 8, 9])])
-    assert in_pieces(hypothesis * 2, of_each_BC) == [[Hypothesis((17, 40), -1.0, -0.5)], [Hypothesis((8, 9), -1.0, -0.5)]]
+    assert in_pieces(hypothesis * 2, of_each_BC) == [
+        [Hypothesis((17, 40), -1.0, -0.5)],
+        [Hypothesis((8, 9), -1.0, -0.5)],
+    ]

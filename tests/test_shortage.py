@@ -1,4 +1,5 @@
-"""Memory that is limited: one line that says what is taken and which limit it is, never an abort."""
+"""Memory that is limited: one line that says what is taken and which limit it is, never an
+abort."""
 
 import os
 import resource
@@ -10,8 +11,8 @@ import pytest
 from conftest import write_corpus
 
 from nmt.commands.memory import is_shortage, shortage_line
-from nmt.data.threads import require_threads
 from nmt.errors import NmtError
+from nmt.machine import require_threads
 
 ROOT = Path(__file__).parent.parent
 MB = 1 << 20
@@ -48,17 +49,41 @@ def test_libraries_that_do_not_fit_are_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("megabytes", [1000, 1500])
 def test_training_in_too_little_address_space_is_one_line(tmp_path: Path, megabytes: int) -> None:
     corpus = write_corpus(tmp_path / "train", 60)
-    options = ["--train", corpus, "--dev", corpus, "--source", "nl", "--target", "en", "--run", str(tmp_path / "run")]
+    options = [
+        "--train",
+        corpus,
+        "--dev",
+        corpus,
+        "--source",
+        "nl",
+        "--target",
+        "en",
+        "--run",
+        str(tmp_path / "run"),
+    ]
     settings = ["training.threads=2", "training.epochs=1", "model.hidden_size=32", "search.beam=1"]
-    assert_done_or_told(limited(megabytes, ["train", *options, *(part for setting in settings for part in ("--set", setting))]))
+    assert_done_or_told(
+        limited(
+            megabytes,
+            ["train", *options, *(part for setting in settings for part in ("--set", setting))],
+        )
+    )
 
 
 def test_threads_that_cannot_be_started_are_one_line() -> None:
     require_threads(4)
-    code = "import resource, threading; from nmt.data.threads import require_threads; threading.stack_size(1 << 28)\n"
+    code = (
+        "import resource, threading; from nmt.machine import require_threads;"
+        " threading.stack_size(1 << 28)\n"
+    )
     code += "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30)); require_threads(16)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, encoding="utf-8", timeout=60)
-    expected = "nmt.errors.NmtError: out of memory: 16 threads cannot be started; raise the limits on memory (ulimit -v) and"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, cwd=ROOT, encoding="utf-8", timeout=60
+    )
+    expected = (
+        "nmt.errors.NmtError: out of memory: 16 threads cannot be started; raise the limits on"
+        " memory (ulimit -v) and"
+    )
     assert done.stderr.splitlines()[-1].startswith(expected)
 
 
@@ -66,7 +91,7 @@ def test_a_thread_without_room_breaks_the_barrier_for_all(monkeypatch: pytest.Mo
     def fail(size: int) -> bytes:
         raise MemoryError
 
-    monkeypatch.setattr("nmt.data.threads.bytes", fail, raising=False)
+    monkeypatch.setattr("nmt.machine.bytes", fail, raising=False)
     with pytest.raises(NmtError, match="out of memory: 3 threads cannot be started"):
         require_threads(3)
 
@@ -75,11 +100,20 @@ def test_a_thread_without_room_breaks_the_barrier_for_all(monkeypatch: pytest.Mo
     ("error", "short"),
     [
         (MemoryError(), True),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."), True),
+        (
+            RuntimeError(
+                "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8"
+                " bytes."
+            ),
+            True,
+        ),
         (RuntimeError("can't start new thread"), True),
         (ImportError("libtorch_cpu.so: failed to map segment from shared object"), True),
         (OSError(12, "Cannot allocate memory"), True),
-        (RuntimeError("could not create a primitive"), False),  # there is no limit: the processor may lack instructions
+        (
+            RuntimeError("could not create a primitive"),
+            False,
+        ),  # there is no limit: the processor may lack instructions
         (ImportError("no module named x"), False),
         (OSError(28, "No space left on device"), False),
     ],
@@ -92,5 +126,10 @@ def test_a_shortage_says_what_is_taken(tmp_path: Path) -> None:
     status = tmp_path / "status"
     status.write_text("VmPeak:\t 2097152 kB\nVmHWM:\t 1572864 kB\n")
     line = shortage_line(MemoryError("8 bytes"), status)
-    assert line.startswith("out of memory (8 bytes): this process took up to 1.50 GiB of memory and 2.00 GiB of address space; lower ")
-    assert shortage_line(MemoryError(), tmp_path / "none").startswith("out of memory; lower training.batch_pieces")
+    assert line.startswith(
+        "out of memory (8 bytes): this process took up to 1.50 GiB of memory and 2.00 GiB of"
+        " address space; lower "
+    )
+    assert shortage_line(MemoryError(), tmp_path / "none").startswith(
+        "out of memory; lower training.batch_pieces"
+    )

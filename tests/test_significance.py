@@ -9,7 +9,22 @@ import pytest
 from nmt.errors import NmtError
 from nmt.scoring.significance import paired_test
 
-WORDS = ["the", "a", "cat", "dog", "house", "tree", "sees", "finds", "big", "small", "red", "old", "and", "runs"]
+WORDS = [
+    "the",
+    "a",
+    "cat",
+    "dog",
+    "house",
+    "tree",
+    "sees",
+    "finds",
+    "big",
+    "small",
+    "red",
+    "old",
+    "and",
+    "runs",
+]
 
 
 def corpus(lines: int = 60) -> tuple[list[str], dict[str, list[str]]]:
@@ -18,7 +33,12 @@ def corpus(lines: int = 60) -> tuple[list[str], dict[str, list[str]]]:
     references = [" ".join(chance.choices(WORDS, k=9)) for _ in range(lines)]
 
     def damaged(share: float) -> list[str]:
-        return [" ".join(chance.choice(WORDS) if chance.random() < share else word for word in line.split()) for line in references]
+        return [
+            " ".join(
+                chance.choice(WORDS) if chance.random() < share else word for word in line.split()
+            )
+            for line in references
+        ]
 
     return references, {"first": damaged(0.1), "second": damaged(0.2)}
 
@@ -27,22 +47,44 @@ def run_sacrebleu(folder: Path, *options: str) -> str:
     references, systems = corpus()
     for name, lines in {"references": references, **systems}.items():
         (folder / name).write_text("".join(line + "\n" for line in lines))
-    command = [sys.executable, "-m", "sacrebleu", "references", "-i", "first", "second", "-m", "bleu", "chrf", *options]
+    command = [
+        sys.executable,
+        "-m",
+        "sacrebleu",
+        "references",
+        "-i",
+        "first",
+        "second",
+        "-m",
+        "bleu",
+        "chrf",
+        *options,
+    ]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
 def test_randomisation_gives_the_p_values_of_sacrebleus_command(tmp_path: Path) -> None:
     references, systems = corpus()
-    printed = json.loads(run_sacrebleu(tmp_path, "--paired-ar", "--paired-ar-n", "200", "-f", "json"))
+    printed = json.loads(
+        run_sacrebleu(tmp_path, "--paired-ar", "--paired-ar-n", "200", "-f", "json")
+    )
     expected = [system[metric] for metric in ("BLEU", "chrF2") for system in printed]
     found = paired_test(systems, [references], test="randomisation", samples=200)
-    assert [comparison.p_value for comparison in found] == [result["p_value"] for result in expected]
-    assert [comparison.score.value for comparison in found] == [result["score"] for result in expected]
+    assert [comparison.p_value for comparison in found] == [
+        result["p_value"] for result in expected
+    ]
+    assert [comparison.score.value for comparison in found] == [
+        result["score"] for result in expected
+    ]
 
 
-def test_the_bootstrap_gives_the_p_values_and_intervals_of_sacrebleus_command(tmp_path: Path) -> None:
+def test_the_bootstrap_gives_the_p_values_and_intervals_of_sacrebleus_command(
+    tmp_path: Path,
+) -> None:
     references, systems = corpus()
-    printed = run_sacrebleu(tmp_path, "--paired-bs", "--paired-bs-n", "200", "-f", "text", "-w", "6")
+    printed = run_sacrebleu(
+        tmp_path, "--paired-bs", "--paired-bs-n", "200", "-f", "text", "-w", "6"
+    )
     for _, score, p_value, *_ in paired_test(systems, [references], test="bootstrap", samples=200):
         assert f"{score.value:.6f} ({score.mean:.6f} ± {score.interval:.6f})" in printed
         assert p_value is None or f"(p = {p_value:.4f})" in printed
@@ -52,18 +94,32 @@ def test_a_much_worse_system_differs_from_the_baseline_and_an_equal_one_scores_t
     references, systems = corpus()
     shuffled = references[1:] + references[:1]
     first, same, worse = paired_test(
-        {"first": systems["first"], "same": systems["first"], "off by one": shuffled}, [references], ("bleu",), "randomisation", 500
+        {"first": systems["first"], "same": systems["first"], "off by one": shuffled},
+        [references],
+        ("bleu",),
+        "randomisation",
+        500,
     )
     assert [first.system, same.system, worse.system] == ["first", "same", "off by one"]
     assert (first.p_value, first.score) == (None, same.score)
-    assert worse.p_value == pytest.approx(1 / 501)  # no trial was as extreme: (0 + 1) / (trials + 1)
+    assert worse.p_value == pytest.approx(
+        1 / 501
+    )  # no trial was as extreme: (0 + 1) / (trials + 1)
 
 
 def test_the_bootstrap_gives_confidence_intervals_and_a_signature() -> None:
     references, systems = corpus()
     comparisons = paired_test(systems, [references], ("bleu", "chrf"), samples=100)
-    assert [comparison.score.metric for comparison in comparisons] == ["BLEU", "BLEU", "chrF2", "chrF2"]
-    assert all(comparison.score.interval is not None and "bs:100|seed:12345" in comparison.score.signature for comparison in comparisons)
+    assert [comparison.score.metric for comparison in comparisons] == [
+        "BLEU",
+        "BLEU",
+        "chrF2",
+        "chrF2",
+    ]
+    assert all(
+        comparison.score.interval is not None and "bs:100|seed:12345" in comparison.score.signature
+        for comparison in comparisons
+    )
 
 
 def test_what_cannot_be_compared_is_refused() -> None:

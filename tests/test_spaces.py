@@ -1,4 +1,5 @@
-"""However a space is written, and whatever shows nothing: the model reads the same, and a blank line stays blank."""
+"""However a space is written, and whatever shows nothing: the model reads the same, and a blank
+line stays blank."""
 
 import io
 import json
@@ -12,14 +13,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.commands.main import main
-from nmt.data.clean import BLANK, Audit, clean_pairs
-from nmt.data.corpus import Pair
-from nmt.data.spaces import is_blank, plain
-from nmt.inference.lines import clean_lines
-from nmt.inference.translator import Translator
-from nmt.training.folder import Materials, prepare
+from nmt.text.clean import BLANK, Audit, clean_pairs
+from nmt.text.corpus import Pair
+from nmt.text.lines import clean_lines
+from nmt.text.spaces import is_blank, plain
+from nmt.training.prepare import Materials, prepare
+from nmt.translation.translator import Translator
 
-BLANKS = ["", " ", "\t", " \t ", "\xa0", "\u3000\u2009", "\u200b", "\ufeff", "\u200d\u2060", "\xad", "\u2028\x85", "\0\t\x1f"]
+BLANKS = [
+    "",
+    " ",
+    "\t",
+    " \t ",
+    "\xa0",
+    "\u3000\u2009",
+    "\u200b",
+    "\ufeff",
+    "\u200d\u2060",
+    "\xad",
+    "\u2028\x85",
+    "\0\t\x1f",
+]
 ODD = [
     "aap\xa0noot",
     "aap\tnoot",
@@ -51,14 +65,18 @@ def test_visible_characters_stay(text: str) -> None:
     assert is_blank(text) == (not text)
 
 
-@pytest.mark.parametrize("text", ["نمی\u200cخواهم", "क्\u200dष", "ខ្ញុំ\u200bស្រឡាញ់", "👩\u200d🚀", "❤\ufe0f\u200d🔥"])
+@pytest.mark.parametrize(
+    "text", ["نمی\u200cخواهم", "क्\u200dष", "ខ្ញុំ\u200bស្រឡាញ់", "👩\u200d🚀", "❤\ufe0f\u200d🔥"]
+)
 def test_joiners_stay_where_they_carry_meaning(text: str) -> None:
     assert plain(text) == text
 
 
 @pytest.mark.parametrize("odd", ODD)
 def test_the_model_reads_odd_spaces_as_spaces(odd: str, translator: Translator) -> None:
-    assert translator.subwords.encode_sources([odd]) == translator.subwords.source.encode(["aap noot"])
+    assert translator.subwords.encode_sources([odd]) == translator.subwords.source.encode(
+        ["aap noot"]
+    )
     assert translator.translate([odd]) == translator.translate(["aap noot"])
     assert translator.score([odd], ["AAP"]) == translator.score(["aap noot"], ["AAP"])
 
@@ -68,27 +86,51 @@ def test_the_model_reads_composed_and_decomposed_letters_alike(translator: Trans
 
 
 @pytest.mark.parametrize("blank", BLANKS)
-def test_a_blank_line_stays_blank_by_every_way_into_python(blank: str, translator: Translator) -> None:
+def test_a_blank_line_stays_blank_by_every_way_into_python(
+    blank: str, translator: Translator
+) -> None:
     assert translator.translate([blank, "aap"])[0] == ""
     assert translator.translate([blank], prefixes=["AAP"]) == [""]
     assert [(each.text, each.pieces) for each in translator.nbest([blank], 2)[0]] == [("", ())]
     assert translator.translate(["aap"], prefixes=[blank]) == translator.translate(["aap"])
-    assert translator.score([blank, "aap", blank], ["AAP", blank, blank]) == translator.score(["", "aap", ""], ["AAP", "", ""])
+    assert translator.score([blank, "aap", blank], ["AAP", blank, blank]) == translator.score(
+        ["", "aap", ""], ["AAP", "", ""]
+    )
     (line,) = clean_lines(io.BytesIO(f"x\n{blank}\n".encode()), "in", lambda message: None, start=1)
     assert translator.translate([line.text]) == [""]
 
 
 @pytest.mark.parametrize("form", ["text", "jsonl", "nbest"])
-def test_a_blank_line_stays_blank_in_every_format(form: str, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_blank_line_stays_blank_in_every_format(
+    form: str, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     texts = [*BLANKS, "de kat"]
     content = "".join(f"{text}\n" for text in texts)
     if form == "jsonl":
         content = "".join(json.dumps({"text": text}) + "\n" for text in texts) + "\u200b\t\n"
     (tmp_path / "in").write_bytes(content.encode())
-    assert main(["translate", model, "-i", str(tmp_path / "in"), "--format", form, "--precision", "fp32", "--device", "cpu"]) == 0
+    assert (
+        main(
+            [
+                "translate",
+                model,
+                "-i",
+                str(tmp_path / "in"),
+                "--format",
+                form,
+                "--precision",
+                "fp32",
+                "--device",
+                "cpu",
+            ]
+        )
+        == 0
+    )
     lines = capsys.readouterr().out.removesuffix("\n").split("\n")
     if form == "jsonl":
-        assert [json.loads(line)["translation"] == "" for line in lines[:-1]] == [True] * len(BLANKS) + [False]
+        assert [json.loads(line)["translation"] == "" for line in lines[:-1]] == [True] * len(
+            BLANKS
+        ) + [False]
         assert lines[-1] == ""
     elif form == "nbest":
         assert [line for line in lines if not line.startswith(f"{len(BLANKS)} |||")] == [
@@ -100,7 +142,9 @@ def test_a_blank_line_stays_blank_in_every_format(form: str, model: str, tmp_pat
 
 def test_training_leaves_out_what_shows_nothing() -> None:
     audit = Audit()
-    assert list(clean_pairs([Pair("\u200b\ufeff", "b", "a:1"), Pair("b", "\xad", "a:2")], audit)) == []
+    assert (
+        list(clean_pairs([Pair("\u200b\ufeff", "b", "a:1"), Pair("b", "\xad", "a:2")], audit)) == []
+    )
     assert audit.left_out == {BLANK: 2}
 
 
@@ -116,4 +160,6 @@ def test_training_reads_the_source_as_translation_does(tiny_recipe, tmp_path):  
     sources, targets = materials.store.texts(range(30))  # type: ignore[arg-type]
     assert "\xa0" not in "".join(sources)
     assert "\xa0" in "".join(targets)  # a model may learn to write them
-    assert [ids.tolist() for ids in materials.store.ids(range(30))[0]] == materials.subwords.encode_sources(sources)  # type: ignore[arg-type]
+    assert [
+        ids.tolist() for ids in materials.store.ids(range(30))[0]
+    ] == materials.subwords.encode_sources(sources)  # type: ignore[arg-type]

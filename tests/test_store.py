@@ -1,4 +1,5 @@
-"""The store gives back the corpus in pieces, appears whole or not at all, and counts what it leaves out."""
+"""The store gives back the corpus in pieces, appears whole or not at all, and counts what it
+leaves out."""
 
 import json
 import signal
@@ -11,17 +12,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmt.config import DataConfig, SubwordsConfig
 from nmt.data import store as module
-from nmt.data.clean import BLANK, Audit
-from nmt.data.corpus import Pair
 from nmt.data.store import Store, build_store, open_store
-from nmt.data.subwords import SubwordPair, train_subwords
 from nmt.errors import NmtError
+from nmt.recipe import DataConfig, SubwordsConfig
+from nmt.text.clean import BLANK, Audit
+from nmt.text.corpus import Pair
+from nmt.text.subwords import SubwordPair, train_subwords
 
 DATA = DataConfig(train=("a",), dev="a", source="nl", target="en")
-PAIRS = [Pair(f"hond {number} " * (1 + number % 7), f"dog {number} " * (1 + number % 5), f"a.nl:{number}") for number in range(1, 101)]
-CHARACTERS = train_subwords((text for pair in PAIRS for text in pair[:2]), SubwordsConfig(kind="char"), 400, seed=1)
+PAIRS = [
+    Pair(
+        f"hond {number} " * (1 + number % 7), f"dog {number} " * (1 + number % 5), f"a.nl:{number}"
+    )
+    for number in range(1, 101)
+]
+CHARACTERS = train_subwords(
+    (text for pair in PAIRS for text in pair[:2]), SubwordsConfig(kind="char"), 400, seed=1
+)
 SUBWORDS = SubwordPair(CHARACTERS, CHARACTERS)  # "hond" is 5 pieces: the space mark and 4 letters
 
 
@@ -37,7 +45,10 @@ def test_rows_come_back_in_the_order_asked_for(store: Store) -> None:
     wanted = [PAIRS[index] for index in indices]
     assert [ids.tolist() for ids in sources] == CHARACTERS.encode([pair.source for pair in wanted])
     assert [ids.tolist() for ids in targets] == CHARACTERS.encode([pair.target for pair in wanted])
-    assert store.texts(indices) == ([pair.source for pair in wanted], [pair.target for pair in wanted])
+    assert store.texts(indices) == (
+        [pair.source for pair in wanted],
+        [pair.target for pair in wanted],
+    )
     assert [store.where(int(index)) for index in indices] == [pair.where for pair in wanted]
 
 
@@ -51,10 +62,14 @@ def test_lengths_are_those_of_the_ids(store: Store) -> None:
 def test_lengths_are_on_disk_as_numpy_writes_them(store: Store, tmp_path: Path) -> None:
     for side in ("source", "target"):
         np.save(tmp_path / "whole.npy", np.array(getattr(store, f"{side}_lengths")))
-        assert (tmp_path / "store" / f"{side}_lengths.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+        assert (tmp_path / "store" / f"{side}_lengths.npy").read_bytes() == (
+            tmp_path / "whole.npy"
+        ).read_bytes()
 
 
-def test_memory_does_not_grow_while_a_store_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_does_not_grow_while_a_store_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "ROWS", 500)
     held = []
 
@@ -67,7 +82,9 @@ def test_memory_does_not_grow_while_a_store_is_built(tmp_path: Path, monkeypatch
     tracemalloc.start()
     build_store(tmp_path / "store", pairs(), SUBWORDS, DATA, Audit())
     tracemalloc.stop()
-    assert held[1] - held[0] < 160_000  # half of what 8 bytes for the length of each of 40,000 pairs would be; other things took 41 KB once
+    assert (
+        held[1] - held[0] < 160_000
+    )  # half of what 8 bytes for the length of each of 40,000 pairs would be; other things took 41 KB once  # noqa: E501
 
 
 def test_no_rows_are_no_rows(store: Store) -> None:
@@ -106,8 +123,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from nmt.data import store
-from nmt.data.clean import Audit
-from nmt.data.corpus import Pair
+from nmt.text.clean import Audit
+from nmt.text.corpus import Pair
 from test_store import DATA, PAIRS, SUBWORDS
 
 def pairs():
@@ -121,7 +138,9 @@ store.build_store(Path(sys.argv[1]), pairs(), SUBWORDS, DATA, Audit())
 
 def test_a_build_that_is_killed_half_way_is_begun_again(store: Store, tmp_path: Path) -> None:
     folder = tmp_path / "killed"
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(folder)], cwd=Path(__file__).parent, timeout=120)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(folder)], cwd=Path(__file__).parent, timeout=120
+    )
     assert killed.returncode == -signal.SIGKILL
     assert (tmp_path / "killed.partial" / "pairs.arrow").stat().st_size > 0
     with pytest.raises(NmtError, match=r"killed: not a whole store of pairs"):
@@ -145,23 +164,40 @@ def test_pairs_too_long_or_too_unequal_are_counted(tmp_path: Path) -> None:
         ("\u2581", "hon"),
     ]
     audit = Audit(read=len(texts))
-    store = build_store(tmp_path / "store", [Pair(*text, f"a:{n}") for n, text in enumerate(texts, 1)], SUBWORDS, data, audit)
-    # pieces: 5/5, 10/9, 12/10 too long, 8/4 just within the ratio, 9/4 above it, 0/4 blank (a lone space mark is a space)
+    store = build_store(
+        tmp_path / "store",
+        [Pair(*text, f"a:{n}") for n, text in enumerate(texts, 1)],
+        SUBWORDS,
+        data,
+        audit,
+    )
+    # pieces: 5/5, 10/9, 12/10 too long, 8/4 just within the ratio, 9/4 above it, 0/4 blank (a lone
+    # space mark is a space)
     assert [store.where(index) for index in range(len(store))] == ["a:1", "a:2", "a:4"]
-    assert audit.left_out == {"longer than 10 pieces (data.max_length)": 1, "one side over 2 times as long (data.max_ratio)": 1, BLANK: 1}
+    assert audit.left_out == {
+        "longer than 10 pieces (data.max_length)": 1,
+        "one side over 2 times as long (data.max_ratio)": 1,
+        BLANK: 1,
+    }
     assert store.summary == tuple(audit.summary())
 
 
 def test_no_pair_left_is_refused(tmp_path: Path) -> None:
     audit = Audit(read=1)
     with pytest.raises(
-        NmtError, match=r"no pair is left to learn from \(0 of 1 pairs kept; 1 left out, longer than 200 .*\); check the corpus and"
+        NmtError,
+        match=(
+            r"no pair is left to learn from \(0 of 1 pairs kept; 1 left out, longer than 200 .*\);"
+            r" check the corpus and"
+        ),
     ):
         build_store(tmp_path / "store", [Pair("x" * 300, "x" * 300, "a:1")], SUBWORDS, DATA, audit)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["store.json", "pairs.arrow", "source_lengths.npy", "target_lengths.npy"])
+@pytest.mark.parametrize(
+    "name", ["store.json", "pairs.arrow", "source_lengths.npy", "target_lengths.npy"]
+)
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut"])
 def test_part_of_a_store_is_refused(store: Store, tmp_path: Path, name: str, damage: str) -> None:
     path = tmp_path / "store" / name
@@ -169,12 +205,18 @@ def test_part_of_a_store_is_refused(store: Store, tmp_path: Path, name: str, dam
     path.unlink()
     if damage != "missing":
         path.write_bytes(content[: len(content) // 2] if damage == "cut" else b"")
-    with pytest.raises(NmtError, match=r"store: not a whole store of pairs \(.*\); delete it, it is made again"):
+    with pytest.raises(
+        NmtError, match=r"store: not a whole store of pairs \(.*\); delete it, it is made again"
+    ):
         open_store(tmp_path / "store")
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", json.dumps({"pairs": 99, "fingerprint": "x", "summary": []})])
-def test_a_store_that_contradicts_itself_is_refused(store: Store, tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    "content", ["[]", "{}", json.dumps({"pairs": 99, "fingerprint": "x", "summary": []})]
+)
+def test_a_store_that_contradicts_itself_is_refused(
+    store: Store, tmp_path: Path, content: str
+) -> None:
     (tmp_path / "store" / "store.json").write_text(content)
     with pytest.raises(NmtError, match=r"store: not a whole store of pairs"):
         open_store(tmp_path / "store")

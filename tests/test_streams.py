@@ -1,4 +1,5 @@
-"""Standard streams that are closed, full or left: one line where results are lost, nothing where only messages are."""
+"""Standard streams that are closed, full or left: one line where results are lost, nothing where
+only messages are."""
 
 import os
 import resource
@@ -10,17 +11,27 @@ import pytest
 from conftest import write_corpus
 
 from nmt.commands.main import main
-from nmt.inference.lines import open_writer
+from nmt.text.lines import open_writer
 
 ROOT = Path(__file__).parent.parent
 FULL = Path("/dev/full")
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
 
 
-def shell(arguments: list[str], redirections: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+def shell(
+    arguments: list[str], redirections: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
     """What `nmt ARGUMENTS REDIRECTIONS` does in a shell."""
     line = ["sh", "-c", f'exec "$@" {redirections}', "sh", sys.executable, "-m", "nmt", *arguments]
-    return subprocess.run(line, capture_output=True, cwd=ROOT, env={**os.environ, **environment}, encoding="utf-8", input="", timeout=120)
+    return subprocess.run(
+        line,
+        capture_output=True,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        encoding="utf-8",
+        input="",
+        timeout=120,
+    )
 
 
 @pytest.fixture
@@ -28,7 +39,14 @@ def evaluation(tmp_path: Path) -> list[str]:
     """A command that prints a score."""
     (tmp_path / "reference").write_text("dit is één zin\n", encoding="utf-8")
     (tmp_path / "hypothesis").write_text("dat is één zin\n", encoding="utf-8")
-    return ["evaluate", "--reference", str(tmp_path / "reference"), str(tmp_path / "hypothesis"), "--metrics", "chrf"]
+    return [
+        "evaluate",
+        "--reference",
+        str(tmp_path / "reference"),
+        str(tmp_path / "hypothesis"),
+        "--metrics",
+        "chrf",
+    ]
 
 
 @pytest.mark.parametrize("arguments", [["--help"], None], ids=["help", "evaluate"])
@@ -36,31 +54,52 @@ def evaluation(tmp_path: Path) -> list[str]:
     ("redirection", "reason"),
     [
         (">&-", "it is closed; leave out the <&- or >&- that closed it"),
-        pytest.param(">/dev/full", "No space left on device; make space on that disk, or choose a place on another one", marks=needs_full),
+        pytest.param(
+            ">/dev/full",
+            "No space left on device; make space on that disk, or choose a place on another one",
+            marks=needs_full,
+        ),
     ],
 )
-def test_results_without_a_place_are_one_line(evaluation: list[str], arguments: list[str] | None, redirection: str, reason: str) -> None:
+def test_results_without_a_place_are_one_line(
+    evaluation: list[str], arguments: list[str] | None, redirection: str, reason: str
+) -> None:
     done = shell(arguments or evaluation, redirection)
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"nmt: error: standard output: {reason}\n")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        1,
+        "",
+        f"nmt: error: standard output: {reason}\n",
+    )
 
 
 @needs_full
 def test_a_full_device_is_named() -> None:
-    with pytest.raises(OSError, match="No space left on device") as raised, open_writer(FULL) as writer:
+    with (
+        pytest.raises(OSError, match="No space left on device") as raised,
+        open_writer(FULL) as writer,
+    ):
         writer.write(["een"])
     assert raised.value.filename == str(FULL)
 
 
-@pytest.mark.parametrize("redirection", ["<&-", "2>&-", "<&- 2>&-", pytest.param("2>/dev/full", marks=needs_full)])
+@pytest.mark.parametrize(
+    "redirection", ["<&-", "2>&-", "<&- 2>&-", pytest.param("2>/dev/full", marks=needs_full)]
+)
 def test_results_need_no_other_stream(evaluation: list[str], redirection: str) -> None:
     done = shell(evaluation, redirection)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("chrF2 = ")
 
 
-@pytest.mark.parametrize("redirection", ["2>&-", ">&- 2>&-", pytest.param("2>/dev/full", marks=needs_full)])
-@pytest.mark.parametrize(("arguments", "status"), [(["evaluate"], 2), (["evaluate", "none", "--reference", "none"], 1)])
-def test_a_message_that_nobody_reads_changes_no_status(arguments: list[str], status: int, redirection: str) -> None:
+@pytest.mark.parametrize(
+    "redirection", ["2>&-", ">&- 2>&-", pytest.param("2>/dev/full", marks=needs_full)]
+)
+@pytest.mark.parametrize(
+    ("arguments", "status"), [(["evaluate"], 2), (["evaluate", "none", "--reference", "none"], 1)]
+)
+def test_a_message_that_nobody_reads_changes_no_status(
+    arguments: list[str], status: int, redirection: str
+) -> None:
     done = shell(arguments, redirection)
     assert (done.returncode, done.stdout, done.stderr) == (status, "", "")
 
@@ -68,20 +107,35 @@ def test_a_message_that_nobody_reads_changes_no_status(arguments: list[str], sta
 def test_a_reader_who_leaves_ends_a_command_quietly(evaluation: list[str]) -> None:
     read, write = os.pipe()
     os.close(read)
-    done = subprocess.run([sys.executable, "-m", "nmt", *evaluation], stdout=write, stderr=subprocess.PIPE, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-m", "nmt", *evaluation], stdout=write, stderr=subprocess.PIPE, cwd=ROOT
+    )
     os.close(write)
     assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_a_closed_input_is_named() -> None:
-    load = "import sys; from nmt.commands.streams import open_streams; from nmt.data.lines import split_lines"
+    load = (
+        "import sys; from nmt.commands.streams import open_streams; from nmt.text.files import"
+        " split_lines"
+    )
     read = f"{load}; open_streams(); list(split_lines(sys.stdin.buffer, 'stdin'))"
-    done = subprocess.run(["sh", "-c", '"$@" <&-', "sh", sys.executable, "-c", read], capture_output=True, cwd=ROOT, encoding="utf-8")
-    reason = "nmt.errors.NmtError: stdin: cannot be read to its end (Bad file descriptor); leave out the <&- or >&- that closed it"
+    done = subprocess.run(
+        ["sh", "-c", '"$@" <&-', "sh", sys.executable, "-c", read],
+        capture_output=True,
+        cwd=ROOT,
+        encoding="utf-8",
+    )
+    reason = (
+        "nmt.errors.NmtError: stdin: cannot be read to its end (Bad file descriptor); leave out the"
+        " <&- or >&- that closed it"
+    )
     assert done.stderr.splitlines()[-1] == reason
 
 
-def test_messages_never_land_in_the_output(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_messages_never_land_in_the_output(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "in").write_bytes(b"de kat\n\xff\n\n")
     arguments = ["translate", model, "-i", str(tmp_path / "in"), "-o", str(tmp_path / "out")]
     assert shell(arguments, "<&- >&- 2>&-").returncode == 0
@@ -103,7 +157,19 @@ def test_training_needs_no_stream(tmp_path: Path) -> None:
     ]
     corpus = write_corpus(tmp_path / "train", 16)
     done = shell(
-        ["train", "--train", corpus, "--dev", corpus, "--source", "nl", "--target", "en", "--run", str(tmp_path / "run")]
+        [
+            "train",
+            "--train",
+            corpus,
+            "--dev",
+            corpus,
+            "--source",
+            "nl",
+            "--target",
+            "en",
+            "--run",
+            str(tmp_path / "run"),
+        ]
         + [part for setting in settings for part in ("--set", setting)],
         "<&- >&- 2>&-",
     )

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from nmt.config import SubwordsConfig
-from nmt.data.subwords import Subwords, train_subwords
+from nmt.recipe import SubwordsConfig
+from nmt.text.subwords import Subwords, train_subwords
 
 GENERATOR = random.Random(1)
 SYLLABLES = ["ka", "lo", "mi", "ren", "sta", "vo", "ui", "ge", "ën", "🙂"]
@@ -44,7 +44,10 @@ def test_unigram_sampling_at_a_high_alpha_is_as_probable_as_the_best_segmentatio
 def test_words_are_segmented_as_often_as_their_probability_says(alpha):
     word = max(WORDS, key=len)
     candidates = UNIGRAM._processor.nbest_encode(word, nbest_size=64)
-    weights = [math.exp(alpha * sum(UNIGRAM._processor.get_score(piece) for piece in ids)) for ids in candidates]
+    weights = [
+        math.exp(alpha * sum(UNIGRAM._processor.get_score(piece) for piece in ids))
+        for ids in candidates
+    ]
     n = 20_000
     counts = Counter(map(tuple, UNIGRAM.sample([word] * n, alpha, 7)))
     for ids, weight in zip(candidates, weights, strict=True):
@@ -63,8 +66,14 @@ def test_other_processes_draw_the_same(tmp_path, kind):
     subwords = {"unigram": UNIGRAM, "bpe": BPE}[kind]
     subwords.save(tmp_path / "model")
     code = (
-        "import sys, pathlib; from nmt.data.subwords import Subwords; "
-        "print(Subwords.load(pathlib.Path(sys.argv[1])).sample(['kalomi renstavo', 'uigeën'], 0.2, 3))"
+        "import sys, pathlib; from nmt.text.subwords import Subwords;"
+        " print(Subwords.load(pathlib.Path(sys.argv[1])).sample(['kalomi renstavo', 'uigeën'],"
+        " 0.2, 3))"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "model")], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "model")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.strip() == str(subwords.sample(["kalomi renstavo", "uigeën"], 0.2, 3))

@@ -10,23 +10,68 @@ import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.config import SubwordsConfig
-from nmt.data import subwords as module
-from nmt.data.subwords import BOS, EOS, PAD, SubwordPair, Subwords, default_vocab_size, train_subword_pair, train_subwords
 from nmt.errors import NmtError
+from nmt.recipe import SubwordsConfig
+from nmt.text import subwords as module
+from nmt.text.subwords import (
+    BOS,
+    EOS,
+    PAD,
+    SubwordPair,
+    Subwords,
+    default_vocab_size,
+    train_subword_pair,
+    train_subwords,
+)
 
-WORDS = "de het een hond kat huis boom loopt slaapt speelt naar onder voor kleine grote oude nieuwe auto fiets school".split()  # noqa: SIM905
-LINES = [f"{WORDS[i % 20]} {WORDS[(i * 7 + 3) % 20]} {WORDS[(i * 3 + i // 20) % 20]}." for i in range(400)]
+WORDS = [
+    "de",
+    "het",
+    "een",
+    "hond",
+    "kat",
+    "huis",
+    "boom",
+    "loopt",
+    "slaapt",
+    "speelt",
+    "naar",
+    "onder",
+    "voor",
+    "kleine",
+    "grote",
+    "oude",
+    "nieuwe",
+    "auto",
+    "fiets",
+    "school",
+]
+LINES = [
+    f"{WORDS[i % 20]} {WORDS[(i * 7 + 3) % 20]} {WORDS[(i * 3 + i // 20) % 20]}."
+    for i in range(400)
+]
 
 
-def trained(kind: str = "unigram", vocab_size: int = 0, lines: Iterable[str] = LINES, byte_fallback: bool = True) -> Subwords:
-    return train_subwords(lines, SubwordsConfig(kind=kind, vocab_size=vocab_size, byte_fallback=byte_fallback), vocab_size or 330, seed=1)
+def trained(
+    kind: str = "unigram",
+    vocab_size: int = 0,
+    lines: Iterable[str] = LINES,
+    byte_fallback: bool = True,
+) -> Subwords:
+    return train_subwords(
+        lines,
+        SubwordsConfig(kind=kind, vocab_size=vocab_size, byte_fallback=byte_fallback),
+        vocab_size or 330,
+        seed=1,
+    )
 
 
 UNIGRAM = trained()
 BPE = trained("bpe")
 CHARACTERS = trained("char")
-SINGLE_SPACED = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=" \u2581"), min_size=1)
+SINGLE_SPACED = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters=" \u2581"), min_size=1
+)
 
 
 @pytest.mark.parametrize("subwords", [UNIGRAM, BPE, CHARACTERS])
@@ -38,7 +83,16 @@ def test_decoding_gives_back_any_single_spaced_text(subwords: Subwords, words: l
 
 
 @pytest.mark.parametrize(
-    "text", ["😀 👩‍👩‍👧", "a\u2028b\u2029c\x85d", "NBSP\xa0here", "<s> </s> <unk> <pad> <0x41>", "a\x00b", "e\u0301 is not é", "⁇ ⁇"]
+    "text",
+    [
+        "😀 👩‍👩‍👧",
+        "a\u2028b\u2029c\x85d",
+        "NBSP\xa0here",
+        "<s> </s> <unk> <pad> <0x41>",
+        "a\x00b",
+        "e\u0301 is not é",
+        "⁇ ⁇",
+    ],
 )
 def test_text_of_these_kinds_is_kept(text: str) -> None:
     assert UNIGRAM.decode(UNIGRAM.encode([text])) == [text]
@@ -101,7 +155,9 @@ def test_saved_equals_loaded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("joint", [True, False])
 def test_a_pair_saved_equals_loaded(tmp_path: Path, joint: bool) -> None:
-    pair = train_subword_pair([(line, line.upper()) for line in LINES], SubwordsConfig(joint=joint), seed=1)
+    pair = train_subword_pair(
+        [(line, line.upper()) for line in LINES], SubwordsConfig(joint=joint), seed=1
+    )
     pair.save(tmp_path)
     loaded = SubwordPair.load(tmp_path)
     assert pair.joint == loaded.joint == joint
@@ -116,7 +172,9 @@ def test_a_default_size_shrinks_to_what_the_text_has() -> None:
 def test_a_default_size_grows_to_hold_all_characters() -> None:
     lines = [chr(0x4E00 + i) for i in range(600)]
     subwords = train_subwords(lines, SubwordsConfig(), 500, seed=1)
-    assert all(len(ids) <= 2 for ids in subwords.encode(lines))  # the space mark and the character: none is spelt in bytes
+    assert all(
+        len(ids) <= 2 for ids in subwords.encode(lines)
+    )  # the space mark and the character: none is spelt in bytes
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
@@ -126,7 +184,10 @@ def test_a_chosen_size_is_had_exactly(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
 def test_a_chosen_size_too_large_is_refused(kind: str) -> None:
-    with pytest.raises(NmtError, match=r"subwords.vocab_size is more than this text has, got 30000; set it to \d+ or less"):
+    with pytest.raises(
+        NmtError,
+        match=r"subwords.vocab_size is more than this text has, got 30000; set it to \d+ or less",
+    ):
         trained(kind, 30_000)
 
 
@@ -137,7 +198,12 @@ def test_subwords_are_learnt_from_long_lines_too() -> None:
 
 
 def test_a_chosen_size_too_small_is_refused() -> None:
-    with pytest.raises(NmtError, match=r"subwords.vocab_size must be above \d+, the characters of this text, got 262; raise it"):
+    with pytest.raises(
+        NmtError,
+        match=(
+            r"subwords.vocab_size must be above \d+, the characters of this text, got 262; raise it"
+        ),
+    ):
         trained(vocab_size=262)
 
 
@@ -147,18 +213,25 @@ def test_no_text_is_refused(lines: list[str]) -> None:
         trained(lines=lines)
 
 
-def test_other_failures_of_sentencepiece_are_passed_on_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_failures_of_sentencepiece_are_passed_on_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def fail(*_: object) -> bytes:
         raise RuntimeError("out of luck")
 
     monkeypatch.setattr(module, "_train", fail)
-    with pytest.raises(NmtError, match=r"sentencepiece cannot learn subwords from this text: out of luck"):
+    with pytest.raises(
+        NmtError, match=r"sentencepiece cannot learn subwords from this text: out of luck"
+    ):
         trained()
 
 
 def test_text_that_is_no_unicode_is_refused_with_its_line() -> None:
     for call in (UNIGRAM.encode, lambda lines: UNIGRAM.sample(lines, 0.1, 1)):
-        with pytest.raises(NmtError, match=r"line 2 is not valid Unicode, got 'b\\udcff'; convert the text to UTF-8"):
+        with pytest.raises(
+            NmtError,
+            match=r"line 2 is not valid Unicode, got 'b\\udcff'; convert the text to UTF-8",
+        ):
             call(["a", "b\udcff"])
 
 
@@ -166,7 +239,9 @@ def test_text_that_is_no_unicode_is_refused_with_its_line() -> None:
 def test_a_damaged_model_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "subwords.model"
     path.write_bytes(content)
-    with pytest.raises(NmtError, match=r"subwords.model: (not a sentencepiece model|ids of pad, unk, bos, eos)"):
+    with pytest.raises(
+        NmtError, match=r"subwords.model: (not a sentencepiece model|ids of pad, unk, bos, eos)"
+    ):
         SubwordPair.load(tmp_path)
 
 
@@ -174,20 +249,34 @@ def test_a_foreign_model_is_refused() -> None:
     model = io.BytesIO()
     rule = "identity"
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(LINES), model_writer=model, vocab_size=40, normalization_rule_name=rule, minloglevel=2
+        sentence_iterator=iter(LINES),
+        model_writer=model,
+        vocab_size=40,
+        normalization_rule_name=rule,
+        minloglevel=2,
     )
     with pytest.raises(
-        NmtError, match=r"they.model: ids of pad, unk, bos, eos must be \(0, 1, 2, 3\), got \(-1, 0, 1, 2\); use a subword model that nmt"
+        NmtError,
+        match=(
+            r"they.model: ids of pad, unk, bos, eos must be \(0, 1, 2, 3\), got \(-1, 0, 1, 2\);"
+            r" use a subword model that nmt"
+        ),
     ):
         Subwords(model.getvalue(), "they.model")
 
 
 def test_a_missing_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NmtError, match=r"subwords.model: cannot read the subword model \(No such file or directory\)"):
+    with pytest.raises(
+        NmtError,
+        match=r"subwords.model: cannot read the subword model \(No such file or directory\)",
+    ):
         SubwordPair.load(tmp_path)
 
 
-@pytest.mark.parametrize(("pairs", "size"), [(1, 500), (50_000, 4000), (200_000, 8000), (4_000_000, 32_000), (10**9, 32_000)])
+@pytest.mark.parametrize(
+    ("pairs", "size"),
+    [(1, 500), (50_000, 4000), (200_000, 8000), (4_000_000, 32_000), (10**9, 32_000)],
+)
 def test_default_sizes(pairs: int, size: int) -> None:
     assert default_vocab_size(pairs) == size
 
@@ -211,4 +300,6 @@ def test_a_reservoir_is_fair() -> None:
     for seed in range(2000):
         for item in module._reservoir(range(10), 3, seed)[0]:
             counts[item] += 1
-    assert all(abs(count - 600) < 100 for count in counts)  # binomial: 600 expected, standard deviation 20.5
+    assert all(
+        abs(count - 600) < 100 for count in counts
+    )  # binomial: 600 expected, standard deviation 20.5

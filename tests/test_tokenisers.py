@@ -1,4 +1,5 @@
-"""BLEU of text without spaces: which of sacreBLEU's tokenisers suits a language, and what happens where it is not there."""
+"""BLEU of text without spaces: which of sacreBLEU's tokenisers suits a language, and what
+happens where it is not there."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,10 @@ from nmt.commands.evaluate import TOKENISERS
 from nmt.commands.main import main
 from nmt.errors import NmtError
 from nmt.scoring import tokenisers
+from nmt.scoring.benchmark import Benchmark, evaluate
 from nmt.scoring.bleu import corpus_scores
 from nmt.scoring.breakdown import Group, by_frequency, by_length, group_scores, word_counts
 from nmt.scoring.checks import health, repeats
-from nmt.scoring.evaluation import Benchmark, evaluate
 from nmt.scoring.remarks import remarks, warnings
 from nmt.scoring.tokenisers import NAMES, advice, spaced, tokeniser_for
 from nmt.training.validation import Validator
@@ -34,7 +35,7 @@ def test_names_are_sacrebleus() -> None:
 @pytest.mark.parametrize(
     ("language", "name"),
     [
-        ("zh", "zh"), ("zh_CN", "zh"), ("zho-Hant", "zh"), ("cmn", "zh"), ("yue", "zh"), ("th", "char"), ("km", "char"), ("my", "char"),
+        ("zh", "zh"), ("zh_CN", "zh"), ("zho-Hant", "zh"), ("cmn", "zh"), ("yue", "zh"), ("th", "char"), ("km", "char"), ("my", "char"),  # noqa: E501
         ("en", "13a"), ("de-AT", "13a"), ("", "13a"), ("zha", "13a"),
     ],
 )  # fmt: skip
@@ -42,22 +43,40 @@ def test_a_language_has_the_tokeniser_that_finds_its_words(language: str, name: 
     assert tokeniser_for(language) == (name, "")
 
 
-@pytest.mark.parametrize(("language", "name", "extra"), [("ja", "ja-mecab", "ja"), ("jpn", "ja-mecab", "ja"), ("ko_KR", "ko-mecab", "ko")])
-def test_mecab_is_taken_where_it_is_installed(language: str, name: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("language", "name", "extra"),
+    [("ja", "ja-mecab", "ja"), ("jpn", "ja-mecab", "ja"), ("ko_KR", "ko-mecab", "ko")],
+)
+def test_mecab_is_taken_where_it_is_installed(
+    language: str, name: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tokenisers, "find_spec", lambda module: module)
     assert tokeniser_for(language) == (name, "")
     monkeypatch.setattr(tokenisers, "find_spec", lambda module: None)
-    note = f"BLEU counts characters (tok:char), since {name} is not installed: pip install 'sacrebleu[{extra}]'"
+    note = (
+        f"BLEU counts characters (tok:char), since {name} is not installed: pip install"
+        f" 'sacrebleu[{extra}]'"
+    )
     assert tokeniser_for(language) == ("char", note)
-    with pytest.raises(NmtError, match=rf"the tokeniser {name} is not installed; pip install 'sacrebleu\[{extra}\]'"):
+    with pytest.raises(
+        NmtError,
+        match=rf"the tokeniser {name} is not installed; pip install 'sacrebleu\[{extra}\]'",
+    ):
         corpus_scores(["a"], [["a"]], ("bleu",), tokeniser=name)
 
 
 def test_bleu_of_chinese_is_that_of_its_characters() -> None:
     # 5 of 6 characters, 4 of 5 pairs, 3 of 4 triples, 2 of 3 quadruples
-    zh, char, plain = (corpus_scores(["他们今天去吃"], [["他们今天去学"]], ("bleu",), tokeniser=name)[0] for name in ("zh", "char", "13a"))
+    zh, char, plain = (
+        corpus_scores(["他们今天去吃"], [["他们今天去学"]], ("bleu",), tokeniser=name)[0]
+        for name in ("zh", "char", "13a")
+    )
     assert zh.value == char.value == pytest.approx(100 * (5 / 6 * 4 / 5 * 3 / 4 * 2 / 3) ** 0.25)
-    assert ("tok:zh" in zh.signature, "tok:char" in char.signature, plain.value) == (True, True, 0.0)
+    assert ("tok:zh" in zh.signature, "tok:char" in char.signature, plain.value) == (
+        True,
+        True,
+        0.0,
+    )
 
 
 def test_the_tokeniser_goes_with_the_test_set_into_scores_groups_and_paired_tests() -> None:
@@ -66,26 +85,44 @@ def test_the_tokeniser_goes_with_the_test_set_into_scores_groups_and_paired_test
     for paired in (None, "bootstrap"):
         results = evaluate([test], ("bleu",), paired=paired, samples=10)
         assert all("tok:zh" in each.score.signature for each in results)
-        assert [each.score.value for each in results if each.system == "first"] == pytest.approx([100, 100])
-    assert group_scores(systems["first"], test.references, test.groups, ("bleu",), "zh")[0][0].value == pytest.approx(100)
+        assert [each.score.value for each in results if each.system == "first"] == pytest.approx(
+            [100, 100]
+        )
+    assert group_scores(systems["first"], test.references, test.groups, ("bleu",), "zh")[0][
+        0
+    ].value == pytest.approx(100)
 
 
-def test_a_tokeniser_that_is_unknown_or_cannot_be_downloaded_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tokeniser_that_is_unknown_or_cannot_be_downloaded_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def refuse(**_: object) -> None:
         raise OSError("no network")
 
-    with pytest.raises(NmtError, match="sacreBLEU has no tokeniser 'jieba'; give one of 13a, intl, zh"):
+    with pytest.raises(
+        NmtError, match="sacreBLEU has no tokeniser 'jieba'; give one of 13a, intl, zh"
+    ):
         corpus_scores(["a"], [["a"]], ("bleu",), tokeniser="jieba")
     monkeypatch.setattr("nmt.scoring.bleu.BLEU", refuse)
-    with pytest.raises(NmtError, match=r"the tokeniser flores200 cannot be had \(no network\); sacreBLEU downloads it once"):
+    with pytest.raises(
+        NmtError,
+        match=r"the tokeniser flores200 cannot be had \(no network\); sacreBLEU downloads it once",
+    ):
         corpus_scores(["a"], [["a"]], ("bleu",), tokeniser="flores200")
 
 
 @pytest.mark.parametrize(
     ("text", "script", "better"),
-    [(CHINESE, "Chinese", "zh"), (JAPANESE, "Japanese", "ja-mecab"), (THAI, "Thai", "char"), (KOREAN, "Korean", "ko-mecab")],
+    [
+        (CHINESE, "Chinese", "zh"),
+        (JAPANESE, "Japanese", "ja-mecab"),
+        (THAI, "Thai", "char"),
+        (KOREAN, "Korean", "ko-mecab"),
+    ],
 )
-def test_text_whose_words_13a_does_not_find_is_warned_of(text: str, script: str, better: str) -> None:
+def test_text_whose_words_13a_does_not_find_is_warned_of(
+    text: str, script: str, better: str
+) -> None:
     told = advice([text, "OK"], "13a")
     assert told.startswith(f"mostly {script}")
     assert f"give --tokenize {better}" in told
@@ -95,14 +132,27 @@ def test_text_whose_words_13a_does_not_find_is_warned_of(text: str, script: str,
     assert warnings(test, ("chrf",)) == []
 
 
-@pytest.mark.parametrize("text", ["", "...", "The word 学校 is Chinese for school.", "Привет, мир", "مرحبا بالعالم", "नमस्ते दुनिया"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "...",
+        "The word 学校 is Chinese for school.",
+        "Привет, мир",
+        "مرحبا بالعالم",
+        "नमस्ते दुनिया",
+    ],
+)
 def test_text_with_spaces_is_not_warned_of(text: str) -> None:
     assert advice([text], "13a") == ""
 
 
 def test_ter_of_text_without_spaces_is_remarked_on() -> None:
     test = Benchmark("test", [[CHINESE]], {"made": [CHINESE[1:]]}, tokeniser="zh")
-    assert "TER counts words between spaces, and this text has none: rely on BLEU or chrF" in remarks(test, ("ter",))
+    assert (
+        "TER counts words between spaces, and this text has none: rely on BLEU or chrF"
+        in remarks(test, ("ter",))
+    )
 
 
 def test_characters_count_as_words_where_nothing_else_tells_them_apart() -> None:
@@ -117,8 +167,17 @@ def test_validation_scores_as_the_target_language_needs_it() -> None:
     translator = untrained_translator()
     for language, name in (("zh", "tok:zh"), ("th", "tok:char"), ("en", "tok:13a")):
         recipe = replace(translator.recipe, data=replace(translator.recipe.data, target=language))
-        validator = Validator(["aap noot"], ["AAP NOOT"], translator.subwords, recipe, torch.device("cpu"))
-        assert name in validator.validate(translator.model, "fp32", lambda: torch.autocast("cpu", enabled=False)).scores[0].signature
+        validator = Validator(
+            ["aap noot"], ["AAP NOOT"], translator.subwords, recipe, torch.device("cpu")
+        )
+        assert (
+            name
+            in validator.validate(
+                translator.model, "fp32", lambda: torch.autocast("cpu", enabled=False)
+            )
+            .scores[0]
+            .signature
+        )
 
 
 @pytest.fixture
@@ -129,7 +188,9 @@ def chinese(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("chinese")
-def test_evaluate_takes_the_tokeniser_of_the_language_or_the_one_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_takes_the_tokeniser_of_the_language_or_the_one_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     arguments = ["evaluate", "--reference", "reference", "made", "--metrics", "bleu"]
     printed = []
     for more in ([], ["-l", "en-zh"], ["--tokenize", "char"]):
@@ -149,12 +210,17 @@ def test_evaluate_takes_the_tokeniser_of_the_language_or_the_one_named(capsys: p
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--tokenize", "char", "--metrics", "chrf"], "--tokenize is for bleu, which --metrics leaves out"),
+        (
+            ["--tokenize", "char", "--metrics", "chrf"],
+            "--tokenize is for bleu, which --metrics leaves out",
+        ),
         (["-l", "zh"], "-l names source and target language, such as de-en, got zh"),
         (["--tokenize", "jieba"], "invalid choice"),
     ],
 )
-def test_bad_choices_are_refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_choices_are_refused(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
         main(["evaluate", "--reference", "reference", "made", *arguments])
     assert message in capsys.readouterr().err

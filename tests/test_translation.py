@@ -16,7 +16,9 @@ def test_attention_is_that_of_force_decoding(translator):
         for each in translations if line else ():
             pieces = [names.index(piece) for piece in each.pieces]
             (forced,) = translator.predictor.force_decode([source], [pieces])
-            assert [list(row) for row in each.attention] == [pytest.approx(row, abs=1e-5) for row in forced.weights_TS.tolist()]
+            assert [list(row) for row in each.attention] == [
+                pytest.approx(row, abs=1e-5) for row in forced.weights_TS.tolist()
+            ]
             assert list(each.source_pieces) == [*translator.subwords.source.pieces(source), "</s>"]
             assert (each.piece_log_probs, each.alignment) == ((), ())
 
@@ -30,7 +32,10 @@ def test_segments_attend_to_their_own_source(translator):
     assert len(ends) == best.segments
     assert ends[-1] == len(best.source_pieces)
     spans = list(zip([0, *ends], ends, strict=False))
-    homes = [next(number for number, (start, end) in enumerate(spans) if sum(row[start:end]) > 0.5) for row in best.attention]
+    homes = [
+        next(number for number, (start, end) in enumerate(spans) if sum(row[start:end]) > 0.5)
+        for row in best.attention
+    ]
     assert homes == sorted(homes)
     for home, row in zip(homes, best.attention, strict=True):
         start, end = spans[home]

@@ -9,27 +9,35 @@ from dataclasses import replace
 import pytest
 import torch
 
-from nmt.data.subwords import EOS
+from nmt.dev_scores import best_validation
+from nmt.engines.export import average_checkpoints, export_model
+from nmt.engines.packed.engine import Engine
+from nmt.engines.packed.weights import Kernels
 from nmt.errors import NmtError
-from nmt.hashing import file_hash
-from nmt.inference.engine import Engine
-from nmt.inference.export import average_checkpoints, export_model
-from nmt.inference.folder import open_folder
-from nmt.inference.packing import Kernels
-from nmt.inference.scores import best_validation
-from nmt.inference.translator import Translator, choose_device
+from nmt.files import file_hash
+from nmt.folders import open_folder
 from nmt.model.weights import read_weights
+from nmt.text.subwords import EOS
 from nmt.training.run import train
+from nmt.translation.translator import Translator, choose_device
 
 FP32 = Kernels(precision="fp32")
-LINES = ["aap noot mies", "", "wim zus jet teun vuur gijs", "lam", "   ", "🙂 kees a\u2028b", "bok weide does hok duif schapen aap noot"]
+LINES = [
+    "aap noot mies",
+    "",
+    "wim zus jet teun vuur gijs",
+    "lam",
+    "   ",
+    "🙂 kees a\u2028b",
+    "bok weide does hok duif schapen aap noot",
+]
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     from conftest import write_corpus
 
-    from nmt.config import DataConfig, ModelConfig, Recipe, SubwordsConfig, TrainingConfig
+    from nmt.recipe import DataConfig, ModelConfig, Recipe, SubwordsConfig, TrainingConfig
 
     folder = tmp_path_factory.mktemp("model")
     recipe = Recipe(
@@ -42,7 +50,9 @@ def run(tmp_path_factory):
         ),
         subwords=SubwordsConfig(vocab_size=340),
         model=ModelConfig(embedding_size=32, hidden_size=32, dropout=0.1),
-        training=TrainingConfig(epochs=10, batch_pieces=256, warmup=20, learning_rate=1e-2, precision="fp32"),
+        training=TrainingConfig(
+            epochs=10, batch_pieces=256, warmup=20, learning_rate=1e-2, precision="fp32"
+        ),
     )
     list(train(recipe, folder / "run"))
     return folder / "run"
@@ -70,7 +80,7 @@ def test_a_translation_depends_on_no_batch_no_order_and_no_neighbour(translator,
 
 
 def test_streaming_is_translating(translator, monkeypatch):
-    from nmt.inference import translator as module
+    from nmt.translation import translator as module
 
     whole = translator.translate([f"{line}\n" for line in LINES])
     monkeypatch.setattr(module, "CHUNK_LINES", 2)
@@ -80,11 +90,18 @@ def test_streaming_is_translating(translator, monkeypatch):
 def test_the_score_of_a_translation_is_what_search_gave_it(translator):
     for source, best in zip(LINES[2:4], translator.nbest(LINES[2:4], 1, details=True), strict=True):
         assert sum(best[0].piece_log_probs) == pytest.approx(best[0].log_prob, abs=1e-4)
-        assert best[0].score == pytest.approx(best[0].log_prob / (len(best[0].pieces) + 1) ** translator.search.length_alpha)
-        # The text may be cut into other pieces than search wrote; where it is not, scoring the text gives the same.
-        pieces = translator.subwords.target.pieces(translator.subwords.target.encode([best[0].text])[0])
+        assert best[0].score == pytest.approx(
+            best[0].log_prob / (len(best[0].pieces) + 1) ** translator.search.length_alpha
+        )
+        # The text may be cut into other pieces than search wrote; where it is not, scoring the text
+        # gives the same.
+        pieces = translator.subwords.target.pieces(
+            translator.subwords.target.encode([best[0].text])[0]
+        )
         if tuple(pieces) == best[0].pieces:
-            assert translator.score([source], [best[0].text])[0].log_prob == pytest.approx(best[0].log_prob, abs=1e-4)
+            assert translator.score([source], [best[0].text])[0].log_prob == pytest.approx(
+                best[0].log_prob, abs=1e-4
+            )
 
 
 def test_n_best_lists_are_sorted_and_differ(translator):
@@ -125,7 +142,10 @@ def test_wrong_settings_are_refused(run, translator):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 def test_a_missing_gpu_is_reported():
-    with pytest.raises(NmtError, match=r"no usable GPU; use cpu or auto \(--device, or training.device in a recipe\)"):
+    with pytest.raises(
+        NmtError,
+        match=r"no usable GPU; use cpu or auto \(--device, or training.device in a recipe\)",
+    ):
         choose_device("cuda")
 
 
@@ -136,11 +156,17 @@ def test_an_exported_model_translates_like_its_run(run, tmp_path, translator, pr
     if precision == "fp32":
         assert exported.translate(LINES) == translator.translate(LINES)
     else:
-        ours, theirs = exported.score(["aap noot"], ["NOOT AAP"])[0], translator.score(["aap noot"], ["NOOT AAP"])[0]
+        ours, theirs = (
+            exported.score(["aap noot"], ["NOOT AAP"])[0],
+            translator.score(["aap noot"], ["NOOT AAP"])[0],
+        )
         assert ours.log_prob == pytest.approx(theirs.log_prob, rel=0.05, abs=0.05)
     card = json.loads((tmp_path / "model" / "model.json").read_text())
     assert card["validation"]["scores"][0]["signature"].startswith("nrefs:1|case:mixed")
-    assert card["validation"]["scores"][0]["signature"] in (tmp_path / "model" / "README.md").read_text()
+    assert (
+        card["validation"]["scores"][0]["signature"]
+        in (tmp_path / "model" / "README.md").read_text()
+    )
 
 
 def test_export_overwrites_nothing(run, tmp_path):
@@ -211,13 +237,21 @@ def test_a_best_checkpoint_that_is_not_there_is_not_replaced_by_the_last(run, tm
     shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
     (tmp_path / "link").symlink_to(run)
     assert Translator.load(tmp_path / "link")
-    with pytest.raises(NmtError, match=r"averaged.safetensors: missing, the checkpoint is damaged or was deleted; name another one"):
+    with pytest.raises(
+        NmtError,
+        match=(
+            r"averaged.safetensors: missing, the checkpoint is damaged or was deleted; name"
+            r" another one"
+        ),
+    ):
         Translator.load(copy)
 
 
 def test_one_checkpoint_of_a_run_is_a_model_too(run, translator):
     checkpoint = (run / "best").resolve()
-    assert Translator.load(checkpoint, precision="fp32").translate(LINES) == translator.translate(LINES)
+    assert Translator.load(checkpoint, precision="fp32").translate(LINES) == translator.translate(
+        LINES
+    )
 
 
 def test_averaging_takes_the_mean_of_the_last_checkpoints(run, tmp_path):
@@ -244,7 +278,9 @@ def test_copied_checkpoints_are_not_averaged(run, tmp_path):
     shutil.copytree(run, copied, symlinks=True)
     for name in ("update-000009 (copy)", "update-000009.bak", "update-", "update-9"):
         shutil.copytree(copied / "checkpoints" / used[-1].name, copied / "checkpoints" / name)
-    assert [folder.name for folder in average_checkpoints(copied, 2, tmp_path / "other")] == [folder.name for folder in used]
+    assert [folder.name for folder in average_checkpoints(copied, 2, tmp_path / "other")] == [
+        folder.name for folder in used
+    ]
 
 
 def test_a_shortlist_is_found_wherever_its_model_is(run, tmp_path):
@@ -252,7 +288,14 @@ def test_a_shortlist_is_found_wherever_its_model_is(run, tmp_path):
     export_model(tmp_path / "exported", tmp_path / "again")
     average_checkpoints(run, 2, tmp_path / "mean")
     made = (run / "shortlist.safetensors").read_bytes()
-    for path in (run, run / "best", (run / "last").resolve(), tmp_path / "exported", tmp_path / "again", tmp_path / "mean"):
+    for path in (
+        run,
+        run / "best",
+        (run / "last").resolve(),
+        tmp_path / "exported",
+        tmp_path / "again",
+        tmp_path / "mean",
+    ):
         assert open_folder(path).shortlist.read_bytes() == made
         assert Translator.load(path, "cpu", "bf16").engine.shortlist is not None
         assert Translator.load(path, "cpu", "bf16", shortlist=False).engine.shortlist is None
@@ -272,8 +315,16 @@ def test_a_model_without_a_shortlist_does_without(run, tmp_path):
 
 def test_a_damaged_shortlist_is_one_line_and_can_be_left_unused(run, tmp_path):
     shutil.copytree(run, tmp_path / "run", symlinks=True)
-    (tmp_path / "run" / "shortlist.safetensors").write_bytes(made_short := (run / "shortlist.safetensors").read_bytes()[:-1])
-    with pytest.raises(NmtError, match=r"run/shortlist.safetensors: cannot read the shortlist .*; delete it, and the `nmt train`"):
+    (tmp_path / "run" / "shortlist.safetensors").write_bytes(
+        made_short := (run / "shortlist.safetensors").read_bytes()[:-1]
+    )
+    with pytest.raises(
+        NmtError,
+        match=(
+            r"run/shortlist.safetensors: cannot read the shortlist .*; delete it, and the `nmt"
+            r" train`"
+        ),
+    ):
         Translator.load(tmp_path / "run", "cpu", "bf16")
     assert Translator.load(tmp_path / "run", "cpu", "bf16", shortlist=False).translate(["aap"])
     export_model(run, tmp_path / "exported")
@@ -285,7 +336,13 @@ def test_a_damaged_shortlist_is_one_line_and_can_be_left_unused(run, tmp_path):
 @pytest.mark.parametrize("beam", [1, 5])
 def test_a_translation_found_with_a_shortlist_depends_on_no_neighbour(run, beam):
     narrow = Translator.load(run, "cpu", "bf16")
-    translator = Translator(narrow.model, narrow.subwords, narrow.recipe, "fp32", Engine(narrow.model, FP32, narrow.engine.shortlist))
+    translator = Translator(
+        narrow.model,
+        narrow.subwords,
+        narrow.recipe,
+        "fp32",
+        Engine(narrow.model, FP32, narrow.engine.shortlist),
+    )
     together = translator.nbest(LINES, 1, beam=beam)
     for line, (best,) in zip(LINES, together, strict=True):
         (alone,) = translator.nbest([line], 1, beam=beam)[0]
@@ -304,13 +361,19 @@ def test_rare_characters_can_be_copied_with_a_shortlist(run):
     translator = Translator.load(run, "cpu", "bf16")
     line = "aap \U0001f642 noot"
     wanted = set(translator.subwords.target.encode([line])[0])
-    candidates_C, allowed_BC = translator.engine.shortlist.candidates(torch.tensor([[*translator.subwords.source.encode([line])[0], EOS]]))
+    candidates_C, allowed_BC = translator.engine.shortlist.candidates(
+        torch.tensor([[*translator.subwords.source.encode([line])[0], EOS]])
+    )
     assert wanted <= set(candidates_C[allowed_BC[0]].tolist())
 
 
 def test_links_to_checkpoints_are_models_and_weights_can_be_read_by_others(run, translator):
-    assert Translator.load(run / "best", precision="fp32").translate(LINES) == translator.translate(LINES)
-    assert (run / "best" / "averaged.safetensors").stat().st_mode == (run / "recipe.toml").stat().st_mode
+    assert Translator.load(run / "best", precision="fp32").translate(LINES) == translator.translate(
+        LINES
+    )
+    assert (run / "best" / "averaged.safetensors").stat().st_mode == (
+        run / "recipe.toml"
+    ).stat().st_mode
 
 
 def test_a_half_written_record_is_passed_over(run, tmp_path):
@@ -322,7 +385,9 @@ def test_a_half_written_record_is_passed_over(run, tmp_path):
 
 def test_a_text_in_place_of_lines_and_unknown_devices_are_refused(run, translator):
     for call in (translator.translate, lambda text: translator.nbest(text, 1)):
-        with pytest.raises(NmtError, match="lines must be several lines, got the text 'aap noot'; put it in a list"):
+        with pytest.raises(
+            NmtError, match="lines must be several lines, got the text 'aap noot'; put it in a list"
+        ):
             call("aap noot")
     with pytest.raises(NmtError, match="unknown device 'gpu'; use auto, cpu, cuda"):
         Translator.load(run, device="gpu")
@@ -330,15 +395,17 @@ def test_a_text_in_place_of_lines_and_unknown_devices_are_refused(run, translato
 
 def test_a_model_in_bf16_translates_nearly_the_same(run, translator):
     narrow = Translator.load(run, precision="bf16").score(["aap noot mies"], ["MIES NOOT AAP"])[0]
-    assert narrow.log_prob == pytest.approx(translator.score(["aap noot mies"], ["MIES NOOT AAP"])[0].log_prob, rel=0.1, abs=0.1)
+    assert narrow.log_prob == pytest.approx(
+        translator.score(["aap noot mies"], ["MIES NOOT AAP"])[0].log_prob, rel=0.1, abs=0.1
+    )
     assert math.isfinite(narrow.log_prob)
 
 
 def test_translating_imports_nothing_that_only_training_needs(run):
     code = (
-        "import sys; from nmt.inference.translator import Translator; "
-        f"Translator.load({str(run)!r}).translate(['aap']); "
-        "print([name for name in ('datasets', 'pyarrow', 'nmt.training.loop', 'sacrebleu') if name in sys.modules])"
+        "import sys; from nmt.translation.translator import Translator;"
+        f" Translator.load({str(run)!r}).translate(['aap']); print([name for name in ('datasets',"
+        " 'pyarrow', 'nmt.training.loop', 'sacrebleu') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -352,7 +419,14 @@ def test_it_learns_to_turn_sentences_round(tmp_path, tiny_recipe):
         tiny_recipe,
         data=replace(tiny_recipe.data, train=(write_corpus(tmp_path / "more", 3000, seed=3),)),
         model=replace(tiny_recipe.model, embedding_size=48, hidden_size=48, dropout=0.1),
-        training=replace(tiny_recipe.training, epochs=20, batch_pieces=800, learning_rate=8e-3, warmup=60, validate_every=0),
+        training=replace(
+            tiny_recipe.training,
+            epochs=20,
+            batch_pieces=800,
+            learning_rate=8e-3,
+            warmup=60,
+            validate_every=0,
+        ),
     )
     events = list(train(recipe, tmp_path / "run"))
     assert events[-1].best_value > 90  # chance is far below 1: the 16 words come in any order

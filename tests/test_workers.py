@@ -1,4 +1,5 @@
-"""Several processes translate as one does: the same bytes, whole lines, and no word lost about what went wrong."""
+"""Several processes translate as one does: the same bytes, whole lines, and no word lost about
+what went wrong."""
 
 import itertools
 import json
@@ -18,14 +19,24 @@ from whim import Whim
 
 from nmt.commands.main import main
 from nmt.errors import NmtError
-from nmt.inference.lines import CHUNK_LINES, Line
-from nmt.inference.task import Chunk, Rendered
-from nmt.inference.workers import AHEAD, render_all
+from nmt.text.lines import CHUNK_LINES, Line
+from nmt.translation.job import Chunk, Rendered
+from nmt.translation.workers import AHEAD, render_all
 
 ROOT = Path(__file__).parent.parent
-KINDS = [b"", b"de kat", b"een hond \xff", "de 🙂 kat\u2028 zit".encode(), b"a\rb", b"mat", b"de hond " * 60]
+KINDS = [
+    b"",
+    b"de kat",
+    b"een hond \xff",
+    "de 🙂 kat\u2028 zit".encode(),
+    b"a\rb",
+    b"mat",
+    b"de hond " * 60,
+]
 
-TRANSLATOR = SimpleNamespace(paths=(), predictor=SimpleNamespace(chosen_precision="fp32"))  # its task needs no more of it
+TRANSLATOR = SimpleNamespace(
+    paths=(), predictor=SimpleNamespace(chosen_precision="fp32")
+)  # its task needs no more of it
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +48,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three chunks of lines of all kinds, the last one short and without its line feed."""
     path = tmp_path_factory.mktemp("text") / "in"
-    path.write_bytes(b"\n".join(KINDS[min(number % 40, 5 + (number % 400 == 7))] for number in range(2 * CHUNK_LINES + 50)))
+    path.write_bytes(
+        b"\n".join(
+            KINDS[min(number % 40, 5 + (number % 400 == 7))]
+            for number in range(2 * CHUNK_LINES + 50)
+        )
+    )
     return path
 
 
@@ -70,7 +86,10 @@ def rendered(given: Iterator[Chunk], workers: int = 2) -> tuple[list[Rendered], 
 
 def test_results_come_in_the_order_of_the_input() -> None:
     texts = ["sleep", "b", "c", "sleep", "e", "f", "g"]
-    assert rendered(chunks(*texts)) == ([Rendered([text, ""], [f"{2 * number}"]) for number, text in enumerate(texts)], None)
+    assert rendered(chunks(*texts)) == (
+        [Rendered([text, ""], [f"{2 * number}"]) for number, text in enumerate(texts)],
+        None,
+    )
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -85,7 +104,13 @@ def test_an_error_of_reading_comes_after_the_lines_before_it(workers: int) -> No
 def test_a_dead_worker_is_reported_with_its_lines() -> None:
     results, error = rendered(chunks("sleep", "b", "die", "d", "e"))
     assert [result.lines[0] for result in results] == ["sleep", "b"]
-    with pytest.raises(NmtError, match=r"^in: the worker that translated lines 5 to 6 died \(exit status -9\); everything before"):
+    with pytest.raises(
+        NmtError,
+        match=(
+            r"^in: the worker that translated lines 5 to 6 died \(exit status -9\); everything"
+            r" before"
+        ),
+    ):
         raise error or AssertionError
 
 
@@ -124,7 +149,7 @@ def test_no_more_is_read_than_workers_need() -> None:
 
 
 def test_a_single_chunk_is_translated_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.inference.workers._Worker", None)
+    monkeypatch.setattr("nmt.translation.workers._Worker", None)
     assert rendered(chunks("a"), workers=8) == ([Rendered(["a", ""], ["0"])], None)
     assert rendered(chunks(), workers=8) == ([], None)
 
@@ -134,7 +159,9 @@ def translate(model: str, *arguments: str) -> int:
 
 
 @pytest.mark.parametrize("extras", [[], ["--n-best", "2"]], ids=str)
-def test_workers_change_no_byte(extras: list[str], model: str, text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_workers_change_no_byte(
+    extras: list[str], model: str, text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     said = []
     for workers in ("1", "2"):
         output = ["-o", str(tmp_path / workers), "--workers", workers]
@@ -143,33 +170,62 @@ def test_workers_change_no_byte(extras: list[str], model: str, text: Path, tmp_p
     assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
     assert extras or (tmp_path / "1").read_bytes().count(b"\n") == 2 * CHUNK_LINES + 50
     assert sorted(said[0]) == sorted(said[1])
-    segmented = [[int(line.split(":")[2]) for line in lines if "segments" in line] for lines in said]
+    segmented = [
+        [int(line.split(":")[2]) for line in lines if "segments" in line] for lines in said
+    ]
     assert segmented[0] == segmented[1] == list(range(8, 2 * CHUNK_LINES + 50, 400))
 
 
 def test_workers_change_no_json_line(model: str, tmp_path: Path) -> None:
-    records = [{"id": number, "text": "de kat " * (number % 3)} for number in range(CHUNK_LINES + 20)]
-    (tmp_path / "in").write_text("".join(json.dumps(record) + "\n" for record in records) + "\n", encoding="utf-8")
+    records = [
+        {"id": number, "text": "de kat " * (number % 3)} for number in range(CHUNK_LINES + 20)
+    ]
+    (tmp_path / "in").write_text(
+        "".join(json.dumps(record) + "\n" for record in records) + "\n", encoding="utf-8"
+    )
     for workers in ("1", "2"):
         output = ["-o", str(tmp_path / workers), "--workers", workers]
-        assert translate(model, "--precision", "fp32", "--format", "jsonl", "-i", str(tmp_path / "in"), *output) == 0
+        assert (
+            translate(
+                model,
+                "--precision",
+                "fp32",
+                "--format",
+                "jsonl",
+                "-i",
+                str(tmp_path / "in"),
+                *output,
+            )
+            == 0
+        )
     assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
-    written = [json.loads(line) for line in (tmp_path / "2").read_text(encoding="utf-8").splitlines() if line]
+    written = [
+        json.loads(line)
+        for line in (tmp_path / "2").read_text(encoding="utf-8").splitlines()
+        if line
+    ]
     assert [record["id"] for record in written] == [record["id"] for record in records]
 
 
-def test_the_probe_chooses_once_for_all(model: str, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_probe_chooses_once_for_all(
+    model: str, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given = []
 
     def record(task: object, limit: int) -> None:
         given.append(task)
         raise NmtError("enough")
 
-    monkeypatch.setattr("nmt.inference.workers._Workers", record)
+    monkeypatch.setattr("nmt.translation.workers._Workers", record)
     kernels = SimpleNamespace(precision="int8", name="the ones of this machine")
     monkeypatch.setattr(
-        "nmt.inference.translator.Translator.load",
-        lambda *_, **__: SimpleNamespace(predictor=SimpleNamespace(chosen_precision=kernels), search=SimpleNamespace(beam=5), remark="", **ON_CPU),
+        "nmt.translation.translator.Translator.load",
+        lambda *_, **__: SimpleNamespace(
+            predictor=SimpleNamespace(chosen_precision=kernels),
+            search=SimpleNamespace(beam=5),
+            remark="",
+            **ON_CPU,
+        ),
     )
     assert translate(model, "-i", str(text), "--workers", "2") == 1
     assert given[0].precision is kernels
@@ -183,12 +239,14 @@ def test_each_core_has_its_worker_unless_torchrun_started_several(
 ) -> None:
     wanted = []
 
-    def record(task: object, translator: object, chunks: object, workers: int) -> Iterator[Rendered]:
+    def record(
+        task: object, translator: object, chunks: object, workers: int
+    ) -> Iterator[Rendered]:
         wanted.append(workers)
         yield from ()
 
     monkeypatch.setattr("nmt.commands.translate.usable_cores", lambda: 12)
-    monkeypatch.setattr("nmt.inference.workers.render_all", record)
+    monkeypatch.setattr("nmt.translation.workers.render_all", record)
     output = ["-o", str(tmp_path / "out")]
     assert translate(model, "-i", str(text), *output) == 0
     assert translate(model, "-i", str(text), *output, "--workers", "3") == 0
@@ -198,18 +256,36 @@ def test_each_core_has_its_worker_unless_torchrun_started_several(
     assert wanted == [12, 3, 1]
 
 
-def test_workers_on_a_gpu_are_refused(model: str, text: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_workers_on_a_gpu_are_refused(
+    model: str, text: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     with pytest.raises(SystemExit) as exit_info:
         main(["translate", model, "-i", str(text), "--workers", "2"])
     assert exit_info.value.code == 2
-    assert "--workers is for processors: a GPU is kept busy by one process" in capsys.readouterr().err
+    assert (
+        "--workers is for processors: a GPU is kept busy by one process" in capsys.readouterr().err
+    )
 
 
 def test_a_typed_line_is_translated_at_once(model: str) -> None:
     ours, terminal = os.openpty()
-    command = [sys.executable, "-m", "nmt", "translate", model, "--precision", "fp32", "--device", "cpu", "--workers", "2"]
-    with subprocess.Popen(command, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
+    command = [
+        sys.executable,
+        "-m",
+        "nmt",
+        "translate",
+        model,
+        "--precision",
+        "fp32",
+        "--device",
+        "cpu",
+        "--workers",
+        "2",
+    ]
+    with subprocess.Popen(
+        command, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+    ) as process:
         os.close(terminal)
         assert process.stdout
         for _ in range(2):
@@ -238,17 +314,35 @@ def alive(pid: int) -> bool:
 
 def workers_of(pid: int) -> list[int]:
     children = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-    return [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [
+        child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
 
 
 @pytest.fixture
-def running(model: str, long_text: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], list[int]]]:
+def running(
+    model: str, long_text: Path, tmp_path: Path
+) -> Iterator[tuple[subprocess.Popen[bytes], list[int]]]:
     """A translation with two workers that has written something, and the workers."""
-    command = [sys.executable, "-m", "nmt", "translate", model, "-i", str(long_text), "-o", str(tmp_path / "out")]
+    command = [
+        sys.executable,
+        "-m",
+        "nmt",
+        "translate",
+        model,
+        "-i",
+        str(long_text),
+        "-o",
+        str(tmp_path / "out"),
+    ]
     options = ["--precision", "fp32", "--device", "cpu", "--workers", "2"]
-    with subprocess.Popen([*command, *options], stderr=subprocess.PIPE, cwd=ROOT, start_new_session=True) as process:
+    with subprocess.Popen(
+        [*command, *options], stderr=subprocess.PIPE, cwd=ROOT, start_new_session=True
+    ) as process:
         partial = tmp_path / "out.partial"
-        wait_for(lambda: process.poll() is not None or (partial.exists() and partial.stat().st_size))
+        wait_for(
+            lambda: process.poll() is not None or (partial.exists() and partial.stat().st_size)
+        )
         assert process.poll() is None
         workers = workers_of(process.pid)
         assert len(workers) == 2
@@ -273,7 +367,9 @@ def test_a_killed_worker_ends_the_run_and_loses_nothing_before_it(
     err = process.communicate(timeout=120)[1].decode()
     assert process.returncode == 1
     found = re.fullmatch(
-        rf"nmt: error: {long_text}: the worker that translated lines ([\d,]+) to ([\d,]+) died \(exit status -9\);.*\n", err
+        rf"nmt: error: {long_text}: the worker that translated lines ([\d,]+) to ([\d,]+) died"
+        r" \(exit status -9\);.*\n",
+        err,
     )
     assert found, err
     first, last = (int(number.replace(",", "")) for number in found.groups())
@@ -283,13 +379,20 @@ def test_a_killed_worker_ends_the_run_and_loses_nothing_before_it(
 
 
 @pytest.mark.parametrize(
-    ("number", "group", "status"), [(signal.SIGINT, True, 130), (signal.SIGTERM, True, 143), (signal.SIGTERM, False, 143)]
+    ("number", "group", "status"),
+    [(signal.SIGINT, True, 130), (signal.SIGTERM, True, 143), (signal.SIGTERM, False, 143)],
 )
 def test_signals_leave_whole_lines_and_no_process(
-    number: signal.Signals, group: bool, status: int, running: tuple[subprocess.Popen[bytes], list[int]], tmp_path: Path
+    number: signal.Signals,
+    group: bool,
+    status: int,
+    running: tuple[subprocess.Popen[bytes], list[int]],
+    tmp_path: Path,
 ) -> None:
     process, workers = running
-    (os.killpg if group else os.kill)(process.pid, number)  # a terminal's Ctrl-C goes to the group, `kill` to the process
+    (os.killpg if group else os.kill)(
+        process.pid, number
+    )  # a terminal's Ctrl-C goes to the group, `kill` to the process
     err = process.communicate(timeout=120)[1]
     assert process.returncode == status
     assert b"Traceback" not in err
@@ -299,7 +402,9 @@ def test_signals_leave_whole_lines_and_no_process(
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
-def test_workers_are_gone_within_a_second_of_their_run(number: signal.Signals, running: tuple[subprocess.Popen[bytes], list[int]]) -> None:
+def test_workers_are_gone_within_a_second_of_their_run(
+    number: signal.Signals, running: tuple[subprocess.Popen[bytes], list[int]]
+) -> None:
     process, workers = running
     process.send_signal(number)
     process.wait()
@@ -309,8 +414,25 @@ def test_workers_are_gone_within_a_second_of_their_run(number: signal.Signals, r
 
 
 def test_ctrl_c_while_workers_start_is_quiet(model: str, long_text: Path) -> None:
-    command = [sys.executable, "-m", "nmt", "translate", model, "-i", str(long_text), "--precision", "fp32", "--workers", "2"]
-    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "cwd": ROOT, "start_new_session": True}
+    command = [
+        sys.executable,
+        "-m",
+        "nmt",
+        "translate",
+        model,
+        "-i",
+        str(long_text),
+        "--precision",
+        "fp32",
+        "--workers",
+        "2",
+    ]
+    options = {
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.PIPE,
+        "cwd": ROOT,
+        "start_new_session": True,
+    }
     with subprocess.Popen([*command, "--device", "cpu"], **options) as process:  # type: ignore[call-overload]
         wait_for(lambda: process.poll() is not None or workers_of(process.pid))
         os.killpg(process.pid, signal.SIGINT)
@@ -319,8 +441,22 @@ def test_ctrl_c_while_workers_start_is_quiet(model: str, long_text: Path) -> Non
 
 
 def test_a_reader_that_leaves_ends_the_workers(model: str, long_text: Path) -> None:
-    command = [sys.executable, "-m", "nmt", "translate", model, "-i", str(long_text), "--precision", "fp32", "--workers", "2"]
-    with subprocess.Popen([*command, "--device", "cpu"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
+    command = [
+        sys.executable,
+        "-m",
+        "nmt",
+        "translate",
+        model,
+        "-i",
+        str(long_text),
+        "--precision",
+        "fp32",
+        "--workers",
+        "2",
+    ]
+    with subprocess.Popen(
+        [*command, "--device", "cpu"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+    ) as process:
         assert process.stdout
         assert process.stdout.readline()
         process.stdout.close()

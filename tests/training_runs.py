@@ -6,9 +6,9 @@ from dataclasses import replace
 import torch
 from safetensors.torch import load_file
 
-from nmt.config import ModelConfig
-from nmt.inference.folder import pointed
-from nmt.model.seq2seq import Seq2Seq
+from nmt.folders import pointed
+from nmt.model.translation import Seq2Seq
+from nmt.recipe import ModelConfig
 
 TIMED = ("pieces_per_second",)
 
@@ -45,4 +45,9 @@ def with_training(recipe, **changes):
 def small_network(**settings):
     """A network of 20 pieces without dropout, the same one at each call."""
     torch.manual_seed(1)
-    return Seq2Seq(ModelConfig(**{"embedding_size": 8, "hidden_size": 8, "dropout": 0.0, **settings}), 20, 20, shared=True)
+    return Seq2Seq(
+        ModelConfig(**{"embedding_size": 8, "hidden_size": 8, "dropout": 0.0, **settings}),
+        20,
+        20,
+        shared=True,
+    )

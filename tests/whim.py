@@ -1,4 +1,5 @@
-"""A stand-in for a translation task; without torch, so that a worker that loads it starts at once."""
+"""A stand-in for a translation task; without torch, so that a worker that loads it starts at
+once."""
 
 import os
 import signal
@@ -6,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from nmt.errors import NmtError
-from nmt.inference.task import Chunk, Rendered
+from nmt.translation.job import Chunk, Rendered
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
-"""Times CTranslate2 on a random Transformer; run by the Python that has it: peer.py SOURCES.json LAYERS WIDTH HEADS INNER BEAM BATCH.
+"""Times CTranslate2 on a random Transformer; run by the Python that has it: peer.py SOURCES.json
+LAYERS WIDTH HEADS INNER BEAM BATCH.
 
-Prints seconds, processor seconds and target pieces (ends counted) as JSON. Nothing of nmt is imported.
+Prints seconds, processor seconds and target pieces (ends counted) as JSON. Nothing of nmt is
+imported.
 """
 
 import json
@@ -25,15 +27,27 @@ def norm(spec: Any, width: int) -> None:
     spec.gamma, spec.beta = np.ones(width, "float32"), np.zeros(width, "float32")
 
 
-def random_transformer(vocabulary: list[str], layers: int, width: int, heads: int, inner: int) -> Any:
-    embedding = (generator.standard_normal((len(vocabulary), width)) * width**-0.5).astype("float32")
+def random_transformer(
+    vocabulary: list[str], layers: int, width: int, heads: int, inner: int
+) -> Any:
+    embedding = (generator.standard_normal((len(vocabulary), width)) * width**-0.5).astype(
+        "float32"
+    )
     spec = TransformerSpec.from_config((layers, layers), heads, pre_norm=True)
     for side in (spec.encoder, spec.decoder):
-        (side.embeddings[0] if isinstance(side.embeddings, list) else side.embeddings).weight = embedding
-        side.position_encodings.encodings = (generator.standard_normal((512, width)) * 0.02).astype("float32")
+        (
+            side.embeddings[0] if isinstance(side.embeddings, list) else side.embeddings
+        ).weight = embedding
+        side.position_encodings.encodings = (generator.standard_normal((512, width)) * 0.02).astype(
+            "float32"
+        )
         norm(side.layer_norm, width)
         for layer in side.layer:
-            blocks = [layer.self_attention, *([layer.attention] if hasattr(layer, "attention") else []), layer.ffn]
+            blocks = [
+                layer.self_attention,
+                *([layer.attention] if hasattr(layer, "attention") else []),
+                layer.ffn,
+            ]
             for block in blocks:
                 norm(block.layer_norm, width)
             linear(layer.self_attention.linear[0], 3 * width, width)
@@ -43,7 +57,10 @@ def random_transformer(vocabulary: list[str], layers: int, width: int, heads: in
                     linear(layer.attention.linear[number], rows, width)
             linear(layer.ffn.linear_0, inner, width)
             linear(layer.ffn.linear_1, width, inner)
-    spec.decoder.projection.weight, spec.decoder.projection.bias = embedding, np.zeros(len(vocabulary), "float32")
+    spec.decoder.projection.weight, spec.decoder.projection.bias = (
+        embedding,
+        np.zeros(len(vocabulary), "float32"),
+    )
     spec.register_source_vocabulary(vocabulary)
     spec.register_target_vocabulary(vocabulary)
     spec.validate()
@@ -58,14 +75,29 @@ def main() -> None:
     vocabulary = ["<blank>", "<unk>", "<s>", "</s>", *map(str, range(4, 8000))]
     with tempfile.TemporaryDirectory() as folder:
         random_transformer(vocabulary, layers, width, heads, inner).save(folder)
-        translator = ctranslate2.Translator(folder, device="cpu", compute_type="int8", inter_threads=1, intra_threads=1)
+        translator = ctranslate2.Translator(
+            folder, device="cpu", compute_type="int8", inter_threads=1, intra_threads=1
+        )
     lines = [[str(piece) for piece in source] for source in sources]
-    settings = {"beam_size": beam, "max_batch_size": batch, "min_decoding_length": 15, "max_decoding_length": 16}
+    settings = {
+        "beam_size": beam,
+        "max_batch_size": batch,
+        "min_decoding_length": 15,
+        "max_decoding_length": 16,
+    }
     translator.translate_batch(lines[:64], **settings)
     start, start_cpu = time.perf_counter(), time.process_time()
     results = translator.translate_batch(lines, **settings)
     seconds, cpu = time.perf_counter() - start, time.process_time() - start_cpu
-    print(json.dumps({"seconds": seconds, "cpu": cpu, "pieces": sum(len(result.hypotheses[0]) + 1 for result in results)}))
+    print(
+        json.dumps(
+            {
+                "seconds": seconds,
+                "cpu": cpu,
+                "pieces": sum(len(result.hypotheses[0]) + 1 for result in results),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

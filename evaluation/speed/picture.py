@@ -31,30 +31,55 @@ def scatter(points: Sequence[Point]) -> str:
     def y(score: float) -> float:
         return HEIGHT - BOTTOM - (score - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
-    parts = [text(LEFT, 20, "BLEU against target pieces/s of one core; dashed: CTranslate2 int8, speed alone", 15)]
+    parts = [
+        text(
+            LEFT,
+            20,
+            "BLEU against target pieces/s of one core; dashed: CTranslate2 int8, speed alone",
+            15,
+        )
+    ]
     for score in range(low, high + 1):
-        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(score):.1f}" y2="{y(score):.1f}" stroke="#ddd"/>')
+        parts.append(
+            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(score):.1f}" y2="{y(score):.1f}"'
+            ' stroke="#ddd"/>'
+        )
         parts.append(text(LEFT - 30, y(score) + 4, str(score)))
     for speed in (step * 10**power for power in range(2, 6) for step in (1, 2, 5)):
         if left < math.log10(speed) < right:
             parts.append(text(x(speed) - 15, HEIGHT - BOTTOM + 20, f"{speed:,}"))
-            parts.append(f'<line x1="{x(speed):.1f}" x2="{x(speed):.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="#eee"/>')
+            parts.append(
+                f'<line x1="{x(speed):.1f}" x2="{x(speed):.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"'
+                ' stroke="#eee"/>'
+            )
     for number, (way, colour) in enumerate(COLOURS.items()):
-        parts.append(f'<circle cx="{LEFT + 6 + 110 * number}" cy="38" r="5" fill="{colour}"/>' + text(LEFT + 16 + 110 * number, 42, way))
+        parts.append(
+            f'<circle cx="{LEFT + 6 + 110 * number}" cy="38" r="5" fill="{colour}"/>'
+            + text(LEFT + 16 + 110 * number, 42, way)
+        )
     for number, point in enumerate(points):
         colour, place = COLOURS.get(point.way, "#555"), x(point.speed)
         if point.score is None:
             parts.append(
-                f'<line x1="{place:.1f}" x2="{place:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="{colour}" stroke-dasharray="4"/>'
+                f'<line x1="{place:.1f}" x2="{place:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"'
+                f' stroke="{colour}" stroke-dasharray="4"/>'
             )
             label = text(place + 3, TOP + 12 + 14 * (number % 6), point.name.partition(", ")[2], 10)
         else:
-            parts.append(f'<circle cx="{place:.1f}" cy="{y(point.score):.1f}" r="5" fill="{colour}"/>')
+            parts.append(
+                f'<circle cx="{place:.1f}" cy="{y(point.score):.1f}" r="5" fill="{colour}"/>'
+            )
             label = text(place, y(point.score) + (18, -9)[number % 2], point.name, 10, "middle")
         parts.append(label)
     body = "\n".join(parts)
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif">\n{body}\n</svg>\n'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"'
+        f' font-family="sans-serif">\n{body}\n</svg>\n'
+    )
 
 
 def text(x: float, y: float, content: str, size: int = 12, anchor: str = "start") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}">{html.escape(content)}</text>'
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}"'
+        f' text-anchor="{anchor}">{html.escape(content)}</text>'
+    )

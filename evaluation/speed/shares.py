@@ -1,9 +1,10 @@
-"""What the time of a translation goes to, and what a process needs: shares of each compiled function and of Python, start-up, memory.
+"""What the time of a translation goes to, and what a process needs: shares of each compiled
+function and of Python, start-up, memory.
 
 taskset -c 1 python -m evaluation speed.shares TEST RUN [RUN ...] --save
 
-Shares are of the wall time from text to text, greedy and at beam 5, in one thread; start-up and memory are those of `nmt translate` with
-one line, and with the test set ten times.
+Shares are of the wall time from text to text, greedy and at beam 5, in one thread; start-up and
+memory are those of `nmt translate` with one line, and with the test set ten times.
 """
 
 import argparse
@@ -22,10 +23,10 @@ from unittest import mock
 import torch
 
 from nmt import native
-from nmt.data.corpus import read_parallel
-from nmt.inference.translator import Translator
+from nmt.text.corpus import read_parallel
+from nmt.translation.translator import Translator
 
-CALLERS = ("candidates", "choice", "engine")  # the modules that call compiled functions
+CALLERS = ("candidates", "search", "engine")  # the modules that call compiled functions
 STARTS = 5
 COPIES = 10
 
@@ -50,7 +51,9 @@ class Timed:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("test", metavar="TEST", help="a test set, in any format that nmt reads")
-    parser.add_argument("models", metavar="RUN", nargs="+", type=Path, help="a finished run of `nmt train`")
+    parser.add_argument(
+        "models", metavar="RUN", nargs="+", type=Path, help="a finished run of `nmt train`"
+    )
 
 
 def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -63,8 +66,14 @@ def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         sources, _ = read_parallel(arguments.test, data.source, data.target, "test")
         for beam in (1, 5):
             for part, share in shares(translator, sources, beam).items():
-                measures[f"{name}, beam {beam}: {part}"] = {"value": round(share, 3), "noise": 0.03, "unit": "of the time"}
-        measures |= {f"{name}: {what}": value for what, value in process(path, sources, out).items()}
+                measures[f"{name}, beam {beam}: {part}"] = {
+                    "value": round(share, 3),
+                    "noise": 0.03,
+                    "unit": "of the time",
+                }
+        measures |= {
+            f"{name}: {what}": value for what, value in process(path, sources, out).items()
+        }
     return {"measures": measures}
 
 
@@ -73,7 +82,9 @@ def shares(translator: Translator, sources: list[str], beam: int) -> dict[str, f
     timed = Timed(native.functions())
     with ExitStack() as stack:
         for module in CALLERS:
-            stack.enter_context(mock.patch(f"nmt.inference.compiled.{module}.functions", return_value=timed))
+            stack.enter_context(
+                mock.patch(f"nmt.engines.compiled.{module}.functions", return_value=timed)
+            )
         translator.translate(sources[:200], beam=beam)
         timed.seconds.clear()
         start = time.perf_counter()
@@ -84,7 +95,8 @@ def shares(translator: Translator, sources: list[str], beam: int) -> dict[str, f
 
 
 def process(path: Path, sources: list[str], out: Path) -> dict[str, Any]:
-    """Seconds from start to end of a process that translates one line, and the peak memory for one line and for many."""
+    """Seconds from start to end of a process that translates one line, and the peak memory for
+    one line and for many."""
     one, many = out / "one.txt", out / "many.txt"
     one.write_text(sources[0] + "\n", encoding="utf-8")
     many.write_text("".join(line + "\n" for line in sources * COPIES), encoding="utf-8")
@@ -96,21 +108,48 @@ def process(path: Path, sources: list[str], out: Path) -> dict[str, Any]:
     memory = [peak(path, one), peak(path, many)]
     middle, spread = sorted(seconds)[STARTS // 2], (max(seconds) - min(seconds)) / 2
     return {
-        "one sentence, whole process": {"value": round(middle, 2), "noise": round(spread, 2), "unit": "s"},
+        "one sentence, whole process": {
+            "value": round(middle, 2),
+            "noise": round(spread, 2),
+            "unit": "s",
+        },
         "peak memory, one line": {"value": round(memory[0]), "noise": 20, "unit": "MiB"},
-        f"peak memory, {len(sources) * COPIES:,} lines": {"value": round(memory[1]), "noise": 20, "unit": "MiB"},
+        f"peak memory, {len(sources) * COPIES:,} lines": {
+            "value": round(memory[1]),
+            "noise": 20,
+            "unit": "MiB",
+        },
     }
 
 
 def translate(path: Path, text: Path) -> None:
-    command = [sys.executable, "-m", "nmt", "translate", str(path), "--precision", "int8", "--workers", "1", "-i", str(text)]
+    command = [
+        sys.executable,
+        "-m",
+        "nmt",
+        "translate",
+        str(path),
+        "--precision",
+        "int8",
+        "--workers",
+        "1",
+        "-i",
+        str(text),
+    ]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def peak(path: Path, text: Path) -> float:
     """MiB; in a process of its own, whose children are this one translation."""
-    script = f"from evaluation.speed.shares import *; translate(Path({str(path)!r}), Path({str(text)!r})); print(child_peak())"
-    return float(subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout)
+    script = (
+        f"from evaluation.speed.shares import *; translate(Path({str(path)!r}),"
+        f" Path({str(text)!r})); print(child_peak())"
+    )
+    return float(
+        subprocess.run(
+            [sys.executable, "-c", script], check=True, capture_output=True, text=True
+        ).stdout
+    )
 
 
 def child_peak() -> float:

@@ -1,9 +1,11 @@
-"""Translation on one core beside CTranslate2 int8: pieces/s greedy, at beam 5, and one sentence at a time; random weights.
+"""Translation on one core beside CTranslate2 int8: pieces/s greedy, at beam 5, and one sentence at
+a time; random weights.
 
 taskset -c 1 python -m evaluation speed.translation [--peer-python DIR/bin/python] [--save]
 
-Sources of 14 pieces on average, every output of 15 or 16 pieces and its end. Ours and the peer run in turn, three times; medians. Speeds
-are of processor time, so that other work on the machine disturbs them less.
+Sources of 14 pieces on average, every output of 15 or 16 pieces and its end. Ours and the peer run
+in turn, three times; medians. Speeds are of processor time, so that other work on the machine
+disturbs them less.
 """
 
 import argparse
@@ -12,22 +14,26 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from nmt.config import ModelConfig
 from nmt.data.batches import padded, source_batches
-from nmt.data.subwords import BOS, EOS, PAD, UNK
-from nmt.inference.engines import AnyEngine, choose_engine
-from nmt.inference.shortlist import Shortlist
-from nmt.model.seq2seq import Seq2Seq
+from nmt.engines.choice import AnyEngine, choose_engine
+from nmt.engines.shortlist import Shortlist
+from nmt.model.translation import Seq2Seq
+from nmt.recipe import ModelConfig
 from nmt.search.beam import beam_search
+from nmt.text.subwords import BOS, EOS, PAD, UNK
 
 ROUNDS = 3
-NETWORKS = {512: (8000, (4, 256, 8, 1024)), 256: (8000, (4, 128, 4, 256))}  # width -> pieces, the peer's layers, width, heads, FFN
+NETWORKS = {
+    512: (8000, (4, 256, 8, 1024)),
+    256: (8000, (4, 128, 4, 256)),
+}  # width -> pieces, the peer's layers, width, heads, FFN
 WAYS = {
     "greedy": (1, 2048, 32),
     "beam 5": (5, 512, 32),
@@ -42,7 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_peer_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--peer-python", metavar="FILE", help="a Python with ctranslate2 4.8.5; without it only ours is timed")
+    parser.add_argument(
+        "--peer-python",
+        metavar="FILE",
+        help="a Python with ctranslate2 4.8.5; without it only ours is timed",
+    )
 
 
 def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -53,7 +63,9 @@ def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     measures = {}
     for size, (vocabulary, shape) in NETWORKS.items():
         engines = {
-            name: random_engine(ModelConfig(embedding_size=size, hidden_size=size), vocabulary, name == "shortlist")
+            name: random_engine(
+                ModelConfig(embedding_size=size, hidden_size=size), vocabulary, name == "shortlist"
+            )
             for name in ("all pieces", "shortlist")
         }
         for way, (beam, pieces, peer_batch) in WAYS.items():
@@ -64,10 +76,17 @@ def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
             for name, engine in engines.items():
                 lines = [[4 + piece % (vocabulary - 4) for piece in source] for source in part]
                 translate(engine, lines[:64], beam, pieces)
-                contestants[f"d={size}, {name}"] = lambda engine=engine, lines=lines: translate(engine, lines, beam, pieces)  # type: ignore[misc]  # noqa: B023
+                contestants[f"d={size}, {name}"] = partial(translate, engine, lines, beam, pieces)
             if peer:
-                command = [peer, str(Path(__file__).with_name("peer.py")), str(file), *map(str, (*shape, beam, peer_batch))]
-                contestants[f"CTranslate2 {shape[0]}+{shape[0]} x {shape[1]}"] = lambda command=command: ask(command)  # type: ignore[misc]
+                command = [
+                    peer,
+                    str(Path(__file__).with_name("peer.py")),
+                    str(file),
+                    *map(str, (*shape, beam, peer_batch)),
+                ]
+                contestants[f"CTranslate2 {shape[0]}+{shape[0]} x {shape[1]}"] = partial(
+                    ask, command
+                )
             measures |= {f"{way}: {name}": value for name, value in in_turn(contestants).items()}
     return {"measures": measures}
 
@@ -79,7 +98,11 @@ def in_turn(contestants: dict[str, Callable[[], float]]) -> dict[str, dict[str, 
         for name, measure in contestants.items():
             speeds[name].append(measure())
     return {
-        name: {"value": round(statistics.median(each)), "noise": round((max(each) - min(each)) / 2), "unit": "pieces/s of processor time"}
+        name: {
+            "value": round(statistics.median(each)),
+            "noise": round((max(each) - min(each)) / 2),
+            "unit": "pieces/s of processor time",
+        }
         for name, each in speeds.items()
     }
 
@@ -91,8 +114,11 @@ def random_sources(count: int) -> list[list[int]]:
     return [(4 + np.minimum(random.zipf(1.3, length), 7990)).tolist() for length in lengths]
 
 
-def random_engine(config: ModelConfig, vocabulary: int, short: bool, precision: str = "int8") -> AnyEngine:
-    """A shortlist of random pieces: 30 a source piece, about 430 a sentence, as learnt ones have."""
+def random_engine(
+    config: ModelConfig, vocabulary: int, short: bool, precision: str = "int8"
+) -> AnyEngine:
+    """A shortlist of random pieces: 30 a source piece, about 430 a sentence, as learnt ones
+    have."""
     torch.manual_seed(1)
     model = Seq2Seq(config, vocabulary, vocabulary, shared=True).eval()
     best_VX = torch.randint(4, vocabulary // 2, (vocabulary, 30))
@@ -103,7 +129,11 @@ def random_engine(config: ModelConfig, vocabulary: int, short: bool, precision: 
 def translate(engine: AnyEngine, sources: Sequence[Sequence[int]], beam: int, pieces: int) -> float:
     """Pieces a second of processor time."""
     lengths = np.array([len(source) for source in sources])
-    batches = source_batches(lengths, pieces) if pieces else [np.array([number]) for number in range(len(sources))]
+    batches = (
+        source_batches(lengths, pieces)
+        if pieces
+        else [np.array([number]) for number in range(len(sources))]
+    )
     done, start = 0, time.process_time()
     with torch.inference_mode():
         for batch in batches:

@@ -1,4 +1,5 @@
-"""What several commands share: option groups, messages, and the error for arguments that contradict one another."""
+"""What several commands share: option groups, messages, and the error for arguments that
+contradict one another."""
 
 import argparse
 import re
@@ -6,44 +7,72 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from nmt.config import DEVICES
-from nmt.errors import printable
-from nmt.inference.shards import Shard
+from nmt.errors import NmtError, printable
 from nmt.limits import MAX_LENGTH_ALPHA
+from nmt.recipe import DEVICES
+from nmt.translation.options import SearchOptions
+from nmt.translation.shards import Shard
 
 PRECISIONS = ("auto", "fp32", "bf16", "int8", "fp16")
 
 
 class UsageError(Exception):
-    """The arguments make no sense together; `nmt` prints it with the usage line and exits with status 2."""
+    """The arguments make no sense together; `nmt` prints it with the usage line and exits with
+    status 2."""
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """MODEL and what it runs on."""
-    parser.add_argument("model", metavar="MODEL", type=Path, help="a run folder of nmt train or a model folder of nmt export")
     parser.add_argument(
-        "--ensemble", metavar="MODEL", type=Path, nargs="+", default=[], help="models with the same subwords: the mean of all predictions"
+        "model",
+        metavar="MODEL",
+        type=Path,
+        help="a run folder of nmt train or a model folder of nmt export",
+    )
+    parser.add_argument(
+        "--ensemble",
+        metavar="MODEL",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="models with the same subwords: the mean of all predictions",
     )
     add_hardware_arguments(parser)
 
 
 def add_hardware_arguments(parser: argparse.ArgumentParser, precision: str = "auto") -> None:
-    parser.add_argument("--device", choices=DEVICES, default="auto", help="default: a GPU if there is one")
-    parser.add_argument("--precision", choices=PRECISIONS, default=precision, help=f"auto: the fastest here (default: {precision})")
+    parser.add_argument(
+        "--device", choices=DEVICES, default="auto", help="default: a GPU if there is one"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=precision,
+        help=f"auto: the fastest here (default: {precision})",
+    )
 
 
 def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--beam", metavar="K", type=at_least(1), help="hypotheses kept for each sentence; 1 is greedy (default: the recipe's)"
+        "--beam",
+        metavar="K",
+        type=at_least(1),
+        help="hypotheses kept for each sentence; 1 is greedy (default: the recipe's)",
     )
     parser.add_argument(
-        "--length-alpha", metavar="A", type=exponent, help="score = log-probability / length^A; 0 to 10 (default: the recipe's)"
+        "--length-alpha",
+        metavar="A",
+        type=exponent,
+        help="score = log-probability / length^A; 0 to 10 (default: the recipe's)",
     )
     parser.add_argument(
         "--no-shortlist",
         dest="shortlist",
         action="store_false",
-        help="look at every target piece, not only at those the source may call for (fp32, ensembles and GPUs always do)",
+        help=(
+            "look at every target piece, not only at those the source may call for (fp32, ensembles"
+            " and GPUs always do)"
+        ),
     )
 
 
@@ -92,3 +121,55 @@ def shard_of(text: str) -> Shard:
 def log(message: str) -> None:
     """Everything that is no result goes to stderr."""
     print(f"nmt: {printable(message)}", file=sys.stderr, flush=True)
+
+
+def add_option_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "search",
+        "Lengths are target pieces: of a line translated in segments, those of each segment.",
+    )
+    group.add_argument(
+        "--no-repeat-ngram",
+        metavar="N",
+        type=at_least(1),
+        default=0,
+        help="no N pieces in a row come twice",
+    )
+    group.add_argument(
+        "--min-length",
+        metavar="N",
+        type=at_least(0),
+        default=0,
+        help="a translation has at least N pieces",
+    )
+    group.add_argument(
+        "--max-length",
+        metavar="N",
+        type=at_least(1),
+        help="a translation has at most N pieces (default: the recipe's)",
+    )
+    group.add_argument(
+        "--coverage",
+        metavar="B",
+        type=not_negative,
+        default=0.0,
+        help=(
+            "rank what the beam has found by (log-probability + B * coverage penalty) / length^A;"
+            " 0.2 is usual"
+        ),
+    )
+
+
+def search_options(arguments: argparse.Namespace) -> SearchOptions:
+    """What these arguments and --beam and --length-alpha make together."""
+    try:
+        return SearchOptions(
+            beam=arguments.beam,
+            length_alpha=arguments.length_alpha,
+            no_repeat_ngram=arguments.no_repeat_ngram,
+            min_length=arguments.min_length,
+            max_length=arguments.max_length,
+            coverage=arguments.coverage,
+        )
+    except NmtError as error:
+        raise UsageError(str(error)) from None

@@ -1,4 +1,5 @@
-"""Print what a model is: languages, network, size, subwords, training time, and its scores on the dev set."""
+"""Print what a model is: languages, network, size, subwords, training time, and its scores on
+the dev set."""
 
 import argparse
 import json
@@ -10,7 +11,12 @@ from nmt.errors import printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", type=Path, help="a run folder of nmt train or a model folder of nmt export")
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        type=Path,
+        help="a run folder of nmt train or a model folder of nmt export",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
 
 
@@ -26,8 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _facts(path: Path) -> dict[str, Any]:
     import torch
 
-    from nmt.inference.folder import load_network, open_folder, sessions
-    from nmt.inference.scores import best_validation
+    from nmt.dev_scores import best_validation
+    from nmt.folders import load_network, open_folder, sessions
     from nmt.model.weights import named_weights
 
     folder = open_folder(path)
@@ -38,13 +44,13 @@ def _facts(path: Path) -> dict[str, Any]:
         "source": recipe.data.source,
         "target": recipe.data.target,
         "network": {
-            "cell": network.cell, "encoder_layers": network.encoder_layers, "decoder_layers": network.decoder_layers,
-            "hidden_size": network.hidden_size, "attention": network.attention, "input_feeding": network.input_feeding,
+            "cell": network.cell, "encoder_layers": network.encoder_layers, "decoder_layers": network.decoder_layers,  # noqa: E501
+            "hidden_size": network.hidden_size, "attention": network.attention, "input_feeding": network.input_feeding,  # noqa: E501
         },
         "subwords": {
-            "kind": recipe.subwords.kind, "joint": subwords.joint, "source": subwords.source.size, "target": subwords.target.size,
+            "kind": recipe.subwords.kind, "joint": subwords.joint, "source": subwords.source.size, "target": subwords.target.size,  # noqa: E501
         },
-        "parameters": sum(weight.numel() for weight in named_weights(load_network(folder, torch.device("cpu"))).values()),
+        "parameters": sum(weight.numel() for weight in named_weights(load_network(folder, torch.device("cpu"))).values()),  # noqa: E501
         "weights": str(folder.weights),
         "train": list(recipe.data.train),
         "dev": recipe.data.dev,
@@ -56,9 +62,19 @@ def _facts(path: Path) -> dict[str, Any]:
 def _lines(facts: dict[str, Any]) -> Iterator[str]:
     network, subwords = facts["network"], facts["subwords"]
     yield f"languages: {facts['source']} to {facts['target']}"
-    layers = f"{network['encoder_layers']}+{network['decoder_layers']} layers of {network['hidden_size']}"
-    yield f"network: {network['cell']}, {layers}, {network['attention']} attention{', input feeding' if network['input_feeding'] else ''}"
-    sizes = f"{subwords['source']:,} joint" if subwords["joint"] else f"{subwords['source']:,} and {subwords['target']:,}"
+    layers = (
+        f"{network['encoder_layers']}+{network['decoder_layers']} layers of"
+        f" {network['hidden_size']}"
+    )
+    yield (
+        f"network: {network['cell']}, {layers}, {network['attention']}"
+        f" attention{', input feeding' if network['input_feeding'] else ''}"
+    )
+    sizes = (
+        f"{subwords['source']:,} joint"
+        if subwords["joint"]
+        else f"{subwords['source']:,} and {subwords['target']:,}"
+    )
     yield f"subwords: {sizes}, {subwords['kind']}"
     yield f"parameters: {facts['parameters']:,}"
     yield f"weights: {facts['weights']}"
@@ -66,7 +82,10 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
     if facts["sessions"]:
         yield f"trained in: {_duration(facts['sessions'])}"
     for score in facts["scores"]:
-        yield f"dev set {facts['dev']}: {score['metric']} = {score['value']:.1f} {score.get('signature', '')}"
+        yield (
+            f"dev set {facts['dev']}: {score['metric']} = {score['value']:.1f}"
+            f" {score.get('signature', '')}"
+        )
 
 
 def _duration(sessions: list[dict[str, Any]]) -> str:

@@ -1,4 +1,5 @@
-"""The command line: `nmt COMMAND ...`. Light enough that help and argument errors never load torch."""
+"""The command line: `nmt COMMAND ...`. Light enough that help and argument errors never load
+torch."""
 
 import os
 import signal
@@ -7,7 +8,18 @@ from collections.abc import Sequence
 from types import FrameType, ModuleType
 
 from nmt import __version__
-from nmt.commands import average, check, evaluate, export, info, recipe, report, score, train, translate
+from nmt.commands import (
+    average,
+    check,
+    evaluate,
+    export,
+    info,
+    recipe,
+    report,
+    score,
+    train,
+    translate,
+)
 from nmt.commands.arguments import UsageError
 from nmt.commands.memory import is_shortage, shortage_line
 from nmt.commands.parsing import Parser, explain
@@ -26,13 +38,20 @@ COMMANDS: dict[str, ModuleType] = {
     "info": info,
     "report": report,
 }
-PRINTING = ("translate", "evaluate", "score", "check", "info")  # commands whose results go to standard output
+PRINTING = (
+    "translate",
+    "evaluate",
+    "score",
+    "check",
+    "info",
+)  # commands whose results go to standard output
 INTERRUPTED = 128 + signal.SIGINT
 NO_READER = 128 + signal.SIGPIPE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. Status 0: done; 1: failed, with a one-line reason; 2: bad arguments; 128 + n: ended by signal n."""
+    """Run one command. Status 0: done; 1: failed, with a one-line reason; 2: bad arguments; 128
+    + n: ended by signal n."""
     parser, subparsers = make_parsers()
     words = sys.argv[1:] if argv is None else list(argv)
     if not words:
@@ -77,7 +96,8 @@ def entry() -> int:
         sys.stdout.flush()
     except OSError as error:
         status = _system_failure(error)
-    # Nothing is left to tidy up. Torch takes half a second to take itself apart, and a thread that failed may never end.
+    # Nothing is left to tidy up. Torch takes half a second to take itself apart, and a thread that
+    # failed may never end.
     if status or sys.argv[1:2] == ["translate"]:
         sys.stderr.flush()
         os._exit(status)
@@ -85,14 +105,24 @@ def entry() -> int:
 
 
 def make_parsers() -> tuple[Parser, dict[str, Parser]]:
-    """The parser of `nmt`, and that of each command; the first line of a command's docstring is its help."""
-    parser = Parser(prog="nmt", description="Recurrent machine translation: train, translate, evaluate.")
+    """The parser of `nmt`, and that of each command; the first line of a command's docstring is
+    its help."""
+    parser = Parser(
+        prog="nmt", description="Recurrent machine translation: train, translate, evaluate."
+    )
     parser.add_argument("--version", action="version", version=f"nmt {__version__}")
-    choice = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands (nmt COMMAND --help tells more)")
+    choice = parser.add_subparsers(
+        dest="command",
+        metavar="COMMAND",
+        required=True,
+        title="commands (nmt COMMAND --help tells more)",
+    )
     subparsers = {}
     for name, module in COMMANDS.items():
         summary, _, description = (module.__doc__ or "").partition("\n")
-        subparsers[name] = choice.add_parser(name, help=summary, description=f"{summary}\n{description}".strip())
+        subparsers[name] = choice.add_parser(
+            name, help=summary, description=f"{summary}\n{description}".strip()
+        )
         module.add_arguments(subparsers[name])
     return parser, subparsers
 
@@ -103,7 +133,8 @@ def _fail(reason: str) -> int:
 
 
 def _system_failure(error: OSError) -> int:
-    """Says what the system refused. Whoever reads the output (`| head`) may leave: that is no error, and ends quietly."""
+    """Says what the system refused. Whoever reads the output (`| head`) may leave: that is no
+    error, and ends quietly."""
     if isinstance(error, BrokenPipeError) or error.filename == STDOUT:
         abandon_output()
     return NO_READER if isinstance(error, BrokenPipeError) else _fail(explained(error))

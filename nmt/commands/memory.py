@@ -16,11 +16,18 @@ PRIMITIVE = "could not create a primitive"  # oneDNN's, for want of memory or of
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Whether Python, torch on a CPU or on a GPU, or the system says that memory is short; without loading torch."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or getattr(error, "errno", None) == errno.ENOMEM:
+    """Whether Python, torch on a CPU or on a GPU, or the system says that memory is short;
+    without loading torch."""
+    if (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or getattr(error, "errno", None) == errno.ENOMEM
+    ):
         return True
     text = str(error)
-    return any(words in text for words in WORDS) or (text.strip() == PRIMITIVE and _limit() is not None)
+    return any(words in text for words in WORDS) or (
+        text.strip() == PRIMITIVE and _limit() is not None
+    )
 
 
 def shortage_line(error: BaseException, status: Path = Path("/proc/self/status")) -> str:
@@ -43,8 +50,14 @@ def _limit() -> int | None:
 def _taken(status: Path) -> str:
     """How much this process has taken at most, in words."""
     try:
-        rows = dict(line.split(":", 1) for line in status.read_text(encoding="utf-8").splitlines() if ":" in line)
+        rows = dict(
+            line.split(":", 1)
+            for line in status.read_text(encoding="utf-8").splitlines()
+            if ":" in line
+        )
         memory, space = (int(rows[name].split()[0]) / 2**20 for name in ("VmHWM", "VmPeak"))
     except (OSError, ValueError, KeyError, IndexError):
         return ""
-    return f": this process took up to {memory:.2f} GiB of memory and {space:.2f} GiB of address space"
+    return (
+        f": this process took up to {memory:.2f} GiB of memory and {space:.2f} GiB of address space"
+    )

@@ -1,4 +1,5 @@
-"""argparse with what people need of it: errors that come first and suggest the nearest name, and help as wide as the terminal."""
+"""argparse with what people need of it: errors that come first and suggest the nearest name, and
+help as wide as the terminal."""
 
 import argparse
 import re
@@ -8,7 +9,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import NoReturn
 
-from nmt.config import recipe_key
+from nmt.recipe import recipe_key
 
 COLUMN = re.compile(" {2,}")  # between a command and what it does
 
@@ -18,7 +19,8 @@ class Help(argparse.RawDescriptionHelpFormatter):
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return "\n\n".join(
-            "\n".join(_filled(paragraph.splitlines(), max(20, width - len(indent)))) for paragraph in text.strip().split("\n\n")
+            "\n".join(_filled(paragraph.splitlines(), max(20, width - len(indent))))
+            for paragraph in text.strip().split("\n\n")
         )
 
 
@@ -30,22 +32,35 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Ends with status 2: the error, then where to read on."""
-        self.exit(2, f"{self.prog}: error: {message}{self._suggestion(message)}\nsee: {self.prog} --help\n")
+        self.exit(
+            2,
+            f"{self.prog}: error: {message}{self._suggestion(message)}\nsee: {self.prog} --help\n",
+        )
 
     def parse_command(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """The arguments of one command, options and names in any order: `evaluate MODEL --test P HYP`."""
+        """The arguments of one command, options and names in any order: `evaluate MODEL --test P
+        HYP`."""
         return self.parse_intermixed_args(arguments)
 
     def parse_global(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """The arguments before any command, which end the call: help, the version, or an error that names an unknown option itself."""
+        """The arguments before any command, which end the call: help, the version, or an error
+        that names an unknown option itself."""
         if arguments[0].startswith("-") and arguments[0] not in self._option_string_actions:
             self.error(f"unrecognized arguments: {arguments[0]}")
         return self.parse_args(arguments)
 
     def _suggestion(self, message: str) -> str:
         if found := re.match(r"unrecognized arguments: (?:.* )?(--?[^ =]+)", message):
-            key = recipe_key(found[1].lstrip("-").replace("-", "_")) if "--set" in self._option_string_actions else None
-            return f"; did you mean --set {key}=...?" if key else suggestion(found[1], list(self._option_string_actions))
+            key = (
+                recipe_key(found[1].lstrip("-").replace("-", "_"))
+                if "--set" in self._option_string_actions
+                else None
+            )
+            return (
+                f"; did you mean --set {key}=...?"
+                if key
+                else suggestion(found[1], list(self._option_string_actions))
+            )
         if found := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
             return suggestion(found[1], [name.strip("'\" ") for name in found[2].split(",")])
         return ""
@@ -64,7 +79,8 @@ def explain(parser: argparse.ArgumentParser) -> NoReturn:
 
 
 def _filled(lines: list[str], width: int) -> list[str]:
-    """A paragraph no wider than `width`; what a command does goes below it where both do not fit beside one another."""
+    """A paragraph no wider than `width`; what a command does goes below it where both do not fit
+    beside one another."""
     found: list[str] = []
     prose: list[str] = []
     for line in [*lines, "nmt "]:
@@ -78,5 +94,7 @@ def _filled(lines: list[str], width: int) -> list[str]:
             continue
         command, *rest = COLUMN.split(line, 1)
         found.append(command)
-        found += textwrap.wrap(" ".join(rest), width, initial_indent="    ", subsequent_indent="    ")
+        found += textwrap.wrap(
+            " ".join(rest), width, initial_indent="    ", subsequent_indent="    "
+        )
     return found[:-1]

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nmt.commands.arguments import log
 
@@ -21,7 +21,8 @@ METRICS = {"bleu": "BLEU", "chrf": "chrF2", "loss": "loss"}  # training.select -
 def shown(select: str) -> Iterator[Callable[["Event"], None]]:
     """Shows events; `select` is what the best checkpoint is best in.
 
-    The bar begins with the updates, at those that have been made: how many there are is not known before.
+    The bar begins with the updates, at those that have been made: how many there are is not known
+    before.
     """
     from tqdm import tqdm
 
@@ -33,7 +34,13 @@ def shown(select: str) -> Iterator[Callable[["Event"], None]]:
     def show(event: "Event") -> None:
         nonlocal bar
         if isinstance(event, Started) and sys.stderr.isatty():
-            bar = bar or tqdm(initial=event.update, total=event.updates, bar_format=BAR, dynamic_ncols=True, leave=False)
+            bar = bar or tqdm(
+                initial=event.update,
+                total=event.updates,
+                bar_format=BAR,
+                dynamic_ncols=True,
+                leave=False,
+            )
         if isinstance(event, Advanced):
             if bar is not None:
                 bar.update(event.update - bar.n)  # back after a divergence
@@ -79,11 +86,17 @@ def _validation_line(event: "Validated") -> str:
 
     scores = ", ".join(map(short, event.validation.scores))
     best = ", the best so far" if event.is_best else ""
-    return f"validation at update {event.update:,}, epoch {event.epoch}: loss {event.validation.loss:.3f}, {scores}{best}"
+    return (
+        f"validation at update {event.update:,}, epoch {event.epoch}: loss"
+        f" {event.validation.loss:.3f}, {scores}{best}"
+    )
 
 
 def _end_line(event: "Ended", select: str) -> str:
-    line = f"{'finished' if event.finished else 'stopped'} at update {event.update:,} after {duration(event.seconds)}"
+    line = (
+        f"{'finished' if event.finished else 'stopped'} at update {event.update:,} after"
+        f" {duration(event.seconds)}"
+    )
     if not event.best_update or event.best_value is None:
         return line
     value = f"{-event.best_value:.3f}" if select == "loss" else f"{event.best_value:.1f}"
@@ -91,7 +104,8 @@ def _end_line(event: "Ended", select: str) -> str:
 
 
 def _figures(report: "Report", columns: int, left: bool = False) -> str:
-    """As many of the figures of the last updates as fit, the dearest first; with `left` the time that is left."""
+    """As many of the figures of the last updates as fit, the dearest first; with `left` the time
+    that is left."""
     window = report.window
     found = [f"epoch {report.epoch} loss {window.cross_entropy_mean:.3f}"]
     if left:
@@ -112,3 +126,23 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}"
+
+
+class LineBar(NamedTuple):
+    """How to tell of it."""
+
+    advance: Callable[[int], object]  # by so many lines
+    say: Callable[[str], None]  # a message
+
+
+@contextmanager
+def line_bar(shown: bool, total: int | None) -> Iterator[LineBar]:
+    """A bar of `total` lines, None where their number is unknown; nothing but messages where it
+    is not to be shown."""
+    if not shown:
+        yield LineBar(lambda lines: None, log)
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=total, unit=" lines", dynamic_ncols=True, file=sys.stderr) as bar:
+        yield LineBar(bar.update, lambda message: bar.write(f"nmt: {message}", file=sys.stderr))

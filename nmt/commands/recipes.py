@@ -1,39 +1,59 @@
-"""The recipe that a command line asks for: of a file, of a run, or the default one with the data that the options name."""
+"""The recipe that a command line asks for: of a file, of a run, or the default one with the data
+that the options name."""
 
 import argparse
 from dataclasses import replace
 from pathlib import Path
 
 from nmt.commands.arguments import UsageError
-from nmt.config import DataConfig, Recipe, load_recipe, with_settings
-from nmt.data.corpus import PARTNER
-from nmt.data.places import located, run_folders
 from nmt.errors import NmtError
+from nmt.recipe import DataConfig, Recipe, load_recipe, with_settings
+from nmt.text.corpus import PARTNER
+from nmt.text.places import located, run_folders
 
 
 def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
     """RECIPE.toml or the options that take its place."""
     parser.add_argument(
-        "recipe", metavar="RECIPE.toml", nargs="?", type=Path, help="all settings in one file, or a run folder; `nmt recipe` prints one"
+        "recipe",
+        metavar="RECIPE.toml",
+        nargs="?",
+        type=Path,
+        help="all settings in one file, or a run folder; `nmt recipe` prints one",
     )
     parser.add_argument(
-        "--train", metavar="PREFIX", action="append", help="training corpus: PREFIX.nl and PREFIX.en, or any other format; repeatable"
+        "--train",
+        metavar="PREFIX",
+        action="append",
+        help="training corpus: PREFIX.nl and PREFIX.en, or any other format; repeatable",
     )
-    parser.add_argument("--dev", metavar="PREFIX", help="corpus that chooses the best checkpoint; 1000 or 2%%: split so much off --train")
+    parser.add_argument(
+        "--dev",
+        metavar="PREFIX",
+        help="corpus that chooses the best checkpoint; 1000 or 2%%: split so much off --train",
+    )
     parser.add_argument("--source", metavar="XX", help="language code translated from")
     parser.add_argument("--target", metavar="YY", help="language code translated into")
     for name, what in (("train", "--train"), ("dev", "--dev")):
         for side in ("source", "target"):
             parser.add_argument(
-                f"--{name}-{side}", metavar="FILE", action="append", help=f"in place of {what}: a file of any name, {side} side"
+                f"--{name}-{side}",
+                metavar="FILE",
+                action="append",
+                help=f"in place of {what}: a file of any name, {side} side",
             )
     parser.add_argument(
-        "--set", metavar="table.key=value", action="append", default=[], help="put one value of the recipe in place; repeatable"
+        "--set",
+        metavar="table.key=value",
+        action="append",
+        default=[],
+        help="put one value of the recipe in place; repeatable",
     )
 
 
 def recipe_of(arguments: argparse.Namespace) -> Recipe:
-    """The recipe of the file, or the default one for the data that the options name; both with --set.
+    """The recipe of the file, or the default one for the data that the options name; both with
+    --set.
 
     Raises:
         UsageError: too much or too little is given, or --set names no such key.
@@ -41,18 +61,34 @@ def recipe_of(arguments: argparse.Namespace) -> Recipe:
     """
     train = [*(arguments.train or ()), *_file_pairs(arguments, "train")]
     dev = _dev(arguments)
-    options = {"--train": train, "--dev": dev, "--source": arguments.source, "--target": arguments.target}
+    options = {
+        "--train": train,
+        "--dev": dev,
+        "--source": arguments.source,
+        "--target": arguments.target,
+    }
     given = [option for option, value in options.items() if value]
     missing = [option for option, value in options.items() if not value]
     if arguments.recipe and given:
-        raise UsageError(f"give either a recipe or {', '.join(given)}; to change a recipe's value use --set data.{given[0][2:]}=...")
+        raise UsageError(
+            f"give either a recipe or {', '.join(given)}; to change a recipe's value use --set"
+            f" data.{given[0][2:]}=..."
+        )
     if not arguments.recipe and missing:
         raise UsageError(f"give a recipe, or {', '.join(missing)}{' as well' if given else ''}")
-    path = arguments.recipe / "recipe.toml" if arguments.recipe and arguments.recipe.is_dir() else arguments.recipe
+    path = (
+        arguments.recipe / "recipe.toml"
+        if arguments.recipe and arguments.recipe.is_dir()
+        else arguments.recipe
+    )
     recipe = load_recipe(path) if path else None
     try:
         if recipe is None:
-            recipe = Recipe(data=DataConfig(train=tuple(train), dev=dev, source=arguments.source, target=arguments.target))
+            recipe = Recipe(
+                data=DataConfig(
+                    train=tuple(train), dev=dev, source=arguments.source, target=arguments.target
+                )
+            )
         recipe = with_settings(_with_free_epochs(recipe, arguments.set), arguments.set)
     except NmtError as error:
         raise UsageError(str(error)) from None
@@ -60,8 +96,11 @@ def recipe_of(arguments: argparse.Namespace) -> Recipe:
 
 
 def _with_free_epochs(recipe: Recipe, settings: list[str]) -> Recipe:
-    """A run's recipe has the epochs that its limit of updates takes; with another limit they are found anew."""
-    if not recipe.training.updates or not any(setting.startswith("training.updates=") for setting in settings):
+    """A run's recipe has the epochs that its limit of updates takes; with another limit they are
+    found anew."""
+    if not recipe.training.updates or not any(
+        setting.startswith("training.updates=") for setting in settings
+    ):
         return recipe
     return replace(recipe, training=replace(recipe.training, epochs=0))
 
@@ -77,7 +116,10 @@ def _file_pairs(arguments: argparse.Namespace, name: str) -> list[str]:
     """SOURCE|TARGET for each pair of files."""
     sources, targets = (getattr(arguments, f"{name}_{side}") or [] for side in ("source", "target"))
     if len(sources) != len(targets):
-        raise UsageError(f"give as many --{name}-source as --{name}-target, got {len(sources)} and {len(targets)}")
+        raise UsageError(
+            f"give as many --{name}-source as --{name}-target, got {len(sources)} and"
+            f" {len(targets)}"
+        )
     return [f"{source}{PARTNER}{target}" for source, target in zip(sources, targets, strict=True)]
 
 

@@ -6,7 +6,8 @@ import os
 import sys
 
 STDOUT = "standard output"
-# A closed stream is opened the wrong way round, so that using it is an error; what nobody reads of stderr is none.
+# A closed stream is opened the wrong way round, so that using it is an error; what nobody reads of
+# stderr is none.
 MODES = (os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)
 
 
@@ -33,13 +34,16 @@ class _Messages(io.FileIO):
 def open_streams() -> None:
     """Makes stdin, stdout and stderr usable; call it before any file is opened.
 
-    The next file to be opened would get the number of a closed stream, and whatever is meant for the stream would be written into it.
-    Text is UTF-8 whatever the locale: results are the same everywhere, and no letter is an error.
+    The next file to be opened would get the number of a closed stream, and whatever is meant for
+    the stream would be written into it. Text is UTF-8 whatever the locale: results are the same
+    everywhere, and no letter is an error.
     """
     for descriptor, mode in enumerate(MODES):
         _fill(descriptor, mode)
     if sys.stdin is None:
-        sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), encoding="utf-8")
+        sys.stdin = io.TextIOWrapper(
+            io.BufferedReader(io.FileIO(0, closefd=False)), encoding="utf-8"
+        )
     sys.stdout = _text_stream(_Output(1, "w", closefd=False), line_buffering=os.isatty(1))
     sys.stderr = _text_stream(_Messages(2, "w", closefd=False), line_buffering=True)
 
@@ -57,7 +61,12 @@ def _fill(descriptor: int, mode: int) -> None:
 
 
 def _text_stream(raw: io.FileIO, line_buffering: bool) -> io.TextIOWrapper:
-    return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", line_buffering=line_buffering)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding="utf-8",
+        errors="backslashreplace",
+        line_buffering=line_buffering,
+    )
 
 
 def refuse_closed_output() -> None:
@@ -74,7 +83,9 @@ def refuse_closed_output() -> None:
 
 def _named(error: OSError) -> OSError:
     """The error as one of standard output's; closed is what people call a bad file descriptor."""
-    return OSError(error.errno, "it is closed" if error.errno == errno.EBADF else error.strerror, STDOUT)
+    return OSError(
+        error.errno, "it is closed" if error.errno == errno.EBADF else error.strerror, STDOUT
+    )
 
 
 def abandon_output() -> None:

@@ -1,8 +1,6 @@
 """Pieces -> batches: which pairs go together, in which order, and their tensors."""
 
-# ruff: noqa: N802 (tensors end in their shape)
-
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,15 +8,21 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nmt.data.subwords import BOS, EOS, PAD
+from nmt.text.subwords import BOS, EOS, PAD
+
+# ruff: noqa: N802 (tensors end in their shape)
+
 
 Integers = npt.NDArray[np.integer]
 ROWS = 8  # batches of four times as many and more have a multiple of it: matrix units work on tiles
-SOURCE_JITTER = 1.0  # pieces; so that pairs of equal lengths change places and batches differ between epochs; more is more padding
+# pieces; so that pairs of equal lengths change places and batches differ between epochs; more is
+# more padding
+SOURCE_JITTER = 1.0
 
 
 class Batch(NamedTuple):
-    """Pairs of one update: the source ends in EOS, the decoder reads BOS + target and is to write target + EOS."""
+    """Pairs of one update: the source ends in EOS, the decoder reads BOS + target and is to
+    write target + EOS."""
 
     source_BS: Tensor
     source_lengths_B: Tensor
@@ -56,7 +60,9 @@ class Batch(NamedTuple):
         return int(self.output_lengths_B.sum())
 
 
-def collate(sources: Sequence[Sequence[int] | Integers], targets: Sequence[Sequence[int] | Integers]) -> Batch:
+def collate(
+    sources: Sequence[Sequence[int] | Integers], targets: Sequence[Sequence[int] | Integers]
+) -> Batch:
     """The batch of these pairs, in this order."""
     source_BS, source_lengths_B = padded(sources, suffix=(EOS,))
     input_BT, _ = padded(targets, prefix=(BOS,))
@@ -64,9 +70,15 @@ def collate(sources: Sequence[Sequence[int] | Integers], targets: Sequence[Seque
     return Batch(source_BS, source_lengths_B, input_BT, output_BT, output_lengths_B)
 
 
-def padded(rows: Sequence[Sequence[int] | Integers], prefix: tuple[int, ...] = (), suffix: tuple[int, ...] = ()) -> tuple[Tensor, Tensor]:
+def padded(
+    rows: Sequence[Sequence[int] | Integers],
+    prefix: tuple[int, ...] = (),
+    suffix: tuple[int, ...] = (),
+) -> tuple[Tensor, Tensor]:
     """(ids, lengths): `prefix + row + suffix` for each row, padded with PAD to the longest."""
-    lengths = np.fromiter((len(prefix) + len(row) + len(suffix) for row in rows), np.int64, len(rows))
+    lengths = np.fromiter(
+        (len(prefix) + len(row) + len(suffix) for row in rows), np.int64, len(rows)
+    )
     filled = np.full((len(rows), lengths.max(initial=0)), PAD, np.int64)
     for line, row, length in zip(filled, rows, lengths, strict=True):
         line[:length] = (*prefix, *row, *suffix)
@@ -74,13 +86,20 @@ def padded(rows: Sequence[Sequence[int] | Integers], prefix: tuple[int, ...] = (
 
 
 def batch_order(
-    source_lengths: Integers, target_lengths: Integers, batch_pieces: int, seed: int, epoch: int, block: int = 0
+    source_lengths: Integers,
+    target_lengths: Integers,
+    batch_pieces: int,
+    seed: int,
+    epoch: int,
+    block: int = 0,
 ) -> list[Integers]:
-    """The batches of one epoch, or of one block of it, as arrays of pair numbers; a pure function of its arguments.
+    """The batches of one epoch, or of one block of it, as arrays of pair numbers; a pure function
+    of its arguments.
 
-    Each pair comes once. Rows times the longest row, EOS included, is at most `batch_pieces` on each side; only a pair that is longer
-    itself is alone in its batch. Pairs are sorted by target length, then by source length, rising and falling in turn, so that
-    the source is long on both sides where one target length ends and the next begins. Then the batches are shuffled.
+    Each pair comes once. Rows times the longest row, EOS included, is at most `batch_pieces` on
+    each side; only a pair that is longer itself is alone in its batch. Pairs are sorted by target
+    length, then by source length, rising and falling in turn, so that the source is long on both
+    sides where one target length ends and the next begins. Then the batches are shuffled.
     """
     random = np.random.default_rng((seed, epoch, block) if block else (seed, epoch))
     source_key = source_lengths + random.uniform(0.0, SOURCE_JITTER, len(source_lengths))
@@ -90,22 +109,54 @@ def batch_order(
 
 
 def source_batches(lengths: Integers, batch_pieces: int) -> list[Integers]:
-    """Batches for translation: sentences of near-equal length together, the longest first; sizes as in `batch_order`."""
+    """Batches for translation: sentences of near-equal length together, the longest first; sizes
+    as in `batch_order`."""
     order = np.argsort(-lengths.astype(np.int64), kind="stable")
     widths = lengths[order] + 1
     return _cut(order, widths, widths, batch_pieces)
 
 
-def _cut(order: Integers, source_widths: Integers, target_widths: Integers, batch_pieces: int) -> list[Integers]:
+def _cut(
+    order: Integers, source_widths: Integers, target_widths: Integers, batch_pieces: int
+) -> list[Integers]:
     """Cut the sorted pairs into the fewest runs that fit the budget."""
     widths = np.maximum(source_widths, target_widths).astype(np.int64)
     batches = []
     start = 0
     while start < len(order):
         at_most = max(1, batch_pieces // int(widths[start]))
-        padded_pieces = np.maximum.accumulate(widths[start : start + at_most]) * np.arange(1, min(at_most, len(order) - start) + 1)
+        padded_pieces = np.maximum.accumulate(widths[start : start + at_most]) * np.arange(
+            1, min(at_most, len(order) - start) + 1
+        )
         size = max(1, int(np.searchsorted(padded_pieces, batch_pieces, side="right")))
         size -= size % ROWS if size >= 4 * ROWS else 0
         batches.append(order[start : start + size])
         start += size
     return batches
+
+
+BLOCK = 4_000_000  # pairs at most; sorting them takes some 250 MB
+RUN = 10_000  # neighbouring pairs that stay in one block: the disk is read where it was read before
+
+
+class Block(NamedTuple):
+    """Pairs whose batches are made together."""
+
+    number: int  # from 1; 0 of a corpus that is one block
+    rows: Integers  # pair numbers, rising
+    last: bool  # of the epoch
+
+
+def blocks(pairs: int, seed: int, epoch: int) -> Iterator[Block]:
+    """The blocks of an epoch; a pure function of its arguments. Each takes its runs of pairs
+    from anywhere in the corpus."""
+    if pairs <= BLOCK:
+        yield Block(0, np.arange(pairs), last=True)
+        return
+    runs = -(-pairs // RUN)
+    count = -(-runs // max(1, BLOCK // RUN))
+    shuffled = np.random.default_rng((seed, epoch)).permutation(runs)
+    for number, chosen in enumerate(np.array_split(shuffled, count), 1):
+        starts = np.sort(chosen) * RUN
+        rows = (starts[:, None] + np.arange(RUN)).reshape(-1)
+        yield Block(number, rows[rows < pairs], number == count)

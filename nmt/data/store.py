@@ -1,6 +1,8 @@
-"""The corpus in pieces, on disk: written once, memory-mapped in training, so that its size does not matter.
+"""The corpus in pieces, on disk: written once, memory-mapped in training, so that its size does not
+matter.
 
-A store is a folder: pairs.arrow (one row a pair), source_lengths.npy and target_lengths.npy (pieces, EOS not counted), store.json.
+A store is a folder: pairs.arrow (one row a pair), source_lengths.npy and target_lengths.npy
+(pieces, EOS not counted), store.json.
 """
 
 import json
@@ -15,20 +17,22 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow
 
-from nmt.data.clean import BLANK, Audit
-from nmt.data.corpus import Pair
-from nmt.data.subwords import SubwordPair
 from nmt.errors import NmtError
-from nmt.writing import move, writing
+from nmt.files import move, writing
+from nmt.text.clean import BLANK, Audit
+from nmt.text.corpus import Pair
+from nmt.text.subwords import SubwordPair
 
 if TYPE_CHECKING:
-    from nmt.config import DataConfig
+    from nmt.recipe import DataConfig
 
 ROWS = 10_000  # pairs encoded and written at a time
 IDS = pyarrow.list_(pyarrow.int32())
 TEXT = pyarrow.string()
 LENGTH = "<i4"
-SCHEMA = pyarrow.schema({"source": IDS, "target": IDS, "source_text": TEXT, "target_text": TEXT, "where": TEXT})
+SCHEMA = pyarrow.schema(
+    {"source": IDS, "target": IDS, "source_text": TEXT, "target_text": TEXT, "where": TEXT}
+)
 
 
 class Store:
@@ -42,18 +46,37 @@ class Store:
             self.summary = tuple(str(line) for line in about["summary"])  # of the audit
             self.source_lengths = np.load(folder / "source_lengths.npy", mmap_mode="r")
             self.target_lengths = np.load(folder / "target_lengths.npy", mmap_mode="r")
-            self._rows = datasets.Dataset.from_file(str(folder / "pairs.arrow")).with_format("arrow")
-            rows = {about["pairs"], len(self._rows), len(self.source_lengths), len(self.target_lengths)}
+            self._rows = datasets.Dataset.from_file(str(folder / "pairs.arrow")).with_format(
+                "arrow"
+            )
+            rows = {
+                about["pairs"],
+                len(self._rows),
+                len(self.source_lengths),
+                len(self.target_lengths),
+            }
             if len(rows) > 1:
                 raise ValueError(f"parts of {sorted(rows)} rows")
-        except (OSError, EOFError, ValueError, KeyError, TypeError, pyarrow.ArrowException) as error:
-            raise NmtError(f"{folder}: not a whole store of pairs ({str(error).splitlines()[0]}); delete it, it is made again") from None
+        except (
+            OSError,
+            EOFError,
+            ValueError,
+            KeyError,
+            TypeError,
+            pyarrow.ArrowException,
+        ) as error:
+            raise NmtError(
+                f"{folder}: not a whole store of pairs ({str(error).splitlines()[0]}); delete it,"
+                " it is made again"
+            ) from None
         self._ids = self._rows.select_columns(["source", "target"])
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def ids(self, indices: npt.NDArray[np.integer]) -> tuple[list[npt.NDArray[np.int32]], list[npt.NDArray[np.int32]]]:
+    def ids(
+        self, indices: npt.NDArray[np.integer]
+    ) -> tuple[list[npt.NDArray[np.int32]], list[npt.NDArray[np.int32]]]:
         """(source ids, target ids) of these rows, in this order."""
         table = self._ids[indices]
         return _split(table["source"]), _split(table["target"])
@@ -74,9 +97,15 @@ def open_store(folder: Path) -> Store:
 
 
 def build_store(
-    folder: Path, pairs: Iterable[Pair], subwords: SubwordPair, data: "DataConfig", audit: Audit, fingerprint: str = ""
+    folder: Path,
+    pairs: Iterable[Pair],
+    subwords: SubwordPair,
+    data: "DataConfig",
+    audit: Audit,
+    fingerprint: str = "",
 ) -> Store:
-    """Encode the pairs into a new store, in bounded memory; it appears in `folder` only when it is whole, and replaces what was there.
+    """Encode the pairs into a new store, in bounded memory; it appears in `folder` only when it is
+    whole, and replaces what was there.
 
     Pairs that are too long or too unequal in pieces are left out, counted in `audit`.
 
@@ -91,10 +120,13 @@ def build_store(
         if not count:
             shutil.rmtree(partial)
             raise NmtError(
-                f"no pair is left to learn from ({'; '.join(audit.summary())}); check the corpus and data.max_length, data.max_ratio"
+                f"no pair is left to learn from ({'; '.join(audit.summary())}); check the corpus"
+                " and data.max_length, data.max_ratio"
             )
         about = {"fingerprint": fingerprint, "pairs": count, "summary": audit.summary()}
-        (partial / "store.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (partial / "store.json").write_text(
+            json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
         if folder.exists():
             shutil.rmtree(folder)
         move(partial, folder)
@@ -102,7 +134,8 @@ def build_store(
 
 
 def _write_rows(folder: Path, batches: Iterable[list["Row"]]) -> int:
-    """Writes pairs.arrow and the lengths of both sides as the rows come; returns how many there were."""
+    """Writes pairs.arrow and the lengths of both sides as the rows come; returns how many there
+    were."""
     count = 0
     with (
         pyarrow.OSFile(str(folder / "pairs.arrow"), "wb") as file,
@@ -114,7 +147,11 @@ def _write_rows(folder: Path, batches: Iterable[list["Row"]]) -> int:
         for lengths in lengths_of.values():
             _write_header(lengths, 0)
         for rows in batches:
-            writer.write_batch(pyarrow.record_batch([[row[column] for row in rows] for column in range(len(SCHEMA))], schema=SCHEMA))
+            writer.write_batch(
+                pyarrow.record_batch(
+                    [[row[column] for row in rows] for column in range(len(SCHEMA))], schema=SCHEMA
+                )
+            )
             for column, lengths in lengths_of.items():
                 lengths.write(np.array([len(row[column]) for row in rows], LENGTH).tobytes())
             count += len(rows)
@@ -125,15 +162,21 @@ def _write_rows(folder: Path, batches: Iterable[list["Row"]]) -> int:
 
 
 def _write_header(file: BinaryIO, count: int) -> None:
-    """The beginning of an .npy file of so many lengths; numpy pads it, so that it is as long for any count."""
-    np.lib.format.write_array_header_1_0(file, {"descr": LENGTH, "fortran_order": False, "shape": (count,)})
+    """The beginning of an .npy file of so many lengths; numpy pads it, so that it is as long for
+    any count."""
+    np.lib.format.write_array_header_1_0(
+        file, {"descr": LENGTH, "fortran_order": False, "shape": (count,)}
+    )
 
 
 Row = tuple[list[int], list[int], str, str, str]
 
 
-def encoded_rows(pairs: Iterable[Pair], subwords: SubwordPair, data: "DataConfig", audit: Audit) -> Iterator[list[Row]]:
-    """Rows of a store, many at a time; pairs that are too long or too unequal in pieces are left out, counted in `audit`."""
+def encoded_rows(
+    pairs: Iterable[Pair], subwords: SubwordPair, data: "DataConfig", audit: Audit
+) -> Iterator[list[Row]]:
+    """Rows of a store, many at a time; pairs that are too long or too unequal in pieces are left
+    out, counted in `audit`."""
     stream = iter(pairs)
     while chunk := list(islice(stream, ROWS)):
         sources = subwords.source.encode([pair.source for pair in chunk])
@@ -155,7 +198,11 @@ def _unfit(source_length: int, target_length: int, data: "DataConfig") -> str:
         return BLANK
     if longer > data.max_length:
         return f"longer than {data.max_length} pieces (data.max_length)"
-    return f"one side over {data.max_ratio:g} times as long (data.max_ratio)" if longer > data.max_ratio * shorter else ""
+    return (
+        f"one side over {data.max_ratio:g} times as long (data.max_ratio)"
+        if longer > data.max_ratio * shorter
+        else ""
+    )
 
 
 def _split(column: pyarrow.ChunkedArray) -> list[npt.NDArray[np.int32]]:

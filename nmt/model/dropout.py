@@ -1,4 +1,5 @@
-"""Dropout whose mask costs an eighth of the random numbers on a CPU, or next to nothing where it is compiled."""
+"""Dropout whose mask costs an eighth of the random numbers on a CPU, or next to nothing where it
+is compiled."""
 
 from itertools import accumulate
 from typing import Any
@@ -7,16 +8,16 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from nmt.model.compiled import is_compiled
+from nmt.model.compiled_recurrence import is_compiled
 from nmt.native import DropoutArrays, address, functions, threads_for
 
 
 class Dropout(nn.Module):
     """x -> x m / (1 - p) with P(m = 0) = p while training (Srivastava et al. 2014).
 
-    On a CPU one 64-bit random number serves eight elements, so that p is rounded to a multiple of 1/256 (and the scale with it),
-    neither to 0 nor to 1;
-    `torch.nn.Dropout` draws one number an element, which took a twelfth of the training time.
+    On a CPU one 64-bit random number serves eight elements, so that p is rounded to a multiple of
+    1/256 (and the scale with it), neither to 0 nor to 1; `torch.nn.Dropout` draws one number an
+    element, which took a twelfth of the training time.
     """
 
     def __init__(self, probability: float) -> None:
@@ -25,8 +26,13 @@ class Dropout(nn.Module):
         self.threshold = min(255, max(1, round(256 * probability))) if probability else 0
 
     def forward(self, *parts: Tensor) -> Tensor:
-        """The parts side by side along their last dimension; the same tensor, if it is only one, in evaluation mode."""
-        if self.training and self.threshold and all(is_compiled(part, part.shape[-1]) for part in parts):
+        """The parts side by side along their last dimension; the same tensor, if it is only one,
+        in evaluation mode."""
+        if (
+            self.training
+            and self.threshold
+            and all(is_compiled(part, part.shape[-1]) for part in parts)
+        ):
             joined: Tensor = _Dropout.apply(self.threshold, *parts)  # type: ignore[no-untyped-call]
             return joined
         x = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
@@ -40,7 +46,8 @@ class Dropout(nn.Module):
 
 
 class _Dropout(torch.autograd.Function):
-    """nmt/native/dropout.cpp: bf16, whatever the parts are in; the mask is made a second time instead of being kept."""
+    """nmt/native/dropout.cpp: bf16, whatever the parts are in; the mask is made a second time
+    instead of being kept."""
 
     @staticmethod
     def forward(ctx: Any, threshold: int, *parts: Tensor) -> Tensor:
@@ -55,7 +62,10 @@ class _Dropout(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         joined = gradients[0].contiguous()
-        parts = [joined.new_empty(*joined.shape[:-1], width, dtype=dtype) for width, dtype in zip(ctx.widths, ctx.dtypes, strict=True)]
+        parts = [
+            joined.new_empty(*joined.shape[:-1], width, dtype=dtype)
+            for width, dtype in zip(ctx.widths, ctx.dtypes, strict=True)
+        ]
         _call(ctx, joined, parts, backwards=True)
         return None, *parts
 
@@ -65,5 +75,15 @@ def _call(ctx: Any, joined: Tensor, parts: list[Tensor], backwards: bool) -> Non
     rows = joined.numel() // width
     threads = threads_for(rows // 256)  # each worth starting
     for part, offset in zip(parts, accumulate(ctx.widths, initial=0), strict=False):
-        sizes = rows, width, offset, part.shape[-1], ctx.threshold, ctx.seed, part.dtype == torch.float32, backwards, threads
+        sizes = (
+            rows,
+            width,
+            offset,
+            part.shape[-1],
+            ctx.threshold,
+            ctx.seed,
+            part.dtype == torch.float32,
+            backwards,
+            threads,
+        )
         functions().nmt_dropout(DropoutArrays(*sizes, address(part), address(joined)))

@@ -11,10 +11,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from nmt.errors import NmtError
+from nmt.files import open_file
 from nmt.limits import shown
-from nmt.reading import open_file
 
-HEADER_BYTES = 1 << 20  # names, types and shapes of all arrays; the largest network that a recipe allows needs a third of it
+HEADER_BYTES = (
+    1 << 20
+)  # names, types and shapes of all arrays; the largest network that a recipe allows needs a third of it  # noqa: E501
 KINDS = ("F32", "BF16", "F16")  # what weights may be stored in
 
 
@@ -48,10 +50,15 @@ def array_shapes(path: Path, limit: int) -> dict[str, ArrayShape]:
     with open_file(path, limit, path.parent) as file:
         size = int.from_bytes(file.read(8), "little")
     if size > HEADER_BYTES:
-        raise SafetensorError(f"its header would have {size:,} bytes, at most {HEADER_BYTES:,} make sense")
+        raise SafetensorError(
+            f"its header would have {size:,} bytes, at most {HEADER_BYTES:,} make sense"
+        )
     with safe_open(path, framework="pt") as arrays:
         slices = {name: arrays.get_slice(name) for name in arrays.keys()}  # noqa: SIM118
-        return {name: ArrayShape(each.get_dtype(), tuple(each.get_shape())) for name, each in slices.items()}
+        return {
+            name: ArrayShape(each.get_dtype(), tuple(each.get_shape()))
+            for name, each in slices.items()
+        }
 
 
 def largest_file(model: nn.Module) -> int:
@@ -62,29 +69,47 @@ def largest_file(model: nn.Module) -> int:
 def read_weights(path: Path, model: nn.Module) -> dict[str, Tensor]:
     """The tensors of a file, in fp32, whose names and shapes are exactly the model's.
 
-    The header is compared first, so that a file of a stranger cannot make this process allocate more than the recipe says.
+    The header is compared first, so that a file of a stranger cannot make this process allocate
+    more than the recipe says.
 
     Raises:
-        NmtError: no such file, no safetensors file, the weights of another network, or some that are not finite.
+        NmtError: no such file, no safetensors file, the weights of another network, or some that
+            are not finite.
     """
     expected = named_weights(model)
     try:
         found = array_shapes(path, largest_file(model))
         if found.keys() != expected.keys():
-            different = ", ".join(shown(name)[1:-1] for name in sorted(expected.keys() ^ found.keys())[:3])
-            raise NmtError(f"{path}: these are the weights of another network ({different} differ); use the recipe they were trained with")
+            different = ", ".join(
+                shown(name)[1:-1] for name in sorted(expected.keys() ^ found.keys())[:3]
+            )
+            raise NmtError(
+                f"{path}: these are the weights of another network ({different} differ); use the"
+                " recipe they were trained with"
+            )
         for name, (kind, shape) in found.items():
             if shape != tuple(expected[name].shape):
-                raise NmtError(f"{path}: {name} has shape {shown(shape)}, the recipe asks for {tuple(expected[name].shape)}")
+                raise NmtError(
+                    f"{path}: {name} has shape {shown(shape)}, the recipe asks for"
+                    f" {tuple(expected[name].shape)}"
+                )
             if kind not in KINDS:
-                raise NmtError(f"{path}: {name} holds {kind}, weights are {', '.join(KINDS)}; copy the model folder again")
+                raise NmtError(
+                    f"{path}: {name} holds {kind}, weights are {', '.join(KINDS)}; copy the model"
+                    " folder again"
+                )
         weights = {name: value.float() for name, value in load_file(path).items()}
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise NmtError(f"{path}: cannot read the weights ({reason}); copy the model folder again") from error
+        raise NmtError(
+            f"{path}: cannot read the weights ({reason}); copy the model folder again"
+        ) from error
     for name, value in weights.items():
         if not all(bound.isfinite() for bound in value.aminmax()):  # NaN is both bounds
-            raise NmtError(f"{path}: {name} holds numbers that are not finite, the network cannot compute; use another checkpoint or model")
+            raise NmtError(
+                f"{path}: {name} holds numbers that are not finite, the network cannot compute; use"
+                " another checkpoint or model"
+            )
     return weights
 
 
@@ -96,7 +121,8 @@ def copy_weights(weights: Mapping[str, Tensor], model: nn.Module) -> None:
 
 
 def adopt_weights(weights: Mapping[str, Tensor], model: nn.Module) -> None:
-    """Makes the tensors the parameters of a model built on the meta device; parameters that were tied stay tied."""
+    """Makes the tensors the parameters of a model built on the meta device; parameters that were
+    tied stay tied."""
     adopted: dict[int, nn.Parameter] = {}
     for name, parameter in list(model.named_parameters(remove_duplicate=False)):
         if id(parameter) not in adopted:

@@ -1,8 +1,10 @@
-"""Compiled code, called through ctypes: the 8-bit engine with its candidates and choices, and what bf16 training needs.
+"""Compiled code, called through ctypes: the 8-bit engine with its candidates and choices, and what
+bf16 training needs.
 
-It is built when nmt is installed where there is a C++ compiler. The engine is compiled for each instruction set of SETS, and a
-processor uses the last one that it has; NMT_ISA names another one. Training needs AVX512-BF16. Where something is missing torch computes.
-Every function reads and writes arrays of its caller and gives up the interpreter's lock.
+It is built when nmt is installed where there is a C++ compiler. The engine is compiled for each
+instruction set of SETS, and a processor uses the last one that it has; NMT_ISA names another one.
+Training needs AVX512-BF16. Where something is missing torch computes. Every function reads and
+writes arrays of its caller and gives up the interpreter's lock.
 """
 
 import ctypes
@@ -69,7 +71,12 @@ __all__ = [
 LANES = 16  # units whose gates lie side by side
 PANEL = 64  # columns that are computed together
 CELLS = {"lstm": 0, "peephole": 1, "gru": 2, "tanh": 3}  # their numbers in arrays.h
-SETS = ("avx2", "avxvnni", "avx512", "amx")  # instruction sets of the engine, the slowest first; dispatch.cpp knows them by these numbers
+SETS = (
+    "avx2",
+    "avxvnni",
+    "avx512",
+    "amx",
+)  # instruction sets of the engine, the slowest first; dispatch.cpp knows them by these numbers
 
 TRAINING: dict[str, tuple[Any, ...]] = {  # build.py may have to leave them out
     "nmt_recurrence_forward": (POINTER(RecurrenceArrays),),
@@ -88,11 +95,37 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "nmt_use_set": (c_int64,),
     "nmt_linear": (POINTER(MatrixArrays), c_void_p, c_int64, c_void_p),
     "nmt_linear_half": (POINTER(MatrixArrays), c_void_p, c_int64, c_void_p),
-    "nmt_encode": (POINTER(EncoderArrays), c_int64, c_void_p, c_void_p, c_void_p, c_void_p, c_void_p),
-    "nmt_step": (POINTER(DecoderArrays), POINTER(MatrixArrays), POINTER(MemoryArrays), POINTER(StepArrays)),
-    "nmt_greedy": (POINTER(DecoderArrays), POINTER(MatrixArrays), POINTER(MemoryArrays), POINTER(GreedyArrays)),
+    "nmt_encode": (
+        POINTER(EncoderArrays),
+        c_int64,
+        c_void_p,
+        c_void_p,
+        c_void_p,
+        c_void_p,
+        c_void_p,
+    ),
+    "nmt_step": (
+        POINTER(DecoderArrays),
+        POINTER(MatrixArrays),
+        POINTER(MemoryArrays),
+        POINTER(StepArrays),
+    ),
+    "nmt_greedy": (
+        POINTER(DecoderArrays),
+        POINTER(MatrixArrays),
+        POINTER(MemoryArrays),
+        POINTER(GreedyArrays),
+    ),
     "nmt_candidates": (POINTER(ShortlistArrays), POINTER(CandidatesArrays)),
-    "nmt_select_columns": (POINTER(MatrixArrays), c_void_p, c_int64, c_void_p, c_void_p, c_void_p, c_void_p),
+    "nmt_select_columns": (
+        POINTER(MatrixArrays),
+        c_void_p,
+        c_int64,
+        c_void_p,
+        c_void_p,
+        c_void_p,
+        c_void_p,
+    ),
     "nmt_best_pieces": (POINTER(LogitsArrays), c_void_p, c_void_p, c_void_p),
     "nmt_advance": (POINTER(LogitsArrays), POINTER(AdvanceArrays)),
 }
@@ -112,12 +145,21 @@ def library() -> ctypes.CDLL | str:
     """
     wanted = os.environ.get("NMT_ISA")
     if wanted and wanted not in SETS:
-        raise NmtError(f"NMT_ISA: unknown instruction set {wanted!r}; use {', '.join(SETS[:-1])} or {SETS[-1]}, or unset it")
+        raise NmtError(
+            f"NMT_ISA: unknown instruction set {wanted!r}; use {', '.join(SETS[:-1])} or"
+            f" {SETS[-1]}, or unset it"
+        )
     loaded = _load()
     found = () if isinstance(loaded, str) else sets(loaded)
     if wanted and wanted not in found:
-        reason = loaded if isinstance(loaded, str) else f"of the sets of this processor it has {', '.join(found) or 'none'}"
-        raise NmtError(f"NMT_ISA={wanted}: the compiled engine cannot use it ({reason}); unset NMT_ISA")
+        reason = (
+            loaded
+            if isinstance(loaded, str)
+            else f"of the sets of this processor it has {', '.join(found) or 'none'}"
+        )
+        raise NmtError(
+            f"NMT_ISA={wanted}: the compiled engine cannot use it ({reason}); unset NMT_ISA"
+        )
     if isinstance(loaded, str):
         return loaded
     if not found:
@@ -128,7 +170,10 @@ def library() -> ctypes.CDLL | str:
 
 def _load() -> ctypes.CDLL | str:
     if not LIBRARY.exists():
-        return "it was not built when nmt was installed, for want of a C++ compiler or of an x86-64 processor"
+        return (
+            "it was not built when nmt was installed, for want of a C++ compiler or of an x86-64"
+            " processor"
+        )
     try:
         if cut_short(LIBRARY):
             return f"{LIBRARY} is not whole; install nmt again"

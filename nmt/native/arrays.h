@@ -121,7 +121,7 @@ struct Advance {
     int64_t eos;
     int64_t length;    // of the hypotheses that finish now
     int64_t picked;
-    int64_t few;       // this and `multiple`: of nmt/search/leaving.py
+    int64_t few;       // this and `multiple`: of nmt/search/step.py
     int64_t multiple;
     // The front before: [sentences], [sentences][beam], and best [sentences][n_best]; divisors: length ** length_alpha from 1 on.
     const int64_t* numbers;

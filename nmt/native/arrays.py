@@ -1,4 +1,5 @@
-"""What the compiled functions are given: the structures of nmt/native/arrays.h, field by field, and whether a library has them so."""
+"""What the compiled functions are given: the structures of nmt/native/arrays.h, field by field,
+and whether a library has them so."""
 
 import ctypes
 from ctypes import POINTER, Structure, c_char_p, c_float, c_int64, c_void_p
@@ -133,7 +134,20 @@ class DropoutArrays(Structure):
     """`Dropout` of arrays.h."""
 
     _fields_ = (
-        *((name, c_int64) for name in ("rows", "width", "offset", "size", "threshold", "seed", "single", "backwards", "threads")),
+        *(
+            (name, c_int64)
+            for name in (
+                "rows",
+                "width",
+                "offset",
+                "size",
+                "threshold",
+                "seed",
+                "single",
+                "backwards",
+                "threads",
+            )
+        ),
         ("part", c_void_p),
         ("joined", c_void_p),
     )
@@ -197,10 +211,46 @@ class AdvanceArrays(Structure):
     """`Advance` of arrays.h."""
 
     _fields_ = (
-        *((name, c_int64) for name in ("sentences", "beam", "picks", "n_best", "eos", "length", "picked", "few", "multiple")),
-        *((name, c_void_p) for name in ("numbers", "max_lengths", "log_probs", "origins", "free", "best", "divisors")),
+        *(
+            (name, c_int64)
+            for name in (
+                "sentences",
+                "beam",
+                "picks",
+                "n_best",
+                "eos",
+                "length",
+                "picked",
+                "few",
+                "multiple",
+            )
+        ),
+        *(
+            (name, c_void_p)
+            for name in (
+                "numbers",
+                "max_lengths",
+                "log_probs",
+                "origins",
+                "free",
+                "best",
+                "divisors",
+            )
+        ),
         *((name, c_void_p) for name in ("parents", "pieces", "log_probs_now", "scores")),
-        *((f"{name}_after", c_void_p) for name in ("numbers", "max_lengths", "log_probs", "origins", "free", "best", "pieces", "rows")),
+        *(
+            (f"{name}_after", c_void_p)
+            for name in (
+                "numbers",
+                "max_lengths",
+                "log_probs",
+                "origins",
+                "free",
+                "best",
+                "pieces",
+                "rows",
+            )
+        ),
         ("stay", c_void_p),
         ("staying", c_int64),
         ("width", c_int64),
@@ -242,11 +292,17 @@ def unlike(library: ctypes.CDLL) -> str | None:
     theirs: dict[str, dict[str, tuple[int, int]]] = {}
     number = 0
     while (field := first[number]).structure is not None:
-        theirs.setdefault(field.structure.decode(), {})[field.name.decode()] = (field.offset, field.size)
+        theirs.setdefault(field.structure.decode(), {})[field.name.decode()] = (
+            field.offset,
+            field.size,
+        )
         number += 1
     for structure in STRUCTURES:
         descriptors = {name: getattr(structure, name) for name, *_ in structure._fields_}
-        ours = {"": (0, ctypes.sizeof(structure)), **{name: (each.offset, each.size) for name, each in descriptors.items()}}
+        ours = {
+            "": (0, ctypes.sizeof(structure)),
+            **{name: (each.offset, each.size) for name, each in descriptors.items()},
+        }
         if theirs.get(structure.__name__.removesuffix("Arrays")) != ours:
             return structure.__name__.removesuffix("Arrays")
     return None

@@ -1,4 +1,4 @@
-// The candidates of a batch, as nmt/inference/shortlist.py has them for one sentence, and their places in the output layer.
+// The candidates of a batch, as nmt/engines/shortlist.py has them for one sentence, and their places in the output layer.
 #include <algorithm>
 #include <cstdint>
 #include <vector>

@@ -1,4 +1,4 @@
-// Choosing the likeliest piece of each row: the same choices as nmt/search/candidates.py, in one pass over each row.
+// Choosing the likeliest piece of each row: the same choices as nmt/search/top.py, in one pass over each row.
 #include "engine.h"
 #include "look.h"
 

@@ -1,4 +1,5 @@
-"""Whether a shared library is whole: to load one that was cut short ends the process (SIGBUS), and nothing can be caught."""
+"""Whether a shared library is whole: to load one that was cut short ends the process (SIGBUS),
+and nothing can be caught."""
 
 import struct
 from pathlib import Path
@@ -8,7 +9,8 @@ HEADER = 64
 
 
 def cut_short(path: Path) -> bool:
-    """Whether a file of ELF ends before its section headers or one of its segments does. Of other files the loader itself can tell.
+    """Whether a file of ELF ends before its section headers or one of its segments does. Of other
+    files the loader itself can tell.
 
     Raises:
         OSError: it cannot be read.
@@ -20,10 +22,14 @@ def cut_short(path: Path) -> bool:
             return False
         if len(header) < HEADER:
             return True
-        segments_at, sections_at, _, _, segment, segments, section, sections = struct.unpack_from("<QQIHHHHH", header, 32)
+        segments_at, sections_at, _, _, segment, segments, section, sections = struct.unpack_from(
+            "<QQIHHHHH", header, 32
+        )
         if max(segments_at + segment * segments, sections_at + section * sections) > size:
             return True
         file.seek(segments_at)
         table = file.read(segment * segments)
-    ends = [sum(struct.unpack_from("<Q16xQ", table, number * segment + 8)) for number in range(segments)]
+    ends = [
+        sum(struct.unpack_from("<Q16xQ", table, number * segment + 8)) for number in range(segments)
+    ]
     return max(ends, default=0) > size

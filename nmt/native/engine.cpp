@@ -1,4 +1,4 @@
-// The network in 8 bits: reading a batch of sources, one decoder step. Called from nmt/inference/compiled/engine.py by way of dispatch.cpp.
+// The network in 8 bits: reading a batch of sources, one decoder step. Called from nmt/engines/compiled/engine.py by way of dispatch.cpp.
 #include "engine.h"
 
 #include "attention.h"
@@ -66,7 +66,7 @@ void attend(const Decoder& decoder, const Memory& memory, const Step& step, cons
     }
 }
 
-// The first column, PAD's, stands for the pieces that are no candidates: what nmt/inference/short_output.py adds to their mean.
+// The first column, PAD's, stands for the pieces that are no candidates: what nmt/engines/packed/short_output.py adds to their mean.
 void count_others(const Memory& memory, const Step& step, const float* vectors, int64_t size) {
     const int64_t beam = step.rows / step.sentences;
     for (int64_t row = 0; row < step.rows; ++row) {

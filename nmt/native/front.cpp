@@ -1,4 +1,4 @@
-// A step of beam search after its logits: what nmt/search/front.py does, sentence by sentence.
+// A step of beam search after its logits: what nmt/search/beam_step.py does, sentence by sentence.
 #include "engine.h"
 #include "look.h"
 
@@ -91,7 +91,7 @@ Outcome pick(const Advance& a, const Logits& logits, int64_t b) {
     return outcome;
 }
 
-// As `staying` of nmt/search/leaving.py: `stay` gets the sentences that stay; returns how many.
+// As `staying` of nmt/search/step.py: `stay` gets the sentences that stay; returns how many.
 int64_t choose_staying(const Advance& a, const Buffer<Outcome>& outcomes) {
     const int64_t count = std::count_if(outcomes.begin(), outcomes.end(), [](const Outcome& each) { return each.live > 0; });
     const int64_t room = count <= a.few ? count : (count + a.multiple - 1) / a.multiple * a.multiple;

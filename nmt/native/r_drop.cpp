@@ -1,4 +1,4 @@
-// R-Drop's gradients by the bfloat16 logits of both passes, in their place: nmt/training/r_drop.py has the equations.
+// R-Drop's gradients by the bfloat16 logits of both passes, in their place: nmt/model/r_drop.py has the equations.
 #include <cmath>
 #include <vector>
 

@@ -1,4 +1,5 @@
-"""From run folders to one HTML page. Whatever is not there (yet) is left out and noted; the rest is shown."""
+"""From run folders to one HTML page. Whatever is not there (yet) is left out and noted; the rest
+is shown."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -6,20 +7,20 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from nmt.errors import NmtError
-from nmt.inference.folder import pointed
-from nmt.inference.translator import Translator
+from nmt.folders import pointed
+from nmt.pages.page import page
 from nmt.report.close_up import CloseUp, close_up
 from nmt.report.close_ups import choose_lines, close_up_section
 from nmt.report.corpus import Corpus, look_at_corpus
 from nmt.report.curves import training_section
 from nmt.report.examples import examples_section
 from nmt.report.facts import corpus_section, machine, overview, repeat_section
-from nmt.report.page import page
 from nmt.report.records import RunRecord, read_runs
 from nmt.report.scores import recorded_scores, robustness_section, score_section
 from nmt.report.sentences import Output, Sentences, read_sentences, translate_sentences
 from nmt.report.spreadsheets import Table, spreadsheets
 from nmt.scoring.robustness import Outcome, measure_robustness
+from nmt.translation.translator import Translator
 
 Found = TypeVar("Found")
 
@@ -42,45 +43,70 @@ class Report(NamedTuple):
     tables: dict[str, Table]
 
 
-def build_report(paths: Sequence[Path], wishes: Wishes, progress: Callable[[str], None] = lambda text: None) -> Report:
-    """Raises: NmtError for a folder that is no run or is damaged, and for runs between different languages."""
+def build_report(
+    paths: Sequence[Path], wishes: Wishes, progress: Callable[[str], None] = lambda text: None
+) -> Report:
+    """Raises: NmtError for a folder that is no run or is damaged, and for runs between different
+    languages."""
     runs = read_runs(list(paths))
     languages = {(run.recipe.data.source, run.recipe.data.target) for run in runs}
     if len(languages) > 1:
         pairs = ", ".join(f"{source} to {target}" for source, target in sorted(languages))
-        raise NmtError(f"runs between different languages cannot be compared, got {pairs}; make a report of each")
+        raise NmtError(
+            f"runs between different languages cannot be compared, got {pairs}; make a report of"
+            " each"
+        )
     return _Builder(runs, wishes, progress).report()
 
 
 class _Builder:
     """Gathers the material; every gap is noted once."""
 
-    def __init__(self, runs: list[RunRecord], wishes: Wishes, progress: Callable[[str], None]) -> None:
+    def __init__(
+        self, runs: list[RunRecord], wishes: Wishes, progress: Callable[[str], None]
+    ) -> None:
         self.runs, self.wishes, self.progress = runs, wishes, progress
         self.notes: list[str] = []
         self.seen: list[CloseUp] = []
 
     def report(self) -> Report:
         runs, wishes = self.runs, self.wishes
-        self.notes += [f"{run.name}: no metrics are recorded" for run in runs if not (run.updates or run.validations or run.card)]
-        sentences = self._try("no examples", partial(read_sentences, runs[0], wishes.test, wishes.sentences))
+        self.notes += [
+            f"{run.name}: no metrics are recorded"
+            for run in runs
+            if not (run.updates or run.validations or run.card)
+        ]
+        sentences = self._try(
+            "no examples", partial(read_sentences, runs[0], wishes.test, wishes.sentences)
+        )
         translators = self._translators()
         outputs = self._outputs(translators, sentences) if sentences else []
-        parameters = {name: sum(each.numel() for each in translator.model.parameters()) for name, translator in translators.items()}
+        parameters = {
+            name: sum(each.numel() for each in translator.model.parameters())
+            for name, translator in translators.items()
+        }
         corpora = self._corpora(sentences) if sentences else []
         measured: list[str] = []
         if outputs and sentences:
             measured = self._measured(translators, outputs, sentences, corpora)
         sections = [
-            overview(runs, parameters, recorded_scores(runs), self.notes), *measured[:1], training_section(runs), *measured[1:],
+            overview(runs, parameters, recorded_scores(runs), self.notes), *measured[:1], training_section(runs), *measured[1:],  # noqa: E501
             corpus_section([(name, corpus) for name, corpus in corpora]), repeat_section(runs),
         ]  # fmt: skip
         title = f"nmt report: {', '.join(run.name for run in runs)}"
         tables = spreadsheets(runs, outputs, sentences, self.seen)
-        return Report(page(title, sections, any(run.status == "training" for run in runs), machine()), self.notes, tables)
+        return Report(
+            page(title, sections, any(run.status == "training" for run in runs), machine()),
+            self.notes,
+            tables,
+        )
 
     def _measured(
-        self, translators: dict[str, Translator], outputs: list[Output], sentences: Sentences, corpora: list[tuple[str, Corpus]]
+        self,
+        translators: dict[str, Translator],
+        outputs: list[Output],
+        sentences: Sentences,
+        corpora: list[tuple[str, Corpus]],
     ) -> list[str]:
         """Scores, examples, close-ups and robustness."""
         rarity = corpora[0][1].rarity if corpora else ()
@@ -101,7 +127,9 @@ class _Builder:
             load = partial(Translator.load, run.path, self.wishes.device, "fp32")
             last = pointed(run.path, "last")
             if (last and last.exists()) or (run.path / "model.json").exists():
-                translator: Translator | None = load()  # it has a model: one that cannot be read is an error, not a gap
+                translator: Translator | None = (
+                    load()
+                )  # it has a model: one that cannot be read is an error, not a gap
             else:
                 translator = self._try(f"{run.name} cannot translate", load)
             if translator:
@@ -111,8 +139,13 @@ class _Builder:
     def _outputs(self, translators: dict[str, Translator], sentences: Sentences) -> list[Output]:
         outputs = []
         for name, translator in translators.items():
-            self.progress(f"{name}: translating {len(sentences.sources):,} lines of {sentences.name}")
-            output = self._try(f"{name} cannot translate", partial(translate_sentences, name, translator, sentences))
+            self.progress(
+                f"{name}: translating {len(sentences.sources):,} lines of {sentences.name}"
+            )
+            output = self._try(
+                f"{name} cannot translate",
+                partial(translate_sentences, name, translator, sentences),
+            )
             outputs += [output] if output else []
         return outputs
 
@@ -131,10 +164,14 @@ class _Builder:
             look = partial(look_at_corpus, runs[0].path, (data.source, data.target), sentences)
             corpus = self._try(f"{runs[0].name}: no corpus", look)
             if corpus:
-                found.append((f"{', '.join(data.train)} ({', '.join(run.name for run in runs)})", corpus))
+                found.append(
+                    (f"{', '.join(data.train)} ({', '.join(run.name for run in runs)})", corpus)
+                )
         return found
 
-    def _robustness(self, translators: dict[str, Translator], sentences: Sentences) -> list[tuple[str, list[Outcome]]]:
+    def _robustness(
+        self, translators: dict[str, Translator], sentences: Sentences
+    ) -> list[tuple[str, list[Outcome]]]:
         lines = self.wishes.robustness
         if not lines:
             return []
@@ -142,7 +179,14 @@ class _Builder:
         for name, translator in translators.items():
             self.progress(f"{name}: robustness on {min(lines, len(sentences.sources)):,} lines")
             sources, references = sentences.sources[:lines], sentences.references[:lines]
-            measured.append((name, measure_robustness(translator.translate, sources, references, tokeniser=sentences.tokeniser)))
+            measured.append(
+                (
+                    name,
+                    measure_robustness(
+                        translator.translate, sources, references, tokeniser=sentences.tokeniser
+                    ),
+                )
+            )
         return measured
 
     def _try(self, what: str, make: Callable[[], Found]) -> Found | None:

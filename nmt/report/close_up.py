@@ -1,4 +1,5 @@
-"""A model at work on one sentence: what it attended to, how sure it was, and which prefixes its search kept."""
+"""A model at work on one sentence: what it attended to, how sure it was, and which prefixes its
+search kept."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,12 +7,11 @@ from typing import NamedTuple
 import torch
 
 from nmt.data.batches import padded
-from nmt.data.subwords import EOS
-from nmt.inference.forced import force_decode
-from nmt.inference.predictor import SearchSettings, search
-from nmt.inference.translator import Translator
-from nmt.search.picks import Picks
-from nmt.search.tree import prediction_trees
+from nmt.engines.force_decoding import force_decode
+from nmt.engines.predictor import SearchSettings, search
+from nmt.search.hypotheses import Picks, prediction_trees
+from nmt.text.subwords import EOS
+from nmt.translation.translator import Translator
 
 LONGEST = 40  # source pieces: more are not readable
 
@@ -44,18 +44,33 @@ def close_up(run: str, translator: Translator, source: str) -> CloseUp | None:
     ids = translator.subwords.encode_sources([source])[0]
     if not 0 < len(ids) <= LONGEST:
         return None
-    beam, alpha, subwords, record = translator.search.beam, translator.search.length_alpha, translator.subwords, list[Picks]()
-    settings = SearchSettings(translator.longest_targets([ids]), beam, alpha, beam, translator.device)
+    beam, alpha, subwords, record = (
+        translator.search.beam,
+        translator.search.length_alpha,
+        translator.subwords,
+        list[Picks](),
+    )
+    settings = SearchSettings(
+        translator.longest_targets([ids]), beam, alpha, beam, translator.device
+    )
     with torch.inference_mode():
         source_BS, lengths_B = padded([ids], suffix=(EOS,))
-        state = translator.model.encode(source_BS.to(translator.device), lengths_B.to(translator.device))
+        state = translator.model.encode(
+            source_BS.to(translator.device), lengths_B.to(translator.device)
+        )
         found = search(translator.model.step, state, settings, record)[0]
         forced = force_decode(translator.model, [ids], [found[0].pieces])[0]
     tree = prediction_trees(record)[0]
     best = {(*found[0].pieces, EOS)[: depth + 1] for depth in range(len(found[0].pieces) + 1)}
     names = _names(translator, [node.piece for node in tree.nodes])
     nodes = [
-        TreeNode(node.parent, name, node.log_prob, node.score, tuple(tree.nodes[each].piece for each in tree.path(number)) in best)
+        TreeNode(
+            node.parent,
+            name,
+            node.log_prob,
+            node.score,
+            tuple(tree.nodes[each].piece for each in tree.path(number)) in best,
+        )
         for number, (node, name) in enumerate(zip(tree.nodes, names, strict=True))
     ]
     texts = subwords.target.decode([hypothesis.pieces for hypothesis in found])
@@ -67,7 +82,10 @@ def close_up(run: str, translator: Translator, source: str) -> CloseUp | None:
         weights=forced.weights_TS.tolist(),
         log_probs=list(forced.log_probs),
         nodes=nodes,
-        hypotheses=[(text, hypothesis.log_prob, hypothesis.score) for text, hypothesis in zip(texts, found, strict=True)],
+        hypotheses=[
+            (text, hypothesis.log_prob, hypothesis.score)
+            for text, hypothesis in zip(texts, found, strict=True)
+        ],
     )
 
 
@@ -75,4 +93,7 @@ END = "</s>"  # the end of sentence
 
 
 def _names(translator: Translator, ids: Sequence[int]) -> list[str]:
-    return [END if number == EOS else piece for number, piece in zip(ids, translator.subwords.target.pieces(ids), strict=True)]
+    return [
+        END if number == EOS else piece
+        for number, piece in zip(ids, translator.subwords.target.pieces(ids), strict=True)
+    ]

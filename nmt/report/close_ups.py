@@ -2,20 +2,28 @@
 
 from collections.abc import Sequence
 
+from nmt.pages.heatmap import heat_map
+from nmt.pages.markup import details, escape, paragraph, section
+from nmt.pages.tree import prediction_tree
 from nmt.report.close_up import CloseUp
-from nmt.report.heatmap import heat_map
-from nmt.report.markup import details, escape, paragraph, section
 from nmt.report.sentences import Output, Sentences
-from nmt.report.tree import prediction_tree
 
 SHORTEST, LONGEST = 3, 14  # words of a sentence that shows something and can still be seen whole
 
 
 def choose_lines(outputs: Sequence[Output], sentences: Sentences, count: int = 4) -> list[int]:
     """Sentences of readable length, evenly spread from the worst translated to the best."""
-    readable = [line for line, source in enumerate(sentences.sources) if SHORTEST <= len(source.split()) <= LONGEST]
+    readable = [
+        line
+        for line, source in enumerate(sentences.sources)
+        if SHORTEST <= len(source.split()) <= LONGEST
+    ]
     ranked = sorted(readable, key=lambda line: sum(output.chrf[line] for output in outputs))
-    places = {round(place * (len(ranked) - 1) / max(1, count - 1)) for place in range(count)} if ranked else set[int]()
+    places = (
+        {round(place * (len(ranked) - 1) / max(1, count - 1)) for place in range(count)}
+        if ranked
+        else set[int]()
+    )
     return [ranked[place] for place in sorted(places)]
 
 
@@ -26,16 +34,20 @@ def close_up_section(groups: Sequence[Sequence[CloseUp]]) -> str:
     parts = []
     for place, views in enumerate(group for group in groups if group):
         panels = "".join(
-            f'<div class="panel"><h4>{escape(view.run)}: {escape(view.hypotheses[0][0] or "(empty)")}</h4>'
-            f"<h5>Attention</h5>{heat_map(view)}<h5>Prediction tree</h5>{prediction_tree(view)}</div>\n"
+            f'<div class="panel"><h4>{escape(view.run)}:'
+            f" {escape(view.hypotheses[0][0] or '(empty)')}</h4><h5>Attention</h5>{heat_map(view)}<h5>Prediction"  # noqa: E501
+            f" tree</h5>{prediction_tree(view)}</div>\n"
             for view in views
         )
-        parts.append(details(views[0].source, f'<div class="panels">{panels}</div>', is_open=place == 0))
+        parts.append(
+            details(views[0].source, f'<div class="panels">{panels}</div>', is_open=place == 0)
+        )
     return section("inside", "Inside the model", paragraph(INTRODUCTION), *parts)
 
 
 INTRODUCTION = (
-    "For each target piece, how much of its attention each source piece got, in percent; and all prefixes that the beam kept, the "
-    "translation's own in full colour, with how likely each piece is after its prefix, in percent. Point at a cell or a piece, or focus "
-    "the picture and use the arrow keys, for more. ▁ is a space, </s> the end of the sentence."
+    "For each target piece, how much of its attention each source piece got, in percent; and all"
+    " prefixes that the beam kept, the translation's own in full colour, with how likely each piece"
+    " is after its prefix, in percent. Point at a cell or a piece, or focus the picture and use the"
+    " arrow keys, for more. ▁ is a space, </s> the end of the sentence."
 )

@@ -1,4 +1,5 @@
-"""The corpus at a glance: how long its lines are, how words fall into pieces, and which words of the dev set it does not have."""
+"""The corpus at a glance: how long its lines are, how words fall into pieces, and which words of
+the dev set it does not have."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -6,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from nmt.data.store import open_store
-from nmt.data.subwords import SubwordPair
 from nmt.errors import NmtError
 from nmt.report.sentences import Sentences
 from nmt.scoring.breakdown import Group, by_frequency, word_counts, words_of
+from nmt.text.subwords import SubwordPair
 
 LENGTHS = 50_000  # pairs whose length is plotted
 WORDS = 200_000  # pairs whose words are counted
@@ -44,7 +45,9 @@ def look_at_corpus(run: Path, languages: tuple[str, str], dev: Sentences) -> Cor
         NmtError: the store is not there or not whole.
     """
     if not (run / "data").exists():
-        raise NmtError(f"{run}: the training data are not beside the model; name the run folder to see them")
+        raise NmtError(
+            f"{run}: the training data are not beside the model; name the run folder to see them"
+        )
     store, subwords = open_store(run / "data"), SubwordPair.load(run)
     counted = _spread(len(store), WORDS)
     texts = store.texts(counted)

@@ -1,4 +1,5 @@
-"""The sections of facts: what the runs are, the corpus at a glance, and everything that is needed to repeat them."""
+"""The sections of facts: what the runs are, the corpus at a glance, and everything that is
+needed to repeat them."""
 
 import os
 import platform
@@ -10,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from nmt import __version__
-from nmt.config import dump_recipe
-from nmt.report.charts import histogram
+from nmt.pages.charts import histogram
+from nmt.pages.markup import Markup, details, escape, items, paragraph, section, table
+from nmt.recipe import dump_recipe
 from nmt.report.corpus import Corpus
 from nmt.report.curves import score_of
-from nmt.report.markup import Markup, details, escape, items, paragraph, section, table
 from nmt.report.records import RunRecord
 
 PACKAGES = ("torch", "numpy", "sentencepiece", "sacrebleu", "safetensors", "datasets")
@@ -26,7 +27,9 @@ STATUS = {
 }
 
 
-def overview(runs: Sequence[RunRecord], parameters: dict[str, int], recorded: str, notes: Sequence[str]) -> str:
+def overview(
+    runs: Sequence[RunRecord], parameters: dict[str, int], recorded: str, notes: Sequence[str]
+) -> str:
     """One column a run, the scores that training recorded, and whatever could not be shown."""
     facts = [_about(run, parameters.get(run.name)) for run in runs]
     rows = [[key, *(each[key] for each in facts)] for key in facts[0]]
@@ -38,27 +41,48 @@ def overview(runs: Sequence[RunRecord], parameters: dict[str, int], recorded: st
 def _about(run: RunRecord, parameters: int | None) -> dict[str, str]:
     data, model, best = run.recipe.data, run.recipe.model, run.best
     bleu = score_of(best, "BLEU") if best else None
-    layers = f"{model.cell}, {model.encoder_layers}+{model.decoder_layers} layers of {model.hidden_size}, {model.attention} attention"
+    layers = (
+        f"{model.cell}, {model.encoder_layers}+{model.decoder_layers} layers of"
+        f" {model.hidden_size}, {model.attention} attention"
+    )
     return {
         "state": Markup(f'<span class="status {run.status}">{escape(STATUS[run.status])}</span>'),
         "languages": f"{data.source} to {data.target}",
-        "network": layers if parameters is None else f"{layers}, {parameters / 1e6:.1f}M parameters",
+        "network": (
+            layers if parameters is None else f"{layers}, {parameters / 1e6:.1f}M parameters"
+        ),
         "trained": _progress(run),
-        "best on dev": "none yet" if best is None or bleu is None else f"BLEU {bleu:.1f} at update {best.get('update', 0):,}",
+        "best on dev": (
+            "none yet"
+            if best is None or bleu is None
+            else f"BLEU {bleu:.1f} at update {best.get('update', 0):,}"
+        ),
     }
 
 
 def _progress(run: RunRecord) -> str:
-    """How far training has come, and how long it took; an exported model knows no more than its best update."""
+    """How far training has come, and how long it took; an exported model knows no more than its
+    best update."""
     epochs = run.recipe.training.epochs
     if run.status == "exported":
-        known = f"up to update {run.best['update']:,} of a run" if run.best and "update" in run.best else "in a run"
+        known = (
+            f"up to update {run.best['update']:,} of a run"
+            if run.best and "update" in run.best
+            else "in a run"
+        )
         return f"{known} that is not here (the model stands alone)"
     minutes = run.minutes
     time = "" if minutes is None else f", {minutes:.0f} minutes of updates at the recorded speed"
     written = run.path / "metrics.jsonl"
-    last = "" if not written.exists() else f", last on {datetime.fromtimestamp(written.stat().st_mtime, UTC):%Y-%m-%d %H:%M} UTC"
-    return f"{last_update(run):,} updates, in epoch {min(run.state.get('epoch', 1), epochs)} of {epochs}{time}{last}"
+    last = (
+        ""
+        if not written.exists()
+        else f", last on {datetime.fromtimestamp(written.stat().st_mtime, UTC):%Y-%m-%d %H:%M} UTC"
+    )
+    return (
+        f"{last_update(run):,} updates, in epoch {min(run.state.get('epoch', 1), epochs)} of"
+        f" {epochs}{time}{last}"
+    )
 
 
 def last_update(run: RunRecord) -> int:
@@ -71,7 +95,11 @@ def corpus_section(corpora: Sequence[tuple[str, Corpus]]) -> str:
     """Each corpus with the runs that were trained on it."""
     parts = []
     for name, corpus in corpora:
-        counted = "" if corpus.counted == corpus.pairs else f" (words counted in {corpus.counted:,} of them)"
+        counted = (
+            ""
+            if corpus.counted == corpus.pairs
+            else f" (words counted in {corpus.counted:,} of them)"
+        )
         rows = [
             [
                 side.language,
@@ -83,8 +111,19 @@ def corpus_section(corpora: Sequence[tuple[str, Corpus]]) -> str:
             ]
             for side in corpus.sides
         ]
-        header = ["language", "pieces known", "pieces per word", "different words", "unknown words in dev", "byte pieces in dev"]
-        lengths = histogram("Length of the training lines", "pieces", [(side.language, side.lengths) for side in corpus.sides])
+        header = [
+            "language",
+            "pieces known",
+            "pieces per word",
+            "different words",
+            "unknown words in dev",
+            "byte pieces in dev",
+        ]
+        lengths = histogram(
+            "Length of the training lines",
+            "pieces",
+            [(side.language, side.lengths) for side in corpus.sides],
+        )
         parts += [
             f"<h3>{escape(name)}</h3>\n",
             paragraph(f"{corpus.pairs:,} pairs{counted}. Cleaning: {'; '.join(corpus.summary)}."),
@@ -96,7 +135,12 @@ def corpus_section(corpora: Sequence[tuple[str, Corpus]]) -> str:
 
 def repeat_section(runs: Sequence[RunRecord]) -> str:
     """Recipes, what differs between them, hashes and versions."""
-    parts = [paragraph("Save a recipe as recipe.toml and train it again with: nmt train recipe.toml --run NEW-FOLDER")]
+    parts = [
+        paragraph(
+            "Save a recipe as recipe.toml and train it again with: nmt train recipe.toml --run"
+            " NEW-FOLDER"
+        )
+    ]
     for run in runs:
         facts: list[Sequence[object]] = [
             ["seed", run.recipe.training.seed],
@@ -105,12 +149,18 @@ def repeat_section(runs: Sequence[RunRecord]) -> str:
             *([f"SHA-256 of {name}", value] for name, value in sorted(run.hashes.items())),
         ]
         recipe = f'<pre tabindex="0" aria-label="recipe">{escape(dump_recipe(run.recipe))}</pre>'
-        parts.append(details(f"Recipe and hashes: {run.name}", table(["fact", "value"], facts, numbers=False) + recipe, len(runs) == 1))
+        parts.append(
+            details(
+                f"Recipe and hashes: {run.name}",
+                table(["fact", "value"], facts, numbers=False) + recipe,
+                len(runs) == 1,
+            )
+        )
     packages = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
     parts.append(
         paragraph(
-            f"This report was made on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC on {machine()} with nmt {__version__}, "
-            f"Python {platform.python_version()}, {packages}.",
+            f"This report was made on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC on {machine()} with"
+            f" nmt {__version__}, Python {platform.python_version()}, {packages}.",
             "note",
         )
     )
@@ -118,11 +168,25 @@ def repeat_section(runs: Sequence[RunRecord]) -> str:
 
 
 def _differences(runs: Sequence[RunRecord]) -> str:
-    flat = [{f"{name}.{key}": value for name, values in asdict(run.recipe).items() for key, value in values.items()} for run in runs]
-    rows: list[list[Any]] = [
-        [key, *(recipe[key] for recipe in flat)] for key in flat[0] if any(recipe[key] != flat[0][key] for recipe in flat)
+    flat = [
+        {
+            f"{name}.{key}": value
+            for name, values in asdict(run.recipe).items()
+            for key, value in values.items()
+        }
+        for run in runs
     ]
-    return table(["setting", *(run.name for run in runs)], rows or [["none", *("" for _ in runs)]], "Settings that differ", numbers=False)
+    rows: list[list[Any]] = [
+        [key, *(recipe[key] for recipe in flat)]
+        for key in flat[0]
+        if any(recipe[key] != flat[0][key] for recipe in flat)
+    ]
+    return table(
+        ["setting", *(run.name for run in runs)],
+        rows or [["none", *("" for _ in runs)]],
+        "Settings that differ",
+        numbers=False,
+    )
 
 
 def machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:

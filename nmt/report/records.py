@@ -1,15 +1,16 @@
-"""What a run has written so far, read without disturbing it: a missing part is a gap, a damaged one is named."""
+"""What a run has written so far, read without disturbing it: a missing part is a gap, a damaged
+one is named."""
 
 import fcntl
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nmt.config import Recipe, load_recipe
+from nmt.dev_scores import METRICS_BYTES, ROW_BYTES, checked_validation
 from nmt.errors import NmtError
-from nmt.inference.folder import POINTERS, pointed
-from nmt.inference.scores import METRICS_BYTES, ROW_BYTES, checked_validation
-from nmt.reading import open_file, parse_json, read_json
+from nmt.files import open_file, parse_json, read_json
+from nmt.folders import POINTERS, pointed
+from nmt.recipe import Recipe, load_recipe
 
 Row = dict[str, Any]
 
@@ -32,11 +33,15 @@ class RunRecord(NamedTuple):
     def best(self) -> Row | None:
         """The validation of the best checkpoint, which an exported model has in its card."""
         recorded = self.card.get("validation")
-        return next((row for row in reversed(self.validations) if row.get("best")), recorded if isinstance(recorded, dict) else None)
+        return next(
+            (row for row in reversed(self.validations) if row.get("best")),
+            recorded if isinstance(recorded, dict) else None,
+        )
 
     @property
     def minutes(self) -> float | None:
-        """Of training, by its recorded speed; without validations and saving. None without a record."""
+        """Of training, by its recorded speed; without validations and saving. None without a
+        record."""
         spent, before = 0.0, 0.0
         for row in self.updates:
             pieces, speed = row.get("pieces"), row.get("pieces_per_second")
@@ -77,7 +82,10 @@ def read_run(path: Path, name: str = "") -> RunRecord:
 def read_runs(paths: list[Path]) -> list[RunRecord]:
     """Several runs; those with the same folder name are called by their whole path."""
     names = [path.resolve().name for path in paths]
-    return [read_run(path, name if names.count(name) == 1 else str(path)) for path, name in zip(paths, names, strict=True)]
+    return [
+        read_run(path, name if names.count(name) == 1 else str(path))
+        for path, name in zip(paths, names, strict=True)
+    ]
 
 
 def is_training(path: Path) -> bool:
@@ -114,11 +122,15 @@ def _metrics(path: Path) -> list[Row]:
     try:
         if path.exists():
             with open_file(path, METRICS_BYTES, path.parent) as file:
-                for number, line in enumerate(iter(partial(file.readline, ROW_BYTES), b""), start=1):
+                for number, line in enumerate(
+                    iter(partial(file.readline, ROW_BYTES), b""), start=1
+                ):
                     if line.endswith(b"\n") or len(line) == ROW_BYTES:
                         rows.append(_row(line, f"{path}:{number}"))
     except OSError as error:
-        raise NmtError(f"{path}: cannot be read ({error.strerror}); copy the folder again") from None
+        raise NmtError(
+            f"{path}: cannot be read ({error.strerror}); copy the folder again"
+        ) from None
     return rows
 
 
@@ -145,7 +157,10 @@ def _table(path: Path, key: str) -> Row:
     """
     found = _json(path).get(key, {})
     if not isinstance(found, dict):
-        raise NmtError(f"{path}: damaged ({key} is no object); delete the checkpoint it belongs to, or copy the folder again")
+        raise NmtError(
+            f"{path}: damaged ({key} is no object); delete the checkpoint it belongs to, or copy"
+            " the folder again"
+        )
     return found
 
 
@@ -159,5 +174,8 @@ def _json(path: Path) -> Row:
     except OSError:
         return {}
     except ValueError as error:
-        raise NmtError(f"{path}: damaged ({error}); delete the checkpoint it belongs to, or copy the folder again") from None
+        raise NmtError(
+            f"{path}: damaged ({error}); delete the checkpoint it belongs to, or copy the folder"
+            " again"
+        ) from None
     return found if isinstance(found, dict) else {}

@@ -5,15 +5,14 @@ from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
-from nmt.data.corpus import read_parallel
-from nmt.data.dev_copy import read_copy
 from nmt.errors import NmtError
-from nmt.inference.alignment import words_of
-from nmt.inference.translation import Translation
-from nmt.inference.translator import Translator
 from nmt.report.records import RunRecord
 from nmt.scoring.checks import sentence_chrf
 from nmt.scoring.tokenisers import USUAL, tokeniser_for
+from nmt.text.corpus import read_parallel
+from nmt.text.dev_split import read_copy
+from nmt.translation.result import Translation, words_of
+from nmt.translation.translator import Translator
 
 
 class Sentences(NamedTuple):
@@ -53,23 +52,40 @@ def read_sentences(run: RunRecord, test: str | None, limit: int) -> Sentences:
     """
     data = run.recipe.data
     copy = None if test else read_copy(run.path)
-    sources, references = copy.pairs if copy else read_parallel(test or data.dev, data.source, data.target, "test" if test else "dev")
+    sources, references = (
+        copy.pairs
+        if copy
+        else read_parallel(test or data.dev, data.source, data.target, "test" if test else "dev")
+    )
     if not sources:
         raise NmtError(f"{test or data.dev}: no sentences; name another corpus with --test")
-    return Sentences(test or data.dev, len(sources), sources[:limit], references[:limit], tokeniser_for(data.target).name)
+    return Sentences(
+        test or data.dev,
+        len(sources),
+        sources[:limit],
+        references[:limit],
+        tokeniser_for(data.target).name,
+    )
 
 
 def translate_sentences(name: str, translator: Translator, sentences: Sentences) -> Output:
     """Beam translations with the recipe's search settings, and the probability of every piece."""
     translations = [best[0] for best in translator.nbest(sentences.sources, 1, details=True)]
-    return Output(name, translations, sentence_chrf([each.text for each in translations], sentences.references))
+    return Output(
+        name,
+        translations,
+        sentence_chrf([each.text for each in translations], sentences.references),
+    )
 
 
 def words_with_probability(translation: Translation) -> list[Word]:
-    """The words of a translation as it reads; without probabilities where pieces and words do not go together."""
+    """The words of a translation as it reads; without probabilities where pieces and words do
+    not go together."""
     words = translation.text.split(" ") if translation.text else []
     numbers = words_of(translation.pieces)
-    if len(translation.piece_log_probs) != len(translation.pieces) + 1 or max(numbers, default=-1) + 1 != len(words):
+    if len(translation.piece_log_probs) != len(translation.pieces) + 1 or max(
+        numbers, default=-1
+    ) + 1 != len(words):
         return [Word(word, None) for word in words]
     sums = [0.0] * len(words)
     for number, log_prob in zip(numbers, translation.piece_log_probs, strict=False):
@@ -78,17 +94,24 @@ def words_with_probability(translation: Translation) -> list[Word]:
 
 
 def worst(outputs: Sequence[Output], sentences: Sentences, count: int) -> list[int]:
-    """Lines with the lowest mean score, longer ones first among equals; blank lines are no examples."""
-    return sorted(_lines(sentences), key=lambda line: (_mean(outputs, line), -len(sentences.references[line])))[:count]
+    """Lines with the lowest mean score, longer ones first among equals; blank lines are no
+    examples."""
+    return sorted(
+        _lines(sentences), key=lambda line: (_mean(outputs, line), -len(sentences.references[line]))
+    )[:count]
 
 
 def best(outputs: Sequence[Output], sentences: Sentences, count: int) -> list[int]:
     """Lines with the highest mean score, longer ones first among equals."""
-    return sorted(_lines(sentences), key=lambda line: (-_mean(outputs, line), -len(sentences.references[line])))[:count]
+    return sorted(
+        _lines(sentences),
+        key=lambda line: (-_mean(outputs, line), -len(sentences.references[line])),
+    )[:count]
 
 
 def at_random(sentences: Sentences, count: int) -> list[int]:
-    """Lines drawn at random, the same ones for each report on these sentences, in their order; blank lines are no examples."""
+    """Lines drawn at random, the same ones for each report on these sentences, in their order;
+    blank lines are no examples."""
     lines = _lines(sentences)
     return sorted(Random(1).sample(lines, min(count, len(lines))))
 
@@ -100,7 +123,11 @@ def most_changed(outputs: Sequence[Output], sentences: Sentences, count: int) ->
         scores = [output.chrf[line] for output in outputs]
         return max(scores) - min(scores)
 
-    return [line for line in sorted(_lines(sentences), key=lambda line: -spread(line))[:count] if spread(line) > 0]
+    return [
+        line
+        for line in sorted(_lines(sentences), key=lambda line: -spread(line))[:count]
+        if spread(line) > 0
+    ]
 
 
 def _mean(outputs: Sequence[Output], line: int) -> float:

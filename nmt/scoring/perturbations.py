@@ -1,4 +1,5 @@
-"""Test sets made harder: what a system meets outside a clean corpus. Pure functions of the text and a seed."""
+"""Test sets made harder: what a system meets outside a clean corpus. Pure functions of the text
+and a seed."""
 
 import random
 from collections.abc import Sequence
@@ -19,18 +20,27 @@ class Condition(NamedTuple):
 
 
 def conditions(sources: Sequence[str], references: Sequence[str], seed: int = 1) -> list[Condition]:
-    """The test set as it is, then in each changed form; line for line, longer conditions with fewer lines."""
+    """The test set as it is, then in each changed form; line for line, longer conditions with
+    fewer lines."""
     chance = random.Random(seed)
     plain, expected = list(sources), list(references)
     share = f"{TYPO_SHARE:.0%}"
     made = [
         Condition("as it is", "the test set itself", plain, expected),
         Condition(
-            "typos", f"a letter swapped, dropped, doubled or replaced in {share} of the words", [typos(s, chance) for s in plain], expected
+            "typos",
+            f"a letter swapped, dropped, doubled or replaced in {share} of the words",
+            [typos(s, chance) for s in plain],
+            expected,
         ),
-        Condition("lower case", "the source in lower case", [line.lower() for line in plain], expected),
         Condition(
-            "unseen characters", "a character from outside the corpus as one more word", [unseen(s, chance) for s in plain], expected
+            "lower case", "the source in lower case", [line.lower() for line in plain], expected
+        ),
+        Condition(
+            "unseen characters",
+            "a character from outside the corpus as one more word",
+            [unseen(s, chance) for s in plain],
+            expected,
         ),
         Condition(
             "no final stop",
@@ -38,10 +48,20 @@ def conditions(sources: Sequence[str], references: Sequence[str], seed: int = 1)
             [unstopped(s) for s in plain],
             [unstopped(s) for s in expected],
         ),
-        Condition("doubled", "every sentence twice on its line", [f"{s} {s}" for s in plain], [f"{s} {s}" for s in expected]),
+        Condition(
+            "doubled",
+            "every sentence twice on its line",
+            [f"{s} {s}" for s in plain],
+            [f"{s} {s}" for s in expected],
+        ),
     ]
     return made + [
-        Condition(f"{count} in a row", f"{count} sentences on one line", joined(plain, count), joined(expected, count))
+        Condition(
+            f"{count} in a row",
+            f"{count} sentences on one line",
+            joined(plain, count),
+            joined(expected, count),
+        )
         for count in (4, 8)
         if len(plain) >= count
     ]
@@ -49,7 +69,10 @@ def conditions(sources: Sequence[str], references: Sequence[str], seed: int = 1)
 
 def typos(line: str, chance: random.Random, share: float = TYPO_SHARE) -> str:
     """Each word of two letters or more is hurt with probability `share`."""
-    return " ".join(_hurt(word, chance) if len(word) > 1 and chance.random() < share else word for word in line.split(" "))
+    return " ".join(
+        _hurt(word, chance) if len(word) > 1 and chance.random() < share else word
+        for word in line.split(" ")
+    )
 
 
 def unseen(line: str, chance: random.Random) -> str:
@@ -61,16 +84,26 @@ def unseen(line: str, chance: random.Random) -> str:
 
 def unstopped(line: str) -> str:
     """Without the final stop."""
-    return line.rstrip().removesuffix(next((stop for stop in STOPS if line.rstrip().endswith(stop)), "")).rstrip()
+    return (
+        line.rstrip()
+        .removesuffix(next((stop for stop in STOPS if line.rstrip().endswith(stop)), ""))
+        .rstrip()
+    )
 
 
 def joined(lines: Sequence[str], count: int) -> list[str]:
     """Every `count` lines as one; what is left over at the end is left out."""
-    return [" ".join(lines[start : start + count]) for start in range(0, len(lines) - count + 1, count)]
+    return [
+        " ".join(lines[start : start + count]) for start in range(0, len(lines) - count + 1, count)
+    ]
 
 
 def _hurt(word: str, chance: random.Random) -> str:
     place = chance.randrange(len(word) - 1)
     before, first, second, after = word[:place], word[place], word[place + 1], word[place + 2 :]
     other = chance.choice("abcdefghijklmnopqrstuvwxyz")
-    return before + chance.choice([second + first, second, first + first + second, first + other]) + after
+    return (
+        before
+        + chance.choice([second + first, second, first + first + second, first + other])
+        + after
+    )

@@ -27,10 +27,13 @@ def measure_robustness(
     confidence: bool = False,
     tokeniser: str = USUAL,
 ) -> list[Outcome]:
-    """Scores and health under every condition, the unchanged test set first; the least amount of text is one line."""
+    """Scores and health under every condition, the unchanged test set first; the least amount of
+    text is one line."""
     outcomes = []
     for name, about, changed, expected in conditions(sources, references):
         hypotheses = translate(changed)
         scores = corpus_scores(hypotheses, [expected], metrics, confidence, tokeniser)
-        outcomes.append(Outcome(name, about, len(changed), scores, health(hypotheses, expected, changed)))
+        outcomes.append(
+            Outcome(name, about, len(changed), scores, health(hypotheses, expected, changed))
+        )
     return outcomes

@@ -14,7 +14,8 @@ Test = Literal["bootstrap", "randomisation"]
 
 
 class Comparison(NamedTuple):
-    """A system's score and how likely chance alone would make it differ that much from the baseline's."""
+    """A system's score and how likely chance alone would make it differ that much from the
+    baseline's."""
 
     system: str
     score: Score
@@ -31,16 +32,22 @@ def paired_test(
     samples: int = 0,
     tokeniser: str = USUAL,
 ) -> list[Comparison]:
-    """Compare every system with the first one, the baseline; for each metric all systems in their order.
+    """Compare every system with the first one, the baseline; for each metric all systems in their
+    order.
 
-    "bootstrap" resamples sentences (Koehn 2004; 1,000 times unless `samples` says otherwise) and gives confidence intervals as well,
-    "randomisation" swaps the two systems' sentences (Riezler and Maxwell 2005; 10,000 times).
-    Identical outputs get the least p-value instead of 1, as in sacreBLEU (no trial exceeds a difference of 0): look at `differing` first.
-    The seed is sacreBLEU's: 12345, or the environment variable SACREBLEU_SEED.
-    Raises: NmtError for fewer than two systems, unknown metrics or tests, and lines that are not equally many.
+    "bootstrap" resamples sentences (Koehn 2004; 1,000 times unless `samples` says otherwise) and
+    gives confidence intervals as well, "randomisation" swaps the two systems' sentences (Riezler
+    and Maxwell 2005; 10,000 times). Identical outputs get the least p-value instead of 1, as in
+    sacreBLEU (no trial exceeds a difference of 0): look at `differing` first. The seed is
+    sacreBLEU's: 12345, or the environment variable SACREBLEU_SEED.
+    Raises: NmtError for fewer than two systems, unknown metrics or tests, and lines that are not
+    equally many.
     """
     if len(systems) < 2:
-        raise NmtError(f"a paired test compares systems with a baseline, got {len(systems)} system; give two or more")
+        raise NmtError(
+            f"a paired test compares systems with a baseline, got {len(systems)} system; give two"
+            " or more"
+        )
     if test not in ("bootstrap", "randomisation"):
         raise NmtError(f"there is no paired test {test!r}; give bootstrap or randomisation")
     check_lengths(systems, references)
@@ -56,14 +63,26 @@ def paired_test(
     differing = {name: sum(map(ne, lines, systems[first])) for name, lines in systems.items()}
     comparisons = []
     for metric, signature in signatures.items():
-        results = [result for result in columns[metric] if isinstance(result, Result)]  # the column "System" alone holds text
+        results = [
+            result for result in columns[metric] if isinstance(result, Result)
+        ]  # the column "System" alone holds text
         for system, result in zip(systems, results, strict=True):
-            score = Score(metric, float(result.score), str(signature), _number(result.mean), _number(result.ci))
+            score = Score(
+                metric,
+                float(result.score),
+                str(signature),
+                _number(result.mean),
+                _number(result.ci),
+            )
             if system == first:
                 comparisons.append(Comparison(system, score, None))
             else:
                 difference = score.value - float(results[0].score)
-                comparisons.append(Comparison(system, score, _number(result.p_value), difference, differing[system]))
+                comparisons.append(
+                    Comparison(
+                        system, score, _number(result.p_value), difference, differing[system]
+                    )
+                )
     return comparisons
 
 

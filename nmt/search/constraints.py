@@ -1,7 +1,9 @@
-"""What users demand of hypotheses, as a step around the model's step: the search itself knows nothing of it.
+"""What users demand of hypotheses, as a step around the model's step: the search itself knows
+nothing of it.
 
-The step normalises before it blocks, so that log-probabilities stay the model's own: it hands on log-probabilities, with -inf for the
-pieces that must not be picked, and the chooser that goes with it does not normalise again.
+The step normalises before it blocks, so that log-probabilities stay the model's own: it hands on
+log-probabilities, with -inf for the pieces that must not be picked, and the chooser that goes with
+it does not normalise again.
 
 Dimensions besides the legend: X n-grams of a row, D pieces of an n-gram, F forbidden pieces.
 """
@@ -12,12 +14,10 @@ from typing import Generic, NamedTuple, Self
 import torch
 from torch import Tensor
 
-from nmt.search.candidates import BestPieces
-from nmt.search.chooser import TORCH, Chooser
-from nmt.search.front import Front, Onward
-from nmt.search.picks import Picks
-from nmt.search.rules import Rules
-from nmt.search.step import S, Step
+from nmt.search.beam_step import TORCH, Chooser, Front, Onward
+from nmt.search.hypotheses import Picks
+from nmt.search.step import Rules, S, Step
+from nmt.search.top import BestPieces
 
 FREE = -1  # in place of a forced piece: any piece may be picked
 
@@ -32,7 +32,11 @@ class ConstrainedState(NamedTuple, Generic[S]):
     def select(self, rows_N: Tensor, sentences_B: Tensor | None) -> Self:
         """As of every search state."""
         prefixes_BT = self.prefixes_BT if sentences_B is None else self.prefixes_BT[sentences_B]
-        return self._replace(inner=self.inner.select(rows_N, sentences_B), histories_NT=self.histories_NT[rows_N], prefixes_BT=prefixes_BT)
+        return self._replace(
+            inner=self.inner.select(rows_N, sentences_B),
+            histories_NT=self.histories_NT[rows_N],
+            prefixes_BT=prefixes_BT,
+        )
 
 
 class Constrained(NamedTuple, Generic[S]):
@@ -54,21 +58,30 @@ def constrain(
 ) -> Constrained[S]:
     """A search that keeps to constraints, from a step function and a state of one row a sentence.
 
-    Each hypothesis begins with the pieces of its sentence's prefix, which may be empty, and the beam opens up behind it. A prefix is
-    shorter than the sentence's max_length, and holds neither forbidden pieces nor the end of sentence.
-    A piece that completes `no_repeat_ngram` pieces which stand in the hypothesis already, its prefix included, is never picked (Paulus et
-    al. 2018, sec. 2.5); 0: any piece may be. That blocks neither the prefix nor the end of sentence.
+    Each hypothesis begins with the pieces of its sentence's prefix, which may be empty, and the
+    beam opens up behind it. A prefix is shorter than the sentence's max_length, and holds neither
+    forbidden pieces nor the end of sentence. A piece that completes `no_repeat_ngram` pieces which
+    stand in the hypothesis already, its prefix included, is never picked (Paulus et al. 2018, sec.
+    2.5); 0: any piece may be. That blocks neither the prefix nor the end of sentence.
     """
 
-    def constrained_step(pieces_N: Tensor, before: ConstrainedState[S]) -> tuple[Tensor, ConstrainedState[S]]:
+    def constrained_step(
+        pieces_N: Tensor, before: ConstrainedState[S]
+    ) -> tuple[Tensor, ConstrainedState[S]]:
         logits_NV, inner = step(pieces_N, before.inner)
         log_probs_NV = logits_NV.log_softmax(1)
         histories_NT = torch.cat([before.histories_NT, pieces_N[:, None]], 1)
         length = histories_NT.shape[1] - 1
-        allowed_NV = block_repeats(log_probs_NV, histories_NT[:, 1:], no_repeat_ngram) if no_repeat_ngram else log_probs_NV
+        allowed_NV = (
+            block_repeats(log_probs_NV, histories_NT[:, 1:], no_repeat_ngram)
+            if no_repeat_ngram
+            else log_probs_NV
+        )
         if length < before.prefixes_BT.shape[1]:
             forced_B = before.prefixes_BT[:, length]
-            allowed_NV = force(log_probs_NV, allowed_NV, forced_B.repeat_interleave(len(pieces_N) // len(forced_B)))
+            allowed_NV = force(
+                log_probs_NV, allowed_NV, forced_B.repeat_interleave(len(pieces_N) // len(forced_B))
+            )
         return allowed_NV, before._replace(inner=inner, histories_NT=histories_NT)
 
     def best_pieces(log_probs_NV: Tensor, forbidden_F: Tensor, scored: bool) -> BestPieces:
@@ -81,23 +94,35 @@ def constrain(
     for prefix_T, prefix in zip(prefixes_BT, prefixes, strict=True):
         prefix_T[: len(prefix)] = torch.tensor(prefix, dtype=torch.long)
     histories_NT = torch.empty(len(prefixes), 0, dtype=torch.long, device=device)
-    return Constrained(constrained_step, ConstrainedState(state, histories_NT, prefixes_BT.to(device)), Chooser(best_pieces, advance))
+    return Constrained(
+        constrained_step,
+        ConstrainedState(state, histories_NT, prefixes_BT.to(device)),
+        Chooser(best_pieces, advance),
+    )
 
 
 def block_repeats(log_probs_NV: Tensor, histories_NT: Tensor, size: int) -> Tensor:
-    """The log-probabilities, -inf for each piece that would complete a `size`-gram of its row's history."""
+    """The log-probabilities, -inf for each piece that would complete a `size`-gram of its row's
+    history."""
     T = histories_NT.shape[1]
     if size > T:
         return log_probs_NV
     ngrams_NXD = histories_NT.unfold(1, size, 1)
-    last_N1D = histories_NT[:, None, T - size + 1 :]  # the size - 1 pieces that the next one follows; none for single pieces
+    last_N1D = histories_NT[
+        :, None, T - size + 1 :
+    ]  # the size - 1 pieces that the next one follows; none for single pieces
     rows, numbers = (ngrams_NXD[:, :, :-1] == last_N1D).all(2).nonzero(as_tuple=True)
-    return log_probs_NV.index_put((rows, ngrams_NXD[rows, numbers, -1]), log_probs_NV.new_tensor(-torch.inf))
+    return log_probs_NV.index_put(
+        (rows, ngrams_NXD[rows, numbers, -1]), log_probs_NV.new_tensor(-torch.inf)
+    )
 
 
 def force(log_probs_NV: Tensor, allowed_NV: Tensor, forced_N: Tensor) -> Tensor:
-    """`allowed_NV`, but of a row with a forced piece nothing but the log-probability of that piece."""
+    """`allowed_NV`, but of a row with a forced piece nothing but the log-probability of that
+    piece."""
     forced_N1 = forced_N[:, None]
     pieces_N1 = forced_N1.clamp(min=0)
-    only_NV = torch.full_like(log_probs_NV, -torch.inf).scatter_(1, pieces_N1, log_probs_NV.gather(1, pieces_N1))
+    only_NV = torch.full_like(log_probs_NV, -torch.inf).scatter_(
+        1, pieces_N1, log_probs_NV.gather(1, pieces_N1)
+    )
     return torch.where(forced_N1 == FREE, allowed_NV, only_NV)

@@ -5,21 +5,29 @@ from collections.abc import Sequence
 
 import torch
 
-from nmt.search.chooser import Chooser
-from nmt.search.leaving import staying
-from nmt.search.picks import Hypothesis, nothing_finite
-from nmt.search.rules import Rules
-from nmt.search.step import S, Step
+from nmt.search.beam_step import Chooser
+from nmt.search.hypotheses import Hypothesis, nothing_finite
+from nmt.search.step import Rules, S, Step, staying
 
 FEW = 20_000  # logits: so many are faster looked at one by one than in blocks
 
 
 def greedy_search(
-    step: Step[S], state: S, max_lengths: Sequence[int], length_alpha: float, bos: int, rules: Rules, chooser: Chooser
+    step: Step[S],
+    state: S,
+    max_lengths: Sequence[int],
+    length_alpha: float,
+    bos: int,
+    rules: Rules,
+    chooser: Chooser,
 ) -> list[Hypothesis]:
-    """One hypothesis for each sentence: at each step the likeliest piece, of equal ones the first."""
+    """One hypothesis for each sentence: at each step the likeliest piece, of equal ones the
+    first."""
     if chooser.whole is not None and not rules.scored:
-        return [Hypothesis(tuple(pieces), math.nan, math.nan) for pieces in chooser.whole(state, max_lengths, bos, rules)]
+        return [
+            Hypothesis(tuple(pieces), math.nan, math.nan)
+            for pieces in chooser.whole(state, max_lengths, bos, rules)
+        ]
     sentences = list(range(len(max_lengths)))  # those in the batch, one row each
     going = [True] * len(sentences)  # which of them are not finished
     pieces: list[list[int]] = [[] for _ in sentences]
@@ -34,21 +42,31 @@ def greedy_search(
         if not rules.scored and logits_NV.numel() <= FEW:
             values_N, pieces_N = logits_NV.index_fill_(1, forbidden_F, -torch.inf).max(1)
         else:
-            values_N, pieces_N, normalisers_N = chooser.best_pieces(logits_NV, forbidden_F, rules.scored)
+            values_N, pieces_N, normalisers_N = chooser.best_pieces(
+                logits_NV, forbidden_F, rules.scored
+            )
         if length in rules.max_lengths:
-            must_end = [n for n, sentence in enumerate(sentences) if max_lengths[sentence] == length]
+            must_end = [
+                n for n, sentence in enumerate(sentences) if max_lengths[sentence] == length
+            ]
             pieces_N[must_end] = rules.eos
-            values_N[must_end] = logits_NV[must_end, rules.eos] - (normalisers_N[must_end] if rules.scored else 0.0)
+            values_N[must_end] = logits_NV[must_end, rules.eos] - (
+                normalisers_N[must_end] if rules.scored else 0.0
+            )
         log_probs_N = log_probs_N + values_N
         picked = pieces_N.tolist()
         for sentence, piece in zip(sentences, picked, strict=True):
             pieces[sentence].append(piece)
         if rules.eos not in picked:
             continue
-        for n, (sentence, piece, log_prob) in enumerate(zip(sentences, picked, log_probs_N.tolist(), strict=True)):
+        for n, (sentence, piece, log_prob) in enumerate(
+            zip(sentences, picked, log_probs_N.tolist(), strict=True)
+        ):
             if going[n] and piece == rules.eos:
                 going[n] = False
-                found[sentence] = _finished(sentence, pieces[sentence][:-1], log_prob, length**length_alpha, rules.scored)
+                found[sentence] = _finished(
+                    sentence, pieces[sentence][:-1], log_prob, length**length_alpha, rules.scored
+                )
         stay = staying(going)
         if len(stay) < len(sentences):
             sentences, going = [sentences[n] for n in stay], [going[n] for n in stay]
@@ -58,7 +76,13 @@ def greedy_search(
     return found
 
 
-def _finished(sentence: int, pieces: list[int], log_prob: float, divisor: float, scored: bool) -> Hypothesis:
+def _finished(
+    sentence: int, pieces: list[int], log_prob: float, divisor: float, scored: bool
+) -> Hypothesis:
     if not math.isfinite(log_prob):
         raise nothing_finite(sentence)
-    return Hypothesis(tuple(pieces), log_prob, log_prob / divisor) if scored else Hypothesis(tuple(pieces), math.nan, math.nan)
+    return (
+        Hypothesis(tuple(pieces), log_prob, log_prob / divisor)
+        if scored
+        else Hypothesis(tuple(pieces), math.nan, math.nan)
+    )

@@ -1,4 +1,5 @@
-"""What a run was begun with, as hashes of contents: names may change and folders may move, the text and the settings may not."""
+"""What a run was begun with, as hashes of contents: names may change and folders may move, the
+text and the settings may not."""
 
 import json
 from dataclasses import asdict
@@ -6,25 +7,41 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Recipe
-from nmt.data.places import BEGUN
-from nmt.data.subwords import SubwordPair
 from nmt.errors import NmtError
-from nmt.hashing import file_hash
-from nmt.inference.folder import checkpoints, open_folder
-from nmt.reading import read_json
-from nmt.writing import write_atomically
+from nmt.files import file_hash, read_json, write_atomically
+from nmt.folders import checkpoints, open_folder
+from nmt.recipe import Recipe
+from nmt.text.places import BEGUN
+from nmt.text.subwords import SubwordPair
 
 # What may differ when a run is taken up again; all else would make it another run.
-KEYS = ("device", "threads", "epochs", "updates", "minutes", "patience", "keep", "save_minutes", "report_every")
+KEYS = (
+    "device",
+    "threads",
+    "epochs",
+    "updates",
+    "minutes",
+    "patience",
+    "keep",
+    "save_minutes",
+    "report_every",
+)
 CHANGEABLE = {f"training.{key}" for key in KEYS}
 NAMES = {"data.train", "data.dev", "training.start_from"}  # of what is compared by its content
 
 
 def settings(recipe: Recipe) -> dict[str, Any]:
     """The values by their keys that must stay as they are."""
-    flat = {f"{table}.{key}": value for table, values in asdict(recipe).items() for key, value in values.items()}
-    return {key: value for key, value in flat.items() if key not in CHANGEABLE | NAMES and not key.startswith("search.")}
+    flat = {
+        f"{table}.{key}": value
+        for table, values in asdict(recipe).items()
+        for key, value in values.items()
+    }
+    return {
+        key: value
+        for key, value in flat.items()
+        if key not in CHANGEABLE | NAMES and not key.startswith("search.")
+    }
 
 
 def begun(recipe: Recipe, subwords: SubwordPair, content: str) -> dict[str, Any]:
@@ -43,7 +60,8 @@ def names(recipe: Recipe) -> list[str]:
 
 
 def write_begun(run: Path, values: dict[str, Any], moved: bool) -> None:
-    """Writes it at the beginning of a run; later only the folder that the recipe's names are relative to changes, where they have `moved`.
+    """Writes it at the beginning of a run; later only the folder that the recipe's names are
+    relative to changes, where they have `moved`.
 
     Raises:
         NmtError: it cannot be written.
@@ -85,10 +103,18 @@ def refuse_changes(run: Path, now: dict[str, Any]) -> None:
         return
     for key, name in {"train": "the training data have", "subwords": "the subwords have"}.items():
         if before.get(key) != now[key]:
-            raise NmtError(f"{run}: {name} changed since this run began; put them back or choose another --run")
-    (start, weights), (start_now, weights_now) = before.get("start_from", ["", ""]), now["start_from"]
+            raise NmtError(
+                f"{run}: {name} changed since this run began; put them back or choose another --run"
+            )
+    (start, weights), (start_now, weights_now) = (
+        before.get("start_from", ["", ""]),
+        now["start_from"],
+    )
     if start != start_now and (weights != weights_now or not start or not start_now):
-        raise NmtError(f"{run}: training.start_from is {start_now!r}, but the run began with {start!r}; choose another --run")
+        raise NmtError(
+            f"{run}: training.start_from is {start_now!r}, but the run began with {start!r}; choose"
+            " another --run"
+        )
     refuse_other_settings(run, before.get("recipe", {}), now["recipe"])
 
 
@@ -98,6 +124,8 @@ def refuse_other_settings(run: Path, before: dict[str, Any], now: dict[str, Any]
     if different:
         key = different[0]
         raise NmtError(
-            f"{run}: holds a run of another recipe ({key} is {before[key]!r} there, {now.get(key)!r} here"
-            f"{f', and {len(different) - 1} more' if len(different) > 1 else ''}); choose another --run, or delete it"
+            f"{run}: holds a run of another recipe ({key} is {before[key]!r} there,"
+            f" {now.get(key)!r}"
+            f" here{f', and {len(different) - 1} more' if len(different) > 1 else ''}); choose"
+            " another --run, or delete it"
         )

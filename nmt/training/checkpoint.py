@@ -1,4 +1,5 @@
-"""Checkpoints: everything that matters for an exact continuation, written atomically, verified by hash, without pickle.
+"""Checkpoints: everything that matters for an exact continuation, written atomically, verified by
+hash, without pickle.
 
 No random state is among it: all randomness is a function of the seed and of the place in the run.
 """
@@ -17,18 +18,27 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from nmt.errors import NmtError
-from nmt.hashing import file_hash
-from nmt.inference.folder import checkpoints, pointed, update_of
-from nmt.model.weights import array_shapes, copy_weights, largest_file, named_weights, read_weights, save_weights
-from nmt.reading import read_json
-from nmt.training.average import WeightAverage
+from nmt.files import file_hash, move, read_json, sync, writing
+from nmt.folders import checkpoints, pointed, update_of
+from nmt.model.weights import (
+    array_shapes,
+    copy_weights,
+    largest_file,
+    named_weights,
+    read_weights,
+    save_weights,
+)
+from nmt.training.optimizer import WeightAverage
 from nmt.training.state import Session, TrainingState, Window, fits
-from nmt.writing import move, sync, writing
 
-FORMAT = 4  # raised whenever a run would go on otherwise than it began: other state, other batches, other random numbers
+# raised whenever a run would go on otherwise than it began: other state, other batches, other
+# random numbers
+FORMAT = 4
 FILES = ("model.safetensors", "averaged.safetensors", "optimizer.safetensors")
 STATE = "state.json"
-MOMENTS = 3  # arrays that the optimizer may keep for each of the network's; AdamW has two and a number
+MOMENTS = (
+    3  # arrays that the optimizer may keep for each of the network's; AdamW has two and a number
+)
 UNFINISHED = ".writing"  # ends the names of what may be half written
 NAMES = sorted(field.name for kind in (TrainingState, Window) for field in fields(kind))
 
@@ -36,11 +46,18 @@ NAMES = sorted(field.name for kind in (TrainingState, Window) for field in field
 class Checkpoint:
     """The four things that training changes, saved and restored together."""
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, average: WeightAverage | None, state: TrainingState) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        average: WeightAverage | None,
+        state: TrainingState,
+    ) -> None:
         self.model, self.optimizer, self.average, self.state = model, optimizer, average, state
 
     def save(self, run: Path) -> Path:
-        """Writes RUN/checkpoints/update-NNNNNN and then lets RUN/last point to it; a kill in between leaves the checkpoint before whole.
+        """Writes RUN/checkpoints/update-NNNNNN and then lets RUN/last point to it; a kill in
+        between leaves the checkpoint before whole.
 
         Raises:
             NmtError: the disk is full, or the folder cannot be written.
@@ -65,9 +82,15 @@ class Checkpoint:
     def _write(self, folder: Path) -> None:
         weights = named_weights(self.model)
         averaged = dict(zip(weights, self.average.values, strict=True)) if self.average else weights
-        for name, tensors in zip(FILES, (weights, averaged, self._optimizer_tensors()), strict=True):
+        for name, tensors in zip(
+            FILES, (weights, averaged, self._optimizer_tensors()), strict=True
+        ):
             save_weights(tensors, folder / name)
-        values = {"format": FORMAT, "state": asdict(self.state), "average_updates": self.average.updates if self.average else 0}
+        values = {
+            "format": FORMAT,
+            "state": asdict(self.state),
+            "average_updates": self.average.updates if self.average else 0,
+        }
         hashes = {name: file_hash(folder / name) for name in FILES}
         text = json.dumps({**values, "sha256": {**hashes, STATE: _values_hash(values)}}, indent=1)
         (folder / STATE).write_text(text, encoding="utf-8")
@@ -89,12 +112,17 @@ class Checkpoint:
         copy_weights(read_weights(folder / "model.safetensors", self.model), self.model)
         if self.average:
             averaged = read_weights(folder / "averaged.safetensors", self.model)
-            for (name, _), value in zip(self.model.named_parameters(), self.average.values, strict=True):
+            for (name, _), value in zip(
+                self.model.named_parameters(), self.average.values, strict=True
+            ):
                 value.copy_(averaged[name])
             self.average.updates = saved["average_updates"]
         self._restore_optimizer(folder / "optimizer.safetensors")
         values = dict(saved["state"])
-        window, sessions = Window(**values.pop("window")), [Session(**each) for each in values.pop("sessions")]
+        window, sessions = (
+            Window(**values.pop("window")),
+            [Session(**each) for each in values.pop("sessions")],
+        )
         self.state.__dict__.update(values, window=window, sessions=sessions)
 
     def _restore_optimizer(self, path: Path) -> None:
@@ -102,14 +130,22 @@ class Checkpoint:
         try:
             found = array_shapes(path, MOMENTS * largest_file(self.model))
             if not all(key.partition(".")[2] in names for key in found):
-                raise NmtError(f"{path}: of another network; put the checkpoint back, or choose another --run")
+                raise NmtError(
+                    f"{path}: of another network; put the checkpoint back, or choose another --run"
+                )
             tensors = load_file(path)
         except (OSError, SafetensorError) as error:
-            raise NmtError(f"{path}: cannot be read ({error}); put the checkpoint back, or choose another --run") from error
+            raise NmtError(
+                f"{path}: cannot be read ({error}); put the checkpoint back, or choose another"
+                " --run"
+            ) from error
         for key, value in tensors.items():
             kind, _, name = key.partition(".")
             if value.numel() > 1 and value.shape != names[name].shape:
-                raise NmtError(f"{path}: {key} has another shape than the network's; put the checkpoint back, or choose another --run")
+                raise NmtError(
+                    f"{path}: {key} has another shape than the network's; put the checkpoint back,"
+                    " or choose another --run"
+                )
             self.optimizer.state[names[name]][kind] = value.to(names[name].device)
 
 
@@ -128,8 +164,15 @@ def read_state(folder: Path) -> dict[str, Any]:
     if not other_format and hashes.get(STATE) != _values_hash(saved):
         raise ValueError("not the values that were written")
     if other_format or _names(saved) != NAMES:
-        version = f"format {saved['format']}, this one writes {FORMAT}" if other_format else "other values in its state"
-        raise NmtError(f"{folder}: a checkpoint of another version of nmt ({version}); use that version, or choose another --run")
+        version = (
+            f"format {saved['format']}, this one writes {FORMAT}"
+            if other_format
+            else "other values in its state"
+        )
+        raise NmtError(
+            f"{folder}: a checkpoint of another version of nmt ({version}); use that version, or"
+            " choose another --run"
+        )
     if not fits(saved["state"], TrainingState) or not fits(saved.get("average_updates"), int):
         raise ValueError("values of other types than were written")
     return {**saved, "sha256": hashes}
@@ -139,7 +182,9 @@ def _names(saved: dict[str, Any]) -> list[str] | None:
     """The names of all values of the state."""
     state = saved.get("state")
     window = state.get("window") if isinstance(state, dict) else None
-    return sorted([*state, *window]) if isinstance(state, dict) and isinstance(window, dict) else None
+    return (
+        sorted([*state, *window]) if isinstance(state, dict) and isinstance(window, dict) else None
+    )
 
 
 def _values_hash(values: dict[str, Any]) -> str:
@@ -160,7 +205,8 @@ def is_whole(folder: Path) -> bool:
 
 
 def newest(run: Path) -> tuple[Path | None, list[Path]]:
-    """The newest whole checkpoint, None where there is none yet, and the damaged ones newer than it.
+    """The newest whole checkpoint, None where there is none yet, and the damaged ones newer than
+    it.
 
     Raises:
         NmtError: all are damaged, or one is of another version of nmt.
@@ -172,12 +218,16 @@ def newest(run: Path) -> tuple[Path | None, list[Path]]:
         damaged.append(folder)
     if damaged:
         names = ", ".join(folder.name for folder in damaged)
-        raise NmtError(f"{run / 'checkpoints'}: every checkpoint is damaged ({names}); put one back, or delete the folder to start over")
+        raise NmtError(
+            f"{run / 'checkpoints'}: every checkpoint is damaged ({names}); put one back, or delete"
+            " the folder to start over"
+        )
     return None, damaged
 
 
 def prune(run: Path, keep: int, needed: Path | None = None) -> None:
-    """Removes all but the newest `keep` checkpoints, the best and `needed`, and the damaged ones that lie ahead of the run."""
+    """Removes all but the newest `keep` checkpoints, the best and `needed`, and the damaged ones
+    that lie ahead of the run."""
     best, newest_one = pointed(run, "best"), pointed(run, "last")
     last = update_of(newest_one) if newest_one else 0
     behind = [folder for folder in checkpoints(run) if update_of(folder) <= last]
@@ -188,17 +238,24 @@ def prune(run: Path, keep: int, needed: Path | None = None) -> None:
 
 
 def point(run: Path, name: str, folder: Path) -> None:
-    """Lets RUN/name point to a checkpoint, atomically: a link, or a text file where there are no links. Writes nothing if it does.
+    """Lets RUN/name point to a checkpoint, atomically: a link, or a text file where there are no
+    links. Writes nothing if it does.
 
     Raises:
         NmtError: it cannot be written.
     """
-    path, temporary, target = run / name, run / f".{name}{UNFINISHED}", folder.relative_to(run).as_posix()
+    path, temporary, target = (
+        run / name,
+        run / f".{name}{UNFINISHED}",
+        folder.relative_to(run).as_posix(),
+    )
     is_folder = path.is_dir() and not path.is_symlink()
     if not is_folder and os.path.lexists(path) and pointed(run, name) == folder:
         return
     with writing(path, "the link"):
-        if is_folder and pointed(run, name) != path:  # a copy of a checkpoint, left by a program that followed the link
+        if (
+            is_folder and pointed(run, name) != path
+        ):  # a copy of a checkpoint, left by a program that followed the link
             shutil.rmtree(path)
         temporary.unlink(missing_ok=True)
         try:

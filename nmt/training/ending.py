@@ -1,9 +1,9 @@
 """When a run ends: by its limits of epochs, updates and minutes, or for want of progress."""
 
-from nmt.config import TrainingConfig
 from nmt.data.store import Store
-from nmt.training.clock import session_seconds
-from nmt.training.feed import PlacedBatches, updates_in_epoch
+from nmt.recipe import TrainingConfig
+from nmt.training.events import session_seconds
+from nmt.training.plans import PlacedBatches, updates_in_epoch
 from nmt.training.state import TrainingState
 
 
@@ -32,5 +32,8 @@ def is_last(placed: PlacedBatches, state: TrainingState, config: TrainingConfig)
 def cut_warmup(config: TrainingConfig, updates: int) -> str:
     """A line about a warm-up that the run has no time for; empty where it has."""
     half = updates // 2
-    said = f"training.warmup is {config.warmup:,} of {updates:,} updates: the warm-up ends after {half:,}, half of the run"
+    said = (
+        f"training.warmup is {config.warmup:,} of {updates:,} updates: the warm-up ends after"
+        f" {half:,}, half of the run"
+    )
     return said if config.warmup > half else ""

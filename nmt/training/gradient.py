@@ -1,4 +1,5 @@
-"""The gradient of one update: summed over its batches and, where memory does not suffice for a batch, over parts of it."""
+"""The gradient of one update: summed over its batches and, where memory does not suffice for a
+batch, over parts of it."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -7,14 +8,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nmt.config import TrainingConfig
 from nmt.data.batches import Batch
 from nmt.errors import NmtError
-from nmt.model.seq2seq import Seq2Seq
-from nmt.training.objective import Loss, output_loss
-from nmt.training.r_drop import r_drop_loss
+from nmt.model.loss import Loss, output_loss
+from nmt.model.r_drop import r_drop_loss
+from nmt.model.translation import Seq2Seq
+from nmt.recipe import TrainingConfig
 
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # what torch's allocators say on a GPU and on a CPU
+OUT_OF_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+)  # what torch's allocators say on a GPU and on a CPU
 
 
 class Gradient(NamedTuple):
@@ -22,7 +26,9 @@ class Gradient(NamedTuple):
 
     smoothed: float  # loss that was minimised, nats, summed over the pieces
     cross_entropy: float  # nats, summed over the pieces
-    part_pieces: int  # the limit on the padded pieces of a part, smaller than before if memory did not suffice; 0: none
+    # the limit on the padded pieces of a part, smaller than before if memory did not suffice; 0:
+    # none
+    part_pieces: int
 
 
 def batch_loss(model: Seq2Seq, batch: Batch, smoothing: float, r_drop: float = 0.0) -> Loss:
@@ -46,10 +52,11 @@ def add_gradients(
     seed: int,
     part_pieces: int,
 ) -> Gradient:
-    """Adds the gradient of the mean loss a target piece, over `pieces`, to the model's, which must be None.
+    """Adds the gradient of the mean loss a target piece, over `pieces`, to the model's, which must
+    be None.
 
-    A batch of more than `part_pieces` padded pieces is computed in parts. If memory does not suffice, everything is computed again in parts
-    half as large; no pair is left out.
+    A batch of more than `part_pieces` padded pieces is computed in parts. If memory does not
+    suffice, everything is computed again in parts half as large; no pair is left out.
 
     Raises:
         NmtError: memory does not suffice for a single pair.
@@ -65,7 +72,9 @@ def add_gradients(
             smoothed, cross_entropy = sums.tolist()
             return Gradient(smoothed, cross_entropy, part_pieces)
         except (RuntimeError, MemoryError) as error:
-            if not isinstance(error, MemoryError) and not any(text in str(error) for text in OUT_OF_MEMORY):
+            if not isinstance(error, MemoryError) and not any(
+                text in str(error) for text in OUT_OF_MEMORY
+            ):
                 raise
             if len(part.output_lengths_B) == 1:
                 raise NmtError(_too_small(part)) from None
@@ -75,9 +84,17 @@ def add_gradients(
         part_pieces = largest // 2
 
 
-def _add(model: Seq2Seq, part: Batch, pieces: int, config: TrainingConfig, autocast: Callable[[], torch.autocast]) -> Tensor:
+def _add(
+    model: Seq2Seq,
+    part: Batch,
+    pieces: int,
+    config: TrainingConfig,
+    autocast: Callable[[], torch.autocast],
+) -> Tensor:
     with autocast():
-        loss = batch_loss(model, part.to(model.output.weight.device), config.label_smoothing, config.r_drop)
+        loss = batch_loss(
+            model, part.to(model.output.weight.device), config.label_smoothing, config.r_drop
+        )
     (loss.smoothed / pieces).backward()
     return torch.stack([loss.smoothed.detach(), loss.cross_entropy]).float()
 
@@ -96,6 +113,6 @@ def _parts(batches: tuple[Batch, ...], part_pieces: int) -> Iterator[Batch]:
 def _too_small(pair: Batch) -> str:
     source, target = int(pair.source_lengths_B[0]), int(pair.output_lengths_B[0])
     return (
-        f"memory does not suffice to train on one pair of {source} and {target} pieces; lower data.max_length or model.hidden_size, "
-        "or use a machine with more memory"
+        f"memory does not suffice to train on one pair of {source} and {target} pieces; lower"
+        " data.max_length or model.hidden_size, or use a machine with more memory"
     )

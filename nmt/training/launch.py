@@ -1,7 +1,9 @@
-"""torchrun without its traceback at a signal: `python -m nmt.training.launch [options of torchrun] -m -- nmt train ...`.
+"""torchrun without its traceback at a signal: `python -m nmt.training.launch [options of torchrun]
+-m -- nmt train ...`.
 
-A signal that torchrun passes on to its processes ends torchrun itself with a traceback and status 1, even where every process has saved
-and ended as it should. Here the status is 128 + the signal's number, as `nmt train` has it.
+A signal that torchrun passes on to its processes ends torchrun itself with a traceback and status
+1, even where every process has saved and ended as it should. Here the status is 128 + the signal's
+number, as `nmt train` has it.
 """
 
 import sys

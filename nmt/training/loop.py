@@ -7,15 +7,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nmt.config import TrainingConfig
-from nmt.model.seq2seq import Seq2Seq
-from nmt.training.average import WeightAverage
-from nmt.training.clipping import clip_gradients, is_clipped
-from nmt.training.divergence import watch
-from nmt.training.feed import PlacedBatches
+from nmt.model.translation import Seq2Seq
+from nmt.recipe import TrainingConfig
+from nmt.training.distributed import ALONE, Processes
 from nmt.training.gradient import add_gradients
-from nmt.training.processes import ALONE, Processes
-from nmt.training.schedule import learning_rate
+from nmt.training.optimizer import WeightAverage, clip_gradients, is_clipped, learning_rate
+from nmt.training.plans import PlacedBatches
+from nmt.training.safety import watch
 from nmt.training.state import TrainingState
 
 
@@ -43,16 +41,26 @@ class Update(NamedTuple):
 
 
 def make_optimizer(model: Seq2Seq, config: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW (Loshchilov & Hutter 2019) with the betas of Vaswani et al. (2017), one fused kernel a step."""
+    """AdamW (Loshchilov & Hutter 2019) with the betas of Vaswani et al. (2017), one fused kernel
+    a step."""
     return torch.optim.AdamW(
-        model.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), eps=1e-9, weight_decay=config.weight_decay, fused=True
+        model.parameters(),
+        lr=config.learning_rate,
+        betas=(0.9, 0.98),
+        eps=1e-9,
+        weight_decay=config.weight_decay,
+        fused=True,
     )
 
 
-def train_updates(learner: Learner, feed: Iterator[PlacedBatches], updates: int) -> Iterator[Update]:
-    """Makes one update of each element of the feed, numbered on from `state`, of `updates` in the whole run.
+def train_updates(
+    learner: Learner, feed: Iterator[PlacedBatches], updates: int
+) -> Iterator[Update]:
+    """Makes one update of each element of the feed, numbered on from `state`, of `updates` in the
+    whole run.
 
-    The gradient is that of the mean loss a target piece. One that is not finite is skipped, weights and optimizer untouched.
+    The gradient is that of the mean loss a target piece. One that is not finite is skipped, weights
+    and optimizer untouched.
     """
     model, optimizer, average, state, config, autocast, processes = learner
     model.train()
@@ -63,8 +71,12 @@ def train_updates(learner: Learner, feed: Iterator[PlacedBatches], updates: int)
             group["lr"] = state.rate_factor * learning_rate(config, state.update + 1, updates)
         optimizer.zero_grad(set_to_none=True)
         pieces = processes.total(placed.pieces, device)
-        gradient = add_gradients(model, placed.batches, pieces, config, autocast, placed.seed, state.part_pieces)
-        smoothed, cross_entropy = _summed(processes, parameters, gradient.smoothed, gradient.cross_entropy)
+        gradient = add_gradients(
+            model, placed.batches, pieces, config, autocast, placed.seed, state.part_pieces
+        )
+        smoothed, cross_entropy = _summed(
+            processes, parameters, gradient.smoothed, gradient.cross_entropy
+        )
         largest = _largest(parameters) if config.clip_value else 0.0
         norm = float(clip_gradients(parameters, config.clip_norm, config.clip_value))
         if math.isfinite(norm):
@@ -81,7 +93,9 @@ def train_updates(learner: Learner, feed: Iterator[PlacedBatches], updates: int)
 def _advance(state: TrainingState, update: Update) -> None:
     state.update += 1
     placed, window = update.placed, state.window
-    state.epoch, state.batch = (placed.epoch + 1, 0) if placed.last else (placed.epoch, placed.place + 1)
+    state.epoch, state.batch = (
+        (placed.epoch + 1, 0) if placed.last else (placed.epoch, placed.place + 1)
+    )
     state.pieces += update.pieces
     if not math.isfinite(update.norm):
         state.skipped += 1
@@ -98,7 +112,9 @@ def _advance(state: TrainingState, update: Update) -> None:
     window.norm_max = max(window.norm_max, update.norm)
 
 
-def _summed(processes: Processes, parameters: list[torch.nn.Parameter], *sums: float) -> list[float]:
+def _summed(
+    processes: Processes, parameters: list[torch.nn.Parameter], *sums: float
+) -> list[float]:
     """Sums gradients and the numbers over the processes."""
     if processes.size == 1:
         return list(sums)

@@ -5,14 +5,15 @@ import os
 from pathlib import Path
 from typing import Any
 
-from nmt.writing import sync, writing
+from nmt.files import sync, writing
 
 
 class Metrics:
     """metrics.jsonl: one JSON object a report or validation, in the order of the updates."""
 
     def __init__(self, run: Path, size: int) -> None:
-        """Cuts the file to its first `size` bytes: rows of updates that will be made again are dropped.
+        """Cuts the file to its first `size` bytes: rows of updates that will be made again are
+        dropped.
 
         Raises:
             NmtError: it cannot be written.
@@ -20,7 +21,9 @@ class Metrics:
         self.path = run / "metrics.jsonl"
         with writing(self.path):
             self.path.touch()
-            self.lost = max(0, size - self.path.stat().st_size)  # bytes that somebody else took away
+            self.lost = max(
+                0, size - self.path.stat().st_size
+            )  # bytes that somebody else took away
             if self.lost:  # whole rows stay; cutting to `size` would fill the file up with zeros
                 size = self.path.read_bytes().rfind(b"\n") + 1
             os.truncate(self.path, size)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 
-from nmt.model.compiled import why_not
+from nmt.model.compiled_recurrence import why_not
 from nmt.model.primitives import has_lstm
 
 SPEEDUP = 1.2  # bf16 has to be this much faster to be worth its rounding
@@ -14,9 +14,9 @@ SPEEDUP = 1.2  # bf16 has to be this much faster to be worth its rounding
 def choose_precision(wish: str, device: torch.device) -> str:
     """fp32 or bf16 for `wish` auto, fp32 or bf16.
 
-    A GPU trains in bf16 unless it only emulates it. A CPU does if it has bf16 instructions and either the compiled recurrence, which is
-    made for them, or a short timed probe that is faster with them; without such instructions torch emulates bf16 at a small fraction of
-    the speed.
+    A GPU trains in bf16 unless it only emulates it. A CPU does if it has bf16 instructions and
+    either the compiled recurrence, which is made for them, or a short timed probe that is faster
+    with them; without such instructions torch emulates bf16 at a small fraction of the speed.
     """
     if wish != "auto":
         return wish
@@ -30,7 +30,8 @@ def choose_precision(wish: str, device: torch.device) -> str:
 
 
 def is_compiled(precision: str, device: torch.device) -> bool:
-    """Whether compiled code takes part in training; other code draws other random numbers and rounds elsewhere."""
+    """Whether compiled code takes part in training; other code draws other random numbers and
+    rounds elsewhere."""
     return device.type == "cpu" and precision == "bf16" and why_not() is None
 
 
@@ -48,14 +49,20 @@ def described(precision: str, device: torch.device, hidden_size: int) -> str:
 
 
 def _seconds(dtype: torch.dtype) -> float:
-    """The best of three LSTM passes, forward and backward, of 64 sequences of 8 positions and 256 units. Draws no random numbers."""
+    """The best of three LSTM passes, forward and backward, of 64 sequences of 8 positions and
+    256 units. Draws no random numbers."""
     size = 256
-    weights = [torch.full(shape, 0.01, dtype=dtype, requires_grad=True) for shape in ((4 * size, size), (4 * size, size), (4 * size,))]
+    weights = [
+        torch.full(shape, 0.01, dtype=dtype, requires_grad=True)
+        for shape in ((4 * size, size), (4 * size, size), (4 * size,))
+    ]
     inputs = torch.ones(64, 8, size, dtype=dtype, requires_grad=True)
     zeros = torch.zeros(1, 64, size, dtype=dtype)
     best = float("inf")
     for _ in range(4):  # the first one warms up
         start = time.perf_counter()
-        torch.lstm(inputs, (zeros, zeros), [*weights, weights[-1]], True, 1, 0.0, True, False, True)[0].sum().backward()
+        torch.lstm(
+            inputs, (zeros, zeros), [*weights, weights[-1]], True, 1, 0.0, True, False, True
+        )[0].sum().backward()
         best = min(best, time.perf_counter() - start)
     return best

@@ -10,33 +10,55 @@ from typing import Any
 
 import torch
 
-from nmt.config import Recipe
-from nmt.data.clean import Audit
 from nmt.errors import NmtError
-from nmt.inference.lengths import Lengths
-from nmt.inference.translator import choose_device
-from nmt.model.seq2seq import Seq2Seq
-from nmt.training.ahead import fed_ahead
-from nmt.training.average import make_average
+from nmt.model.translation import Seq2Seq
+from nmt.recipe import Recipe
+from nmt.text.clean import Audit
+from nmt.text.segments import Lengths
 from nmt.training.checkpoint import Checkpoint, checkpoint_name, newest, point, prune
-from nmt.training.clipping import layer_norms
-from nmt.training.clock import Clock, SessionClock, session_seconds
 from nmt.training.dev_set import Dev, keep_dev, read_dev
-from nmt.training.divergence import is_diverged, last_good, last_settled, refuse_divergence, remove_after
+from nmt.training.distributed import Processes, joined
 from nmt.training.ending import cut_warmup, is_finished, is_last, is_stale, updates_of_run
-from nmt.training.events import Advanced, Ended, Event, Note, Report, Started, Validated
-from nmt.training.feed import PlacedBatches
-from nmt.training.folder import Materials, clean_training_pairs, locked, open_materials, prepare, training_content
+from nmt.training.events import (
+    Advanced,
+    Clock,
+    Ended,
+    Event,
+    Note,
+    Report,
+    SessionClock,
+    Started,
+    Validated,
+    session_seconds,
+)
+from nmt.training.fine_tuning import start_from
 from nmt.training.idle import refuse_idle
-from nmt.training.initial import start_from
 from nmt.training.loop import Learner, Update, make_optimizer, train_updates
 from nmt.training.metrics import Metrics
+from nmt.training.optimizer import layer_norms, learning_rate, make_average
+from nmt.training.plans import PlacedBatches
 from nmt.training.precision import autocast, choose_precision, described, is_compiled
-from nmt.training.processes import Processes, joined
-from nmt.training.schedule import learning_rate
-from nmt.training.skips import refuse_endless_skips, skip_line
+from nmt.training.prefetch import fed_ahead
+from nmt.training.prepare import (
+    Materials,
+    clean_training_pairs,
+    locked,
+    open_materials,
+    prepare,
+    training_content,
+)
+from nmt.training.safety import (
+    is_diverged,
+    last_good,
+    last_settled,
+    refuse_divergence,
+    refuse_endless_skips,
+    remove_after,
+    skip_line,
+)
 from nmt.training.state import TrainingState, Window
 from nmt.training.validation import Validation, Validator, judge
+from nmt.translation.translator import choose_device
 
 
 class _Outcome(Enum):
@@ -47,11 +69,14 @@ class _Outcome(Enum):
     DIVERGED = auto()
 
 
-def train(recipe: Recipe, run: Path, stop: Callable[[], bool] = lambda: False, fit: bool = False) -> Iterator[Event]:
-    """Trains in the run folder until the recipe's last epoch, or until `stop` says so after an update; continues where it left off.
+def train(
+    recipe: Recipe, run: Path, stop: Callable[[], bool] = lambda: False, fit: bool = False
+) -> Iterator[Event]:
+    """Trains in the run folder until the recipe's last epoch, or until `stop` says so after an
+    update; continues where it left off.
 
-    With `fit`, a batch size that the recipe leaves to nmt is what memory suffices for.
-    Started by torchrun, the processes train together in one folder; only the first one tells anything.
+    With `fit`, a batch size that the recipe leaves to nmt is what memory suffices for. Started by
+    torchrun, the processes train together in one folder; only the first one tells anything.
 
     Raises:
         NmtError: whatever is wrong with recipe, data, folder or disk.
@@ -64,7 +89,13 @@ def train(recipe: Recipe, run: Path, stop: Callable[[], bool] = lambda: False, f
         materials, dev = None, None
         if processes.is_first:
             content, gone = training_content(recipe.data, run)
-            dev = read_dev(recipe.data, run, clean_training_pairs(recipe, Audit()), content, recipe.training.seed)
+            dev = read_dev(
+                recipe.data,
+                run,
+                clean_training_pairs(recipe, Audit()),
+                content,
+                recipe.training.seed,
+            )
             yield from (Note(line) for line in (gone, dev.note) if line)
             if note := stack.enter_context(locked(run)):
                 yield Note(note)
@@ -101,12 +132,18 @@ class _Run:
         self.recipe, self.subwords, self.store = materials
         self.config, self.run, self.stop = self.recipe.training, run, stop
         self.dev, self.device, self.processes, self.session = dev, device, processes, session
-        # Each shape of a batch has kernels of its own, which oneDNN keeps: 1,024 of them are gigabytes, and making them again costs little.
+        # Each shape of a batch has kernels of its own, which oneDNN keeps: 1,024 of them are
+        # gigabytes, and making them again costs little.
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
         if self.config.threads:
             torch.set_num_threads(self.config.threads)
         torch.manual_seed(self.config.seed)
-        self.model = Seq2Seq(self.recipe.model, self.subwords.source.size, self.subwords.target.size, self.subwords.joint).to(self.device)
+        self.model = Seq2Seq(
+            self.recipe.model,
+            self.subwords.source.size,
+            self.subwords.target.size,
+            self.subwords.joint,
+        ).to(self.device)
         self.optimizer = make_optimizer(self.model, self.config)
         self.average = make_average(self.model, self.config)
         self.state = TrainingState()
@@ -120,7 +157,9 @@ class _Run:
             yield self._end(finished=True)
             return
         if self.dev:
-            self.validator = Validator(*self.dev.pairs, self.subwords, self.recipe, self.device, Lengths.load(self.run))
+            self.validator = Validator(
+                *self.dev.pairs, self.subwords, self.recipe, self.device, Lengths.load(self.run)
+            )
         self.autocast = autocast(self.device, self.state.precision)
         self.session.begin(self.state, self._where())
         if cut := cut_warmup(self.config, self.updates):
@@ -137,14 +176,26 @@ class _Run:
         if self.processes.is_first:
             self.metrics = Metrics(self.run, state.metrics_bytes)
             if self.metrics.lost:
-                lost = f"{self.metrics.lost:,} bytes shorter than when the checkpoint was written; their rows are lost"
+                lost = (
+                    f"{self.metrics.lost:,} bytes shorter than when the checkpoint was written;"
+                    " their rows are lost"
+                )
                 yield Note(f"{self.metrics.path}: {lost}")
-        with fed_ahead(self.store, self.subwords, self.recipe, (state.epoch, state.batch), self.processes, self.device) as feed:
+        with fed_ahead(
+            self.store,
+            self.subwords,
+            self.recipe,
+            (state.epoch, state.batch),
+            self.processes,
+            self.device,
+        ) as feed:
             return (yield from self._learn(feed))
 
     def _learn(self, feed: Iterator[PlacedBatches]) -> Generator[Event, None, _Outcome]:
         state, config = self.state, self.config
-        learner = Learner(self.model, self.optimizer, self.average, state, config, self.autocast, self.processes)
+        learner = Learner(
+            self.model, self.optimizer, self.average, state, config, self.autocast, self.processes
+        )
         clock = Clock(state.update)
         for update in train_updates(learner, feed, self.updates):
             clock.count(update.pieces)
@@ -154,14 +205,23 @@ class _Run:
                 yield Note(skip_line(state.update, self.store, update.placed))
             at_end = is_last(update.placed, state, config)
             if not at_end and self._is_out_of_time():
-                yield Note(f"training.minutes = {config.minutes:g} are over at update {state.update:,} of {self.updates:,}")
+                yield Note(
+                    f"training.minutes = {config.minutes:g} are over at update {state.update:,} of"
+                    f" {self.updates:,}"
+                )
                 at_end = True
-            is_short = at_end and state.update < config.report_every  # a run without any report would have no curves
+            is_short = (
+                at_end and state.update < config.report_every
+            )  # a run without any report would have no curves
             if state.update % config.report_every == 0 or is_short:
                 yield self._report(update.placed.epoch, clock)
             if is_diverged(state, self.subwords.target.size):
                 return _Outcome.DIVERGED
-            due = update.placed.last if config.validate_every == 0 else state.update % config.validate_every == 0
+            due = (
+                update.placed.last
+                if config.validate_every == 0
+                else state.update % config.validate_every == 0
+            )
             if due or at_end:
                 yield from self._validate(update)
                 if is_stale(self.state, self.config):
@@ -192,7 +252,9 @@ class _Run:
             name = folder and folder.name
         name = self.processes.share(name, self.device)
         if name is None:
-            self.state.precision = self.processes.share(choose_precision(self.config.precision, self.device), self.device)
+            self.state.precision = self.processes.share(
+                choose_precision(self.config.precision, self.device), self.device
+            )
             self.state.compiled = is_compiled(self.state.precision, self.device)
             if self.config.start_from:
                 start_from(self.model, self.average, self.recipe)
@@ -202,7 +264,9 @@ class _Run:
         self.checkpoint.load(folder)
         best = folder.with_name(checkpoint_name(self.state.best_update))
         for link, checkpoint in (("last", folder), ("best", best)):
-            if checkpoint.exists() and self.processes.is_first:  # a kill may have come between writing a checkpoint and pointing to it
+            if (
+                checkpoint.exists() and self.processes.is_first
+            ):  # a kill may have come between writing a checkpoint and pointing to it
                 try:
                     point(self.run, link, checkpoint)
                 except NmtError as error:
@@ -213,18 +277,24 @@ class _Run:
         compiled = is_compiled(self.state.precision, self.device)
         if compiled != self.state.compiled:
             before, now = ("with", "without") if self.state.compiled else ("without", "with")
-            yield Note(f"begun {before} compiled code, going on {now} it: the result is not that of an undisturbed run to the bit")
+            yield Note(
+                f"begun {before} compiled code, going on {now} it: the result is not that of an"
+                " undisturbed run to the bit"
+            )
             self.state.compiled = compiled
 
     def _roll_back(self) -> Iterator[Note]:
-        """Back to the last checkpoint before a divergence, with half the learning rate; once in a run."""
+        """Back to the last checkpoint before a divergence, with half the learning rate; once in
+        a run."""
         at = self.state.update
         good = last_good(self.run, self.subwords.target.size) if self.processes.is_first else None
         name = self.processes.share(good and good.name, self.device)
         refuse_divergence(self.state, name, self.subwords.target.size)
         if good:
             remove_after(self.run, good)
-        yield Note(f"the loss diverged at update {at:,}: going back to {name} with half the learning rate")
+        yield Note(
+            f"the loss diverged at update {at:,}: going back to {name} with half the learning rate"
+        )
         yield from self._restore()
         self.session.begin(self.state, self._where())
         self.state.rolled_back = True
@@ -232,13 +302,16 @@ class _Run:
 
     def _description(self) -> str:
         parameters = sum(parameter.numel() for parameter in self.model.parameters())
-        return f"{parameters / 1e6:.1f}M parameters, {len(self.store):,} pairs, {self.updates:,} updates, {self._where()}"
+        return (
+            f"{parameters / 1e6:.1f}M parameters, {len(self.store):,} pairs, {self.updates:,}"
+            f" updates, {self._where()}"
+        )
 
     def _where(self) -> str:
         """What the updates are made on."""
         threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
         processes = f"{self.processes.size} processes, " if self.processes.size > 1 else ""
-        return f"{processes}{described(self.state.precision, self.device, self.model.config.hidden_size)}{threads}"
+        return f"{processes}{described(self.state.precision, self.device, self.model.config.hidden_size)}{threads}"  # noqa: E501
 
     def _report(self, epoch: int, clock: Clock) -> Report:
         state, window = self.state, self.state.window
@@ -247,12 +320,20 @@ class _Run:
         row = {
             "kind": "update", "update": state.update, "epoch": epoch, "learning_rate": rate,
             "loss": window.smoothed_mean, "cross_entropy": window.cross_entropy_mean,
-            "gradient_norm": window.norm_mean, "gradient_norm_max": window.norm_max, "clipped_share": window.clipped_share,
-            "skipped": state.skipped, "layer_norms": layer_norms(self.model), "pieces": state.pieces, "pieces_per_second": round(speed),
+            "gradient_norm": window.norm_mean, "gradient_norm_max": window.norm_max, "clipped_share": window.clipped_share,  # noqa: E501
+            "skipped": state.skipped, "layer_norms": layer_norms(self.model), "pieces": state.pieces, "pieces_per_second": round(speed),  # noqa: E501
         }  # fmt: skip
         self._write(row)
         state.window = Window()
-        return Report(state.update, self.updates, epoch, window, rate, speed, clock.seconds_left(state.update, self.updates))
+        return Report(
+            state.update,
+            self.updates,
+            epoch,
+            window,
+            rate,
+            speed,
+            clock.seconds_left(state.update, self.updates),
+        )
 
     def _validate(self, update: Update) -> Iterator[Validated]:
         """The first process looks at the dev set; what follows from its value happens in all."""
@@ -262,8 +343,8 @@ class _Run:
         if not validation:
             return
         row = {
-            "kind": "validation", "update": self.state.update, "epoch": update.placed.epoch, "cross_entropy": validation.loss,
-            "scores": [{"metric": score.metric, "value": score.value, "signature": score.signature} for score in validation.scores],
+            "kind": "validation", "update": self.state.update, "epoch": update.placed.epoch, "cross_entropy": validation.loss,  # noqa: E501
+            "scores": [{"metric": score.metric, "value": score.value, "signature": score.signature} for score in validation.scores],  # noqa: E501
             "best": is_best,
         }  # fmt: skip
         self._write(row)
@@ -296,4 +377,10 @@ class _Run:
 
     def _end(self, finished: bool) -> Ended:
         best_value = self.state.best_rank[0] if self.state.best_rank else None
-        return Ended(self.state.update, finished, self.state.best_update, best_value, session_seconds(self.state))
+        return Ended(
+            self.state.update,
+            finished,
+            self.state.best_update,
+            best_value,
+            session_seconds(self.state),
+        )

@@ -1,6 +1,8 @@
-"""Processes that segment text at random while this one trains: pure Python, which would hold the interpreter's lock here.
+"""Processes that segment text at random while this one trains: pure Python, which would hold the
+interpreter's lock here.
 
-What they give is a function of text and seed alone, so it does not matter which of them is asked. They load neither torch nor numpy.
+What they give is a function of text and seed alone, so it does not matter which of them is asked.
+They load neither torch nor numpy.
 """
 
 import atexit
@@ -11,14 +13,16 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import NamedTuple, Self
 
-from nmt.data.subwords import SubwordPair, Subwords
 from nmt.errors import NmtError
-from nmt.inference.children import child
-from nmt.inference.workers import serve, signals_held
+from nmt.text.subwords import SubwordPair, Subwords
+from nmt.translation.workers import serve, signals_held
+from nmt.worker_processes import child
 
-HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # they ask this process to end its update, for which it may need segmentations
+# they ask this process to end its update, for which it may need segmentations
+HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
-Segmented = tuple[list[list[int]], list[list[int]]]  # ids of the source's lines, and of the target's
+# ids of the source's lines, and of the target's
+Segmented = tuple[list[list[int]], list[list[int]]]
 
 
 class Job(NamedTuple):
@@ -31,7 +35,8 @@ class Job(NamedTuple):
 
 
 class Samplers:
-    """Several processes; as many threads may call `sample` at a time. A context, which ends them."""
+    """Several processes; as many threads may call `sample` at a time. A context, which ends
+    them."""
 
     def __init__(self, subwords: SubwordPair, count: int) -> None:
         self.samplers = [_Sampler(subwords) for _ in range(count)]
@@ -46,7 +51,9 @@ class Samplers:
         for sampler in self.samplers:
             sampler.close()
 
-    def sample(self, sources: Sequence[str], targets: Sequence[str], alpha: float, seeds: tuple[int, int]) -> Segmented:
+    def sample(
+        self, sources: Sequence[str], targets: Sequence[str], alpha: float, seeds: tuple[int, int]
+    ) -> Segmented:
         """As `SubwordPair.sample`.
 
         Raises:
@@ -68,7 +75,8 @@ class _Sampler:
         with signals_held(*HELD):
             self.process.start()
         other_end.close()
-        atexit.register(self.process.kill)  # multiprocessing would ask it to end by a signal that it never sees, and wait
+        # multiprocessing would ask it to end by a signal that it never sees, and wait
+        atexit.register(self.process.kill)
 
     def close(self) -> None:
         self.process.kill()
@@ -82,7 +90,8 @@ class _Sampler:
         except (EOFError, OSError):
             self.process.join(1)
             raise NmtError(
-                f"the process that samples subwords died (exit status {self.process.exitcode}); if memory ran out, free some; "
+                f"the process that samples subwords died (exit status"
+                f" {self.process.exitcode}); if memory ran out, free some; "
                 "then run the same command again"
             ) from None
         if isinstance(answer, Exception):

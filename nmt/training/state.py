@@ -42,12 +42,15 @@ class Window:
 
 @dataclass
 class Session:
-    """From one start of the command to its end, or to the checkpoint that the next one went on from."""
+    """From one start of the command to its end, or to the checkpoint that the next one went on
+    from."""
 
     started: str  # UTC, ISO 8601
     where: str  # what the updates were made on
     first_update: int  # made by the sessions before
-    seconds: float = 0.0  # wall time, preparation included; updates that were made again later are not in it
+    seconds: float = (
+        0.0  # wall time, preparation included; updates that were made again later are not in it
+    )
 
 
 @dataclass
@@ -60,30 +63,41 @@ class TrainingState:
     pieces: int = 0  # target pieces seen
     skipped: int = 0  # updates left out because the gradient was not finite
     skipped_in_row: int = 0
-    best_rank: list[float] | None = None  # of the best validation: selection metric, chrF, minus the loss; higher is better
+    best_rank: list[float] | None = (
+        None  # of the best validation: selection metric, chrF, minus the loss; higher is better
+    )
     best_update: int = 0
     stale: int = 0  # validations since the best one
     precision: str = "fp32"  # chosen once for the whole run
     compiled: bool = False  # whether compiled code took part
-    rate_factor: float = 1.0  # on the schedule's learning rate: halved at a plateau and after a divergence
+    rate_factor: float = (
+        1.0  # on the schedule's learning rate: halved at a plateau and after a divergence
+    )
     loss_mean: float | None = None  # running mean of the cross-entropy, nats a target piece
     loss_lowest: float | None = None  # that this mean has been at
     rolled_back: bool = False  # whether a divergence has been answered
-    part_pieces: int = 0  # padded pieces that memory suffices for at once; 0: for every batch so far
+    part_pieces: int = (
+        0  # padded pieces that memory suffices for at once; 0: for every batch so far
+    )
     metrics_bytes: int = 0  # length of metrics.jsonl when this was written
     sessions: list[Session] = field(default_factory=list)
     window: Window = field(default_factory=Window)
 
 
 def fits(value: object, kind: Any) -> bool:
-    """Whether a value that was read from JSON is of a type of the classes above: anybody can write a state with the right hash."""
+    """Whether a value that was read from JSON is of a type of the classes above: anybody can
+    write a state with the right hash."""
     if kind is int:
         return type(value) is int and abs(value) < LARGEST
     if kind is float:
         return type(value) is float or fits(value, int)
     if is_dataclass(kind):
         names = {item.name: item.type for item in fields(kind)}
-        return isinstance(value, dict) and value.keys() == names.keys() and all(fits(value[name], names[name]) for name in names)
+        return (
+            isinstance(value, dict)
+            and value.keys() == names.keys()
+            and all(fits(value[name], names[name]) for name in names)
+        )
     if get_origin(kind) is list:
         return isinstance(value, list) and all(fits(each, get_args(kind)[0]) for each in value)
     if get_origin(kind) is UnionType:

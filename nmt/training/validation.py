@@ -6,19 +6,19 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from nmt.config import Recipe, TrainingConfig
 from nmt.data.batches import Batch, batch_order, collate
-from nmt.data.subwords import SubwordPair
-from nmt.inference.engine import Engine
-from nmt.inference.lengths import Lengths
-from nmt.inference.probe import choose_kernels
-from nmt.inference.translator import Translator
-from nmt.model.seq2seq import Seq2Seq
+from nmt.engines.choice import choose_kernels
+from nmt.engines.packed.engine import Engine
+from nmt.model.translation import Seq2Seq
+from nmt.recipe import Recipe, TrainingConfig
 from nmt.scoring.bleu import Score, corpus_scores
 from nmt.scoring.tokenisers import tokeniser_for
-from nmt.training.divergence import is_far
+from nmt.text.segments import Lengths
+from nmt.text.subwords import SubwordPair
 from nmt.training.gradient import batch_loss
+from nmt.training.safety import is_far
 from nmt.training.state import TrainingState
+from nmt.translation.translator import Translator
 
 
 class Validation(NamedTuple):
@@ -28,10 +28,12 @@ class Validation(NamedTuple):
     scores: list[Score]
 
     def rank(self, select: str, vocabulary: int) -> list[float] | None:
-        """What checkpoints are compared by, higher is better: bleu or chrf of the beam translations or minus the loss, as selected.
+        """What checkpoints are compared by, higher is better: bleu or chrf of the beam translations
+        or minus the loss, as selected.
 
-        chrF and then the loss decide between equals: BLEU is 0 until four words in a row are right, and always with shorter lines.
-        None where the loss is far above that of guessing among the pieces: no score of such a network counts.
+        chrF and then the loss decide between equals: BLEU is 0 until four words in a row are right,
+        and always with shorter lines. None where the loss is far above that of guessing among the
+        pieces: no score of such a network counts.
         """
         if is_far(self.loss, vocabulary):
             return None
@@ -40,7 +42,8 @@ class Validation(NamedTuple):
 
 
 def judge(state: TrainingState, config: TrainingConfig, rank: list[float] | None) -> bool:
-    """Whether a validation is the best so far, of equals the later; too many without progress halve the learning rate on a plateau."""
+    """Whether a validation is the best so far, of equals the later; too many without progress
+    halve the learning rate on a plateau."""
     is_best = rank is not None and (state.best_rank is None or rank >= state.best_rank)
     state.stale = 0 if is_best and rank != state.best_rank else state.stale + 1
     if is_best:
@@ -62,22 +65,40 @@ class Validator:
         device: torch.device,
         lengths: Lengths | None = None,
     ) -> None:
-        self.sources, self.references, self.subwords, self.recipe = list(sources), list(references), subwords, recipe
+        self.sources, self.references, self.subwords, self.recipe = (
+            list(sources),
+            list(references),
+            subwords,
+            recipe,
+        )
         self.device, self.lengths = device, lengths
-        source_ids, target_ids = subwords.encode_sources(self.sources), subwords.target.encode(self.references)
+        source_ids, target_ids = (
+            subwords.encode_sources(self.sources),
+            subwords.target.encode(self.references),
+        )
         widths = [np.array([len(ids) for ids in side]) for side in (source_ids, target_ids)]
         order = batch_order(widths[0], widths[1], recipe.training.batch_pieces, seed=0, epoch=0)
-        self.batches: list[Batch] = [collate([source_ids[i] for i in rows], [target_ids[i] for i in rows]).to(device) for rows in order]
+        self.batches: list[Batch] = [
+            collate([source_ids[i] for i in rows], [target_ids[i] for i in rows]).to(device)
+            for rows in order
+        ]
 
-    def validate(self, model: Seq2Seq, precision: str, autocast: Callable[[], torch.autocast]) -> Validation:
-        """Loss and scores of the model as it stands; its training mode and all random states are left as they were."""
+    def validate(
+        self, model: Seq2Seq, precision: str, autocast: Callable[[], torch.autocast]
+    ) -> Validation:
+        """Loss and scores of the model as it stands; its training mode and all random states are
+        left as they were."""
         training = model.training
         model.eval()
         with torch.inference_mode(), autocast():
             loss = sum(float(batch_loss(model, batch, 0.0).cross_entropy) for batch in self.batches)
         engine = Engine(model, choose_kernels(precision)) if self.device.type == "cpu" else None
-        translator = Translator(model, self.subwords, self.recipe, precision, engine, lengths=self.lengths)
+        translator = Translator(
+            model, self.subwords, self.recipe, precision, engine, lengths=self.lengths
+        )
         translations = translator.translate(self.sources)
         model.train(training)
-        scores = corpus_scores(translations, [self.references], tokeniser=tokeniser_for(self.recipe.data.target).name)
+        scores = corpus_scores(
+            translations, [self.references], tokeniser=tokeniser_for(self.recipe.data.target).name
+        )
         return Validation(loss / sum(batch.pieces for batch in self.batches), scores)

@@ -1,0 +1,62 @@
+"""nmt.search.top and front in compiled code: the same choices from the same logits."""
+
+import torch
+from torch import Tensor
+
+from nmt.native import AdvanceArrays, LogitsArrays, address, functions
+from nmt.search.beam_step import Chooser, Front, Onward
+from nmt.search.hypotheses import Picks
+from nmt.search.step import FEW, MULTIPLE, Rules
+from nmt.search.top import BestPieces
+
+
+def _best_pieces(logits_NV: Tensor, forbidden_F: Tensor, scored: bool) -> BestPieces:
+    N = logits_NV.shape[0]
+    found = BestPieces(torch.empty(N), _integers(N), torch.empty(N))
+    functions().nmt_best_pieces(_logits(logits_NV, forbidden_F, scored), *map(address, found))
+    return found
+
+
+def _advance(logits_NV: Tensor, front: Front, rules: Rules) -> tuple[Picks, Onward, Front]:
+    (B, K), P, Q = front.log_probs_BK.shape, rules.beam, front.best_BQ.shape[1]
+    picks = Picks(
+        front.sentences_B, _integers(B, P), _integers(B, P), torch.empty(B, P), torch.empty(B, P)
+    )
+    after = Front(
+        length=front.length + 1,
+        picked=front.picked + B * P,
+        sentences_B=_integers(B),
+        max_lengths_B=_integers(B),
+        log_probs_BK=torch.empty(B, P),
+        origins_BK=_integers(B, P),
+        free_B=_integers(B),
+        best_BQ=torch.empty(B, Q),
+    )
+    pieces_N, rows_N, stay_B = _integers(B * P), _integers(B * P), _integers(B)
+    tensors = (*front[2:], rules.divisors_T, *picks[1:], *after[2:], pieces_N, rows_N, stay_B)
+    arrays = AdvanceArrays(
+        B, K, P, Q, rules.eos, front.length, front.picked, FEW, MULTIPLE, *map(address, tensors)
+    )
+    functions().nmt_advance(_logits(logits_NV, rules.forbidden(front.length), rules.scored), arrays)
+    S, width = arrays.staying, arrays.width
+    after.log_probs_BK.resize_(S, width), after.origins_BK.resize_(S, width)
+    pieces_N.resize_(S * width), rows_N.resize_(S * width)
+    if S < B:
+        after.best_BQ.resize_(S, Q)
+        for tensor in (after.sentences_B, after.max_lengths_B, after.free_B, stay_B):
+            tensor.resize_(S)
+    resting = S == B and K == width == 1
+    return picks, Onward(pieces_N, None if resting else rows_N, stay_B if S < B else None), after
+
+
+def _logits(logits_NV: Tensor, forbidden_F: Tensor, scored: bool) -> LogitsArrays:
+    return LogitsArrays(
+        address(logits_NV), *logits_NV.shape, address(forbidden_F), forbidden_F.shape[0], scored
+    )
+
+
+def _integers(*shape: int) -> Tensor:
+    return torch.empty(shape, dtype=torch.long)
+
+
+NATIVE = Chooser(_best_pieces, _advance)  # for logits in whole blocks of 64 columns

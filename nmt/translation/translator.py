@@ -1,0 +1,425 @@
+"""Text in, text out: the front door of translation."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+
+import nmt.translation.forks  # noqa: F401  a forked child can translate
+from nmt.data.batches import source_batches
+from nmt.engines.choice import AnyEngine
+from nmt.engines.ensemble import Ensemble
+from nmt.engines.packed.weights import Kernels
+from nmt.engines.predictor import Predictor, SearchSettings, load_predictor
+from nmt.errors import NmtError
+from nmt.folders import open_folder, open_members
+from nmt.model.translation import Seq2Seq
+from nmt.recipe import DEVICES, Recipe
+from nmt.search.hypotheses import Hypothesis
+from nmt.text.lines import CHUNK_LINES, chunks
+from nmt.text.segments import Lengths, shortest_of
+from nmt.text.spaces import is_blank
+from nmt.text.subwords import SubwordPair
+from nmt.translation.options import SearchOptions
+from nmt.translation.result import (
+    PairScore,
+    SegmentTranslations,
+    Translation,
+    attended,
+    detailed,
+    join_segments,
+    penalised,
+    translations_of,
+    words_of,
+)
+from nmt.translation.segments import Segment, cut_lines, segment_batches
+from nmt.translation.texts import (
+    join_breaks,
+    single_lines,
+    split_breaks,
+    texts_of,
+    whole_number,
+    with_prefixes,
+)
+
+
+class _Wish(NamedTuple):
+    """What a call asks for, with the recipe's settings where it names none."""
+
+    n: int
+    beam: int
+    alpha: float
+    options: SearchOptions
+    details: bool
+    attention: bool
+    scored: bool
+
+    @property
+    def reranked(self) -> bool:
+        """Whether coverage penalties change scores; without scores there is one hypothesis, and
+        nothing to change."""
+        return self.scored and self.options.coverage > 0
+
+
+class Translator:
+    """A model with its subwords and search settings; its methods may be called from several
+    threads.
+
+    `translate` and its sisters take lines; line ends are taken off. A blank line translates to a
+    blank line. A text of several lines is translated line by line and keeps its breaks; n-best
+    lists and scores are of single lines. A line of more pieces than any in training is translated
+    in segments (`lengths`; `data.max_length` of the recipe where nothing is recorded). `others`
+    make an ensemble with the model, whose recipe counts.
+    """
+
+    def __init__(
+        self,
+        model: Seq2Seq,
+        subwords: SubwordPair,
+        recipe: Recipe,
+        precision: str = "fp32",
+        engine: AnyEngine | None = None,
+        others: Sequence[Predictor] = (),
+        remark: str = "",
+        lengths: Lengths | None = None,
+        paths: Sequence[Path] = (),
+    ) -> None:
+        self.model, self.subwords, self.recipe, self.precision, self.engine = (
+            model,
+            subwords,
+            recipe,
+            precision,
+            engine,
+        )
+        self.remark = remark  # on the engine, for people
+        alone = Predictor(model, precision, engine)
+        self.predictor: Predictor | Ensemble = Ensemble([alone, *others]) if others else alone
+        self.search = recipe.search
+        self.device = model.output.weight.device
+        most = recipe.data.max_length
+        self.lengths = lengths or Lengths(most, most)  # of the longest lines in training
+        self.paths = tuple(
+            paths
+        )  # of the folders that hold the weights, the model's and those of an ensemble
+        self.others = len(others)  # models of an ensemble beside the first one
+
+    def __repr__(self) -> str:
+        model, data = self.recipe.model, self.recipe.data
+        network = (
+            f"{model.cell} of {model.encoder_layers}+{model.decoder_layers} layers of"
+            f" {model.hidden_size}"
+        )
+        others = f" with {self.others} more" if self.others else ""
+        where = f", {self.paths[0]}{others}" if self.paths else others
+        return (
+            f"<Translator {data.source} to {data.target}, {network}, {self.precision} on"
+            f" {self.device}{where}>"
+        )
+
+    def __reduce__(self) -> str:
+        raise NmtError(
+            "a Translator cannot be pickled or copied; call Translator.load in each process,"
+            " threads may share one"
+        )
+
+    @property
+    def source_language(self) -> str:
+        """The language that is translated, as the recipe calls it."""
+        return self.recipe.data.source
+
+    @property
+    def target_language(self) -> str:
+        """The language that it is translated to, as the recipe calls it."""
+        return self.recipe.data.target
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        device: str = "auto",
+        precision: str | Kernels = "auto",
+        ensemble: Sequence[str | Path] = (),
+        shortlist: bool = True,
+    ) -> Self:
+        """A training run, one of its checkpoints, or an exported model; with `ensemble` the mean of
+        its predictions and of those models'.
+
+        `device` is auto (a GPU where there is one), cpu or cuda; `precision` is fp32, bf16, on a
+        GPU fp16, on a CPU int8, or auto: on a GPU bf16 (fp16 where it has none), on a CPU the
+        fastest by a probe of some milliseconds; Kernels are what such a probe has chosen before.
+        With bf16 and int8 on a CPU the folder's shortlist is used where it has one, unless
+        `shortlist` is False; with fp32 and in an ensemble every piece is a candidate, whatever it
+        says.
+
+        Raises:
+            NmtError: the folder is no model, is damaged, or the device is not there; a model of the
+                ensemble has other subwords.
+        """
+        chosen, folder = choose_device(device), open_folder(Path(path))
+        members = open_members(folder, ensemble)
+        first = load_predictor(folder, chosen, precision, shortlist)
+        others = [
+            load_predictor(member, chosen, first.chosen_precision, shortlist) for member in members
+        ]
+        lengths = shortest_of(each.lengths for each in (folder, *members))
+        paths = [each.weights.parent for each in (folder, *members)]
+        return cls(
+            first.model,
+            folder.subwords,
+            folder.recipe,
+            first.precision,
+            first.engine,
+            others,
+            first.remark,
+            lengths,
+            paths,
+        )
+
+    def translate(
+        self,
+        lines: Iterable[str],
+        beam: int | None = None,
+        length_alpha: float | None = None,
+        *,
+        options: SearchOptions | None = None,
+        prefixes: Iterable[str] | None = None,
+    ) -> list[str]:
+        """The best translation of each line; `beam` and `length_alpha` go before those of the
+        `options`.
+
+        Each translation begins with the prefix of its line, "" for none. A prefix is cut into
+        pieces as a text of its own; what follows may begin a new word or go on with the prefix's
+        last one. Only a blank line stays blank, whatever its prefix.
+
+        Raises:
+            NmtError: beam or length_alpha is out of range, something is no text, not as many
+                prefixes as lines, or a prefix with
+                characters without a piece.
+        """
+        return list(self.stream(lines, beam, length_alpha, options=options, prefixes=prefixes))
+
+    def stream(
+        self,
+        lines: Iterable[str],
+        beam: int | None = None,
+        length_alpha: float | None = None,
+        *,
+        options: SearchOptions | None = None,
+        prefixes: Iterable[str] | None = None,
+        chunk_lines: int | None = None,
+    ) -> Iterator[str]:
+        """What `translate` gives, in order, in constant memory: `chunk_lines` lines are read and
+        translated together, 2,000 by default.
+
+        With `chunk_lines=1` each line is answered before the next one is read, as a dialogue needs;
+        more are faster.
+        """
+        wish = self._wish(
+            1, (options or SearchOptions()).override(beam, length_alpha), scored=False
+        )
+        size = (
+            CHUNK_LINES
+            if chunk_lines is None
+            else whole_number(chunk_lines, "chunk_lines", "give 1 to answer each line at once")
+        )
+        if size < 1:
+            raise NmtError(
+                f"chunk_lines is a number of lines, got {size}; give 1 to answer each line at once"
+            )
+        for chunk in chunks(with_prefixes(texts_of(lines, "lines"), prefixes), size):
+            parts, counts = split_breaks(chunk)
+            yield from join_breaks((best[0].text for best in self._nbest(parts, wish)), counts)
+
+    def nbest(
+        self,
+        lines: Sequence[str],
+        n: int,
+        beam: int | None = None,
+        length_alpha: float | None = None,
+        details: bool = False,
+        *,
+        options: SearchOptions | None = None,
+        prefixes: Sequence[str] | None = None,
+        attention: bool = False,
+    ) -> list[list[Translation]]:
+        """The n best translations of each line, best first, at most `beam` of them.
+
+        With `details` they have scores of each piece and alignments, with `attention` what each
+        piece attended to. All that is of the network as it was trained, force-decoded: with bf16
+        and int8 piece scores do not quite sum up to the log_prob of the search.
+
+        Raises:
+            NmtError: n is out of range, or as of `translate`.
+        """
+        wish = self._wish(
+            n,
+            (options or SearchOptions()).override(beam, length_alpha),
+            details=details,
+            attention=attention,
+        )
+        return self._nbest(list(with_prefixes(single_lines(lines, "lines"), prefixes)), wish)
+
+    def _wish(
+        self,
+        n: int,
+        options: SearchOptions,
+        *,
+        details: bool = False,
+        attention: bool = False,
+        scored: bool = True,
+    ) -> _Wish:
+        n = whole_number(n, "n", "round it")
+        beam = self.search.beam if options.beam is None else options.beam
+        alpha = self.search.length_alpha if options.length_alpha is None else options.length_alpha
+        if not 1 <= n <= beam:
+            raise NmtError(
+                f"an n-best list needs 1 <= n <= beam, got n = {n} and beam = {beam}; raise the"
+                " beam"
+            )
+        return _Wish(n, beam, alpha, options, details, attention, scored or beam > 1)
+
+    def _nbest(self, lines: Sequence[tuple[str, str]], wish: _Wish) -> list[list[Translation]]:
+        texts, prefixes = [text for text, _ in lines], [prefix for _, prefix in lines]
+        segments = cut_lines(texts, prefixes, self.subwords, self.lengths.source)
+        results: list[list[Translation]] = [[] for _ in segments]
+        for batch in segment_batches(
+            segments, self.predictor.batch_pieces(self.search.batch_pieces, wish.beam)
+        ):
+            for index, translations in zip(
+                batch,
+                self._translate_batch([segments[index] for index in batch], wish),
+                strict=True,
+            ):
+                results[index] = translations
+        parts: list[list[SegmentTranslations]] = [[] for _ in lines]
+        for segment, translations in zip(segments, results, strict=True):
+            source_words = (
+                1 + max(words_of(self.subwords.source.pieces(segment.ids))) if wish.details else 0
+            )
+            parts[segment.line].append(
+                SegmentTranslations(source_words, translations, segment.spaced, segment.within_word)
+            )
+        return [join_segments(each, wish.alpha) for each in parts]
+
+    def _translate_batch(self, segments: Sequence[Segment], wish: _Wish) -> list[list[Translation]]:
+        sources = [segment.ids for segment in segments]
+        found = self.predictor.search(sources, self._settings(segments, wish))
+        plain = translations_of(found, self.subwords.target)
+        if not (wish.details or wish.attention or wish.reranked):
+            return plain
+        return [self._judged(*each, wish) for each in zip(sources, found, plain, strict=True)]
+
+    def _settings(self, segments: Sequence[Segment], wish: _Wish) -> SearchSettings:
+        prefixes = [segment.prefix for segment in segments]
+        usual = self.longest_targets([segment.ids for segment in segments])
+        return SearchSettings(
+            longest=[
+                wish.options.longest(limit, len(prefix))
+                for limit, prefix in zip(usual, prefixes, strict=True)
+            ],
+            beam=wish.beam,
+            alpha=wish.alpha,
+            n=wish.beam if wish.reranked else wish.n,
+            device=self.device,
+            scored=wish.scored,
+            shortest=wish.options.min_length + 1,
+            no_repeat_ngram=wish.options.no_repeat_ngram,
+            prefixes=prefixes if any(prefixes) else (),
+        )
+
+    def longest_targets(self, sources: Sequence[Sequence[int]]) -> list[int]:
+        """Pieces that the translation of each source may have, end of sentence included."""
+        return [
+            int(self.search.max_length_factor * len(ids)) + self.search.max_length_extra
+            for ids in sources
+        ]
+
+    def _judged(
+        self,
+        source: list[int],
+        hypotheses: Sequence[Hypothesis],
+        translations: Sequence[Translation],
+        wish: _Wish,
+    ) -> list[Translation]:
+        """The n best translations of a source, with what force-decoding them tells."""
+        pairs = self.predictor.force_decode(
+            [source] * len(hypotheses), [hypothesis.pieces for hypothesis in hypotheses]
+        )
+        judged = list(zip(translations, pairs, strict=True))
+        if wish.reranked:
+            judged = [
+                (penalised(translation, forced, wish.options.coverage, wish.alpha), forced)
+                for translation, forced in judged
+            ]
+            judged.sort(key=lambda each: -each[0].score)
+        subwords, judged = self.subwords.source, judged[: wish.n]
+        if wish.details:
+            judged = [
+                (detailed(translation, source, forced, subwords), forced)
+                for translation, forced in judged
+            ]
+        if wish.attention:
+            judged = [
+                (attended(translation, source, forced, subwords), forced)
+                for translation, forced in judged
+            ]
+        return [translation for translation, _ in judged]
+
+    def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[PairScore]:
+        """The log-probability of each target line given its source line; long lines are not cut,
+        nothing says where both would go apart.
+
+        Raises:
+            NmtError: not as many targets as sources, or something is no line of text.
+        """
+        sources, targets = (
+            list(single_lines(sources, "sources")),
+            list(single_lines(targets, "targets")),
+        )
+        if len(sources) != len(targets):
+            raise NmtError(
+                f"{len(sources)} source lines but {len(targets)} target lines; give one target for"
+                " each source"
+            )
+        source_ids = self.subwords.encode_sources(sources)
+        target_ids = self.subwords.target.encode(
+            ["" if is_blank(target) else target for target in targets]
+        )
+        scores = [PairScore(0.0, 0)] * len(sources)
+        widths = np.array(
+            [
+                max(len(source), len(target))
+                for source, target in zip(source_ids, target_ids, strict=True)
+            ]
+        )
+        for batch in source_batches(widths, self.search.batch_pieces):
+            forced = self.predictor.force_decode(
+                [source_ids[i] for i in batch], [target_ids[i] for i in batch]
+            )
+            for index, pair in zip(batch, forced, strict=True):
+                is_long = (
+                    len(source_ids[index]) > self.lengths.source
+                    or len(target_ids[index]) > self.lengths.target
+                )
+                scores[index] = PairScore(sum(pair.log_probs), len(pair.log_probs), is_long)
+        return scores
+
+
+def choose_device(name: str) -> torch.device:
+    """auto: a GPU where there is one.
+
+    Raises:
+        NmtError: no such device, or cuda was asked for and is not there.
+    """
+    if name not in DEVICES:
+        raise NmtError(f"unknown device {name!r}; use {', '.join(DEVICES)}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise NmtError(
+            "device cuda: this machine has no usable GPU; use cpu or auto (--device, or"
+            " training.device in a recipe)"
+        )
+    return torch.device(
+        "cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu"
+    )
