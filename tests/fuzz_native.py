@@ -25,7 +25,7 @@ from nmt.errors import NmtError
 from nmt.model.translation import Seq2Seq
 from nmt.recipe import ModelConfig
 from nmt.search.beam import beam_search
-from nmt.text.subwords import BOS, EOS, PAD, UNK
+from nmt.vocabulary import BOS, EOS, PAD, UNK
 
 SEEDS = int(os.environ.get("NMT_FUZZ_SEEDS", "40"))
 WIDTHS = (*[128] * 8, *[256] * 3, 384, 512)

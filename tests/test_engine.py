@@ -10,7 +10,7 @@ from nmt.engines.predictor import SearchSettings, search
 from nmt.model.translation import Seq2Seq
 from nmt.recipe import ModelConfig
 from nmt.search.beam import beam_search
-from nmt.text.subwords import BOS, EOS, PAD, UNK
+from nmt.vocabulary import BOS, EOS, PAD, UNK
 
 FP32 = Kernels(precision="fp32")
 FAST_BF16 = [

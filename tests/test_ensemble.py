@@ -13,9 +13,9 @@ from nmt.engines.predictor import Predictor, SearchSettings
 from nmt.engines.shortlist import Shortlist
 from nmt.errors import NmtError
 from nmt.recipe import dump_recipe
-from nmt.text.subwords import BOS, EOS, PAD, UNK
 from nmt.translation.options import SearchOptions
 from nmt.translation.translator import Translator
+from nmt.vocabulary import BOS, EOS, PAD, UNK
 
 LINES = ["aap noot mies", "", "wim zus jet teun vuur gijs", "lam"]
 FORMS = [

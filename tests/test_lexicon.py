@@ -23,7 +23,8 @@ from nmt.engines.lexicon import (
 from nmt.recipe import DataConfig, SubwordsConfig
 from nmt.text.clean import Audit
 from nmt.text.corpus import read_pairs
-from nmt.text.subwords import EOS, train_subword_pair
+from nmt.text.subwords import train_subword_pair
+from nmt.vocabulary import EOS
 
 SIZE = 200
 

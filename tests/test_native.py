@@ -15,7 +15,7 @@ from nmt.engines.packed.weights import Kernels
 from nmt.recipe import ModelConfig
 from nmt.search.beam import beam_search
 from nmt.search.beam_step import TORCH
-from nmt.text.subwords import BOS, EOS, PAD, UNK
+from nmt.vocabulary import BOS, EOS, PAD, UNK
 
 pytestmark = pytest.mark.usefixtures("each_set")
 SOURCES = [[5, 6, 7, 8, 9], [10, 11], [12] * 33, [33, 44, 55, 66]]

@@ -17,7 +17,7 @@ from nmt.errors import NmtError
 from nmt.model.translation import Seq2Seq
 from nmt.model.weights import named_weights, read_weights, save_weights
 from nmt.recipe import ModelConfig
-from nmt.text.subwords import EOS
+from nmt.vocabulary import EOS
 
 pytestmark = pytest.mark.usefixtures("each_set")
 EXTREMES = (0.0, 1e-40, 1e38, math.inf, math.nan)

@@ -15,7 +15,7 @@ from nmt.engines.predictor import Predictor, SearchSettings
 from nmt.engines.shortlist import Shortlist
 from nmt.errors import NmtError
 from nmt.search.beam import beam_search
-from nmt.text.subwords import BOS, EOS, PAD, UNK
+from nmt.vocabulary import BOS, EOS, PAD, UNK
 
 pytestmark = pytest.mark.usefixtures("each_set")
 

@@ -9,10 +9,11 @@ from nmt.engines.shortlist import Shortlist
 from nmt.errors import NmtError
 from nmt.recipe import SubwordsConfig
 from nmt.text.lines import Line
-from nmt.text.subwords import EOS, SubwordPair, train_subwords
+from nmt.text.subwords import SubwordPair, train_subwords
 from nmt.translation.job import Chunk, TranslationTask
 from nmt.translation.options import SearchOptions
 from nmt.translation.segments import cut_lines
+from nmt.vocabulary import EOS
 
 LINES = ["aap noot mies", "", "wim zus jet teun vuur gijs", "lam", "bok weide does hok duif"]
 PREFIXES = ["NOOT", "AAP", "", "MIES WIM ZUS JET", "SCHAPEN DU"]

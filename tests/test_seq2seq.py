@@ -7,7 +7,7 @@ from nmt.data.batches import collate
 from nmt.model.cells import STEPS
 from nmt.model.translation import Seq2Seq
 from nmt.recipe import ModelConfig
-from nmt.text.subwords import BOS, EOS
+from nmt.vocabulary import BOS, EOS
 
 V = 20
 PAIRS = [([5, 6, 7, 8, 9, 10], [11, 12, 13]), ([6], [14]), ([9, 8], [15, 16, 17, 18, 19, 5, 6, 7])]

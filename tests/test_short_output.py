@@ -10,7 +10,7 @@ from nmt.engines.shortlist import Shortlist
 from nmt.model.translation import Seq2Seq
 from nmt.recipe import ModelConfig
 from nmt.search.hypotheses import Hypothesis
-from nmt.text.subwords import BOS, EOS, PAD, UNK
+from nmt.vocabulary import BOS, EOS, PAD, UNK
 
 V = 300
 

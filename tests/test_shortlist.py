@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from nmt.data.batches import padded
 from nmt.engines.shortlist import FREQUENT, STEP, Shortlist
 from nmt.errors import NmtError
-from nmt.text.subwords import BOS, EOS, PAD, UNK
+from nmt.vocabulary import BOS, EOS, PAD, UNK
 
 SIZE = 1000
 BYTES = [10, 11, 12]  # of the source

@@ -14,15 +14,13 @@ from nmt.errors import NmtError
 from nmt.recipe import SubwordsConfig
 from nmt.text import subwords as module
 from nmt.text.subwords import (
-    BOS,
-    EOS,
-    PAD,
     SubwordPair,
     Subwords,
     default_vocab_size,
     train_subword_pair,
     train_subwords,
 )
+from nmt.vocabulary import BOS, EOS, PAD
 
 WORDS = [
     "de",

@@ -17,9 +17,9 @@ from nmt.errors import NmtError
 from nmt.files import file_hash
 from nmt.folders import open_folder
 from nmt.model.weights import read_weights
-from nmt.text.subwords import EOS
 from nmt.training.run import train
 from nmt.translation.translator import Translator, choose_device
+from nmt.vocabulary import EOS
 
 FP32 = Kernels(precision="fp32")
 LINES = [

@@ -27,7 +27,7 @@ from nmt.engines.shortlist import Shortlist
 from nmt.model.translation import Seq2Seq
 from nmt.recipe import ModelConfig
 from nmt.search.beam import beam_search
-from nmt.text.subwords import BOS, EOS, PAD, UNK
+from nmt.vocabulary import BOS, EOS, PAD, UNK
 
 ROUNDS = 3
 NETWORKS = {

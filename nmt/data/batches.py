@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nmt.text.subwords import BOS, EOS, PAD
+from nmt.vocabulary import BOS, EOS, PAD
 
 # ruff: noqa: N802 (tensors end in their shape)
 

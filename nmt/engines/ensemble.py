@@ -14,7 +14,7 @@ from nmt.engines.force_decoding import Forced
 from nmt.engines.packed.weights import Kernels
 from nmt.engines.predictor import Predictor, SearchSettings, search
 from nmt.search.hypotheses import Hypothesis
-from nmt.text.subwords import EOS
+from nmt.vocabulary import EOS
 
 
 class EnsembleState(NamedTuple):

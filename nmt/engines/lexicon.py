@@ -13,7 +13,8 @@ import torch
 
 from nmt.data.store import Store
 from nmt.engines.shortlist import Shortlist
-from nmt.text.subwords import EOS, SubwordPair
+from nmt.text.subwords import SubwordPair
+from nmt.vocabulary import EOS
 
 BEST = 100  # target pieces of each source piece
 ROWS = 1_000_000  # at most so many pairs are looked at

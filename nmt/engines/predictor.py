@@ -21,7 +21,7 @@ from nmt.search.beam_step import TORCH, Chooser
 from nmt.search.constraints import constrain
 from nmt.search.hypotheses import Hypothesis, Picks
 from nmt.search.step import S, Step
-from nmt.text.subwords import BOS, EOS, PAD, UNK
+from nmt.vocabulary import BOS, EOS, PAD, UNK
 
 HALVES = {
     "bf16": torch.bfloat16,

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nmt.errors import NmtError
 from nmt.model.weights import HEADER_BYTES, array_shapes, save_weights
-from nmt.text.subwords import EOS, PAD
+from nmt.vocabulary import EOS, PAD
 
 SHORTLIST = "shortlist.safetensors"  # its file in a run or model folder
 STEP = 64  # candidate sets are a multiple of so many pieces

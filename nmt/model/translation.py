@@ -13,7 +13,7 @@ from nmt.model.decoder import Decoder, DecoderState
 from nmt.model.dropout import Dropout
 from nmt.model.encoder import Encoder
 from nmt.recipe import ModelConfig
-from nmt.text.subwords import PAD
+from nmt.vocabulary import PAD
 
 
 class TranslationState(NamedTuple):

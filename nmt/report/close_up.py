@@ -10,8 +10,8 @@ from nmt.data.batches import padded
 from nmt.engines.force_decoding import force_decode
 from nmt.engines.predictor import SearchSettings, search
 from nmt.search.hypotheses import Picks, prediction_trees
-from nmt.text.subwords import EOS
 from nmt.translation.translator import Translator
+from nmt.vocabulary import EOS
 
 LONGEST = 40  # source pieces: more are not readable
 

@@ -22,11 +22,11 @@ from nmt.machine import require_threads
 from nmt.text.charsmap import has_charsmap
 from nmt.text.sampled_subwords import SubwordSampler
 from nmt.text.spaces import plain
+from nmt.vocabulary import BOS, EOS, PAD, UNK
 
 if TYPE_CHECKING:
     from nmt.recipe import SubwordsConfig
 
-PAD, UNK, BOS, EOS = 0, 1, 2, 3
 WORD_START = "▁"  # what sentencepiece writes for the space before a word
 SAMPLE_PAIRS = 1_000_000  # pairs that subwords are learnt from; of larger corpora a random sample
 SAMPLE_LINES = 2 * SAMPLE_PAIRS  # lines that one model is learnt from

@@ -21,13 +21,14 @@ from nmt.data.store import Store
 from nmt.errors import NmtError
 from nmt.model.translation import Seq2Seq
 from nmt.recipe import Recipe
-from nmt.text.subwords import EOS, SubwordPair
+from nmt.text.subwords import SubwordPair
 from nmt.training.gradient import add_gradients
 from nmt.training.loop import make_optimizer
 from nmt.training.optimizer import make_average
 from nmt.training.precision import autocast, choose_precision
 from nmt.translation.translator import choose_device
 from nmt.translation.workers import signals_held
+from nmt.vocabulary import EOS
 from nmt.worker_processes import child
 
 SMALLEST, LARGEST = 1024, 65_536  # padded pieces a side; what lies between is a power of two, too

@@ -11,7 +11,8 @@ from torch import Tensor
 from nmt.engines.force_decoding import Forced
 from nmt.search.hypotheses import Hypothesis
 from nmt.text.segments import glue
-from nmt.text.subwords import EOS, WORD_START, Subwords
+from nmt.text.subwords import WORD_START, Subwords
+from nmt.vocabulary import EOS
 
 Alignment = tuple[tuple[int, int], ...]  # (source word, target word), counted from 0
 

@@ -10,7 +10,8 @@ from nmt.data.batches import Integers, source_batches
 from nmt.errors import NmtError
 from nmt.text.segments import is_within_word, segment_ends
 from nmt.text.spaces import is_blank
-from nmt.text.subwords import UNK, WORD_START, SubwordPair, Subwords
+from nmt.text.subwords import WORD_START, SubwordPair, Subwords
+from nmt.vocabulary import UNK
 
 
 class Segment(NamedTuple):

@@ -14,7 +14,7 @@ from torch import Tensor
 from nmt.engines.shortlist import Shortlist
 from nmt.errors import NmtError
 from nmt.native import PANEL, CandidatesArrays, ShortlistArrays, address, functions
-from nmt.text.subwords import PAD
+from nmt.vocabulary import PAD
 
 # of the sentences of a batch: a piece that more of them may use is among those that are computed
 # for all

@@ -38,7 +38,7 @@ from nmt.recipe import ModelConfig
 from nmt.search.beam_step import Chooser
 from nmt.search.hypotheses import nothing_finite
 from nmt.search.step import Rules
-from nmt.text.subwords import PAD
+from nmt.vocabulary import PAD
 
 
 def why_not(config: ModelConfig) -> str | None:

@@ -13,7 +13,7 @@ from nmt.engines.packed.weights import Kernels, PackedLinear
 from nmt.model.cells import Recurrence
 from nmt.model.encoder import BidirectionalLayer, Encoder
 from nmt.model.primitives import LSTM
-from nmt.text.subwords import EOS
+from nmt.vocabulary import EOS
 
 MULTIPLE = 8  # of sentences: oneDNN's LSTM takes two to five times as long for other numbers
 TYPICAL = (

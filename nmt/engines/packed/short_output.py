@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nmt.engines.packed.weights import Kernels, PackedLinear
-from nmt.text.subwords import PAD
+from nmt.vocabulary import PAD
 
 
 class Moments(NamedTuple):
