@@ -29,8 +29,7 @@ class Limit(NamedTuple):
         )
 
 
-MAX_LENGTH_ALPHA = 10
-MAX_BEAM = 10_000  # that whoever translates may ask for
+LENGTH_ALPHA = Limit(0, 10)
 SHARE = Limit(0, 1, below=True)
 COUNT = Limit(0, 10**9)
 AT_LEAST_ONE = Limit(1, 10**9)
@@ -74,17 +73,46 @@ LIMITS: Mapping[str, Limit] = {
     # The next ones say how much work a model folder makes of each line of whoever translates with
     # it; --beam may ask for more.
     "search.beam": Limit(1, 100),
-    "search.length_alpha": Limit(0, MAX_LENGTH_ALPHA),
+    "search.length_alpha": LENGTH_ALPHA,
     "search.max_length_factor": Limit(0, 20, above=True),
     "search.max_length_extra": Limit(1, 1000),
     "search.batch_pieces": Limit(1, 100_000),
 }
 
+SEARCH_LIMITS: Mapping[str, Limit] = {  # what whoever translates may ask for
+    "beam": Limit(1, 10_000),
+    "length_alpha": LENGTH_ALPHA,
+    "min_length": Limit(0, 100_000),  # the search keeps a number for each piece
+    "no_repeat_ngram": COUNT,  # 0: any sequence may be repeated
+    "coverage": Limit(0, 10**6),
+    "temperature": Limit(0, 1000, above=True),
+    "top_k": COUNT,
+    "top_p": Limit(0, 1, above=True),
+}
+
 
 def check_number(key: str, value: float) -> None:
-    """Raises NmtError for a number that the key must not have."""
-    if not LIMITS[key].allows(value):
-        raise NmtError(f"{key} must be {LIMITS[key]}, got {shown(value)}")
+    """Raises NmtError for a number that a recipe's key must not have."""
+    _check(key, value, LIMITS[key])
+
+
+def check_search(name: str, value: float) -> None:
+    """Raises NmtError for a number that a setting of a search must not have."""
+    _check(name, value, SEARCH_LIMITS[name])
+
+
+def check_lengths(min_length: int, max_length: int | None) -> None:
+    """Raises NmtError for a longest length below the shortest one."""
+    if max_length is not None and max_length < max(1, min_length):
+        raise NmtError(
+            f"max_length must be at least {max(1, min_length)}, got {max_length}; raise it or lower"
+            " min_length"
+        )
+
+
+def _check(name: str, value: float, limit: Limit) -> None:
+    if not limit.allows(value):
+        raise NmtError(f"{name} must be {limit}, got {shown(value)}")
 
 
 def shown(value: object) -> str:

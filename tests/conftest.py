@@ -9,8 +9,9 @@ from native_networks import SETS
 
 from nmt import native
 from nmt.commands.main import main
-from nmt.engines.packed.engine import Engine
+from nmt.engines.packed.engine import PackedNetwork
 from nmt.engines.packed.weights import Kernels
+from nmt.engines.plain import PlainNetwork
 from nmt.files import file_hash
 from nmt.model.translation import Seq2Seq
 from nmt.model.weights import named_weights, save_weights
@@ -114,8 +115,9 @@ def untrained_translator(seed=1, engine=True, shortlist=None, words=WORDS, **set
     model = Seq2Seq(recipe.model, subwords.size, subwords.size, shared=True).eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
-    packed = Engine(model, Kernels(precision="fp32"), shortlist) if engine else None
-    return Translator(model, SubwordPair(subwords, subwords), recipe, "fp32", packed)
+    kernels = Kernels(precision="fp32")
+    network = PackedNetwork(model, kernels, shortlist) if engine else PlainNetwork(model)
+    return Translator(network, SubwordPair(subwords, subwords), recipe)
 
 
 def write_untrained(model, checkpoint):

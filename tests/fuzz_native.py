@@ -14,18 +14,17 @@ from typing import Any
 import pytest
 import torch
 from native_networks import CELLS, needs_library
+from test_native_search import StepwiseNetwork
 from torch import Tensor
 
-from nmt.data.batches import padded
-from nmt.engines.compiled.engine import NativeEngine
-from nmt.engines.compiled.search import NATIVE
-from nmt.engines.packed.engine import in_pieces
+from nmt.engines.compiled.engine import CompiledNetwork
 from nmt.engines.shortlist import Shortlist
 from nmt.errors import NmtError
 from nmt.model.translation import Seq2Seq
 from nmt.recipe import ModelConfig
 from nmt.search.beam import beam_search
-from nmt.vocabulary import BOS, EOS, PAD, UNK
+from nmt.search.settings import SearchSettings
+from nmt.vocabulary import BOS, PAD, UNK
 
 SEEDS = int(os.environ.get("NMT_FUZZ_SEEDS", "40"))
 WIDTHS = (*[128] * 8, *[256] * 3, 384, 512)
@@ -59,7 +58,7 @@ def made_up_network(chance: random.Random, hidden: int, pieces: int) -> Seq2Seq:
 
 def damage(array: Tensor, chance: random.Random) -> None:
     """Puts an odd number into one element or into all."""
-    value = chance.choice(ODD)
+    value = torch.tensor(chance.choice(ODD)).to(array.dtype)  # in half precision 1e38 is infinite
     if chance.random() < 0.5:
         array.fill_(value)
     else:
@@ -87,19 +86,19 @@ def made_up_shortlist(chance: random.Random, pieces: int) -> Shortlist:
     return Shortlist(best_VX, torch.randperm(pieces), some, some)
 
 
-def made_up_search(chance: random.Random, sentences: int) -> dict[str, Any]:
-    """The settings of a beam search, of which some find nothing."""
+def made_up_search(chance: random.Random) -> SearchSettings:
     beam = chance.choice((1, 1, 1, 2, 5, 13))
     scored = beam > 1 or chance.random() < 0.5
-    return {
-        "max_lengths": [chance.randint(1, 20) for _ in range(sentences)],
-        "min_length": chance.choice((0, 0, 1, 7)),
-        "beam": beam,
-        "n_best": chance.randint(1, beam),
-        "length_alpha": chance.choice((0.0, 0.6, 1.0)),
-        "forbidden": chance.choice(((PAD, UNK, BOS), (PAD, BOS), ())),
-        "scored": scored,
-    }
+    return SearchSettings(
+        length_factor=chance.choice((0.0, 0.5, 1.0)),
+        length_extra=chance.randint(1, 20),
+        min_length=chance.choice((0, 0, 1, 7)),
+        beam=beam,
+        n_best=chance.randint(1, beam),
+        length_alpha=chance.choice((0.0, 0.6, 1.0)),
+        forbidden=chance.choice(((PAD, UNK, BOS), (PAD, BOS), ())),
+        scored=scored,
+    )
 
 
 @needs_library
@@ -116,30 +115,23 @@ def test_translating_with_odd_weights_stays_within_the_vocabulary(seed: int) -> 
         [chance.randrange(pieces) for _ in range(chance.randint(1, 30))]
         for _ in range(chance.randint(1, 30))
     ]
-    search = made_up_search(chance, len(sources))
+    search = made_up_search(chance)
     try:
         if where == "weights":
             damage(chance.choice(list(model.parameters())).data, chance)
-        engine = NativeEngine(
+        engine = CompiledNetwork(
             model, made_up_shortlist(chance, pieces) if chance.random() < 0.5 else None
         )
         if where == "packed":
             damage(chance.choice(list(arrays_of(engine, set()))), chance)
-        chooser = engine.chooser if chance.random() < 0.5 else NATIVE
-        with torch.inference_mode():
-            state = engine.encode(*padded(sources, suffix=(EOS,)))
-            found = in_pieces(
-                beam_search(engine.step, state, bos=BOS, eos=EOS, chooser=chooser, **search),
-                state.candidates,
-            )
+        network = engine if chance.random() < 0.5 else StepwiseNetwork(engine)
+        found = beam_search(network, sources, search).hypotheses
     except NmtError:
-        assert where != "nowhere" or search["min_length"] or pieces < 20, (
-            "a sound network must translate"
-        )
+        assert where != "nowhere" or pieces < 20, "a sound network must translate"
         return
-    for best, longest in zip(found, search["max_lengths"], strict=True):
+    for best, longest in zip(found, search.max_lengths(sources), strict=True):
         for hypothesis in best:
-            assert len(hypothesis.pieces) < max(longest, 1) + 1
+            assert len(hypothesis.pieces) < longest
             assert all(0 <= piece < pieces for piece in hypothesis.pieces)
 
 
@@ -153,18 +145,9 @@ def test_logits_without_a_largest_name_no_row_behind_the_vocabulary(
     chosen."""
     chance = random.Random(pieces)
     for number in (1, 3):  # its scales and its biases
-        engine = NativeEngine(made_up_network(chance, 128, pieces))
+        engine = CompiledNetwork(made_up_network(chance, 128, pieces))
         engine.output.tensors[number].fill_(value)
-        for chooser, beam in ((engine.chooser, 1), (NATIVE, 1), (NATIVE, 3)):
-            with torch.inference_mode():
-                state = engine.encode(*padded([[2] * 5, [1] * 3], suffix=(EOS,)))
-            search = {
-                "max_lengths": [4, 4],
-                "beam": beam,
-                "length_alpha": 1.0,
-                "scored": beam > 1,
-                "bos": BOS,
-                "eos": EOS,
-            }
+        for network, beam in ((engine, 1), (StepwiseNetwork(engine), 1), (engine, 3)):
+            settings = SearchSettings(beam=beam, length_extra=4, scored=beam > 1, forbidden=())
             with pytest.raises(NmtError, match="not finite"):
-                beam_search(engine.step, state, chooser=chooser, **search)
+                beam_search(network, [[2] * 5, [1] * 3], settings)

@@ -2,6 +2,8 @@
 random tables as models."""
 
 import math
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import pytest
@@ -10,7 +12,10 @@ from reference_search import NextLogProbs, beam_without_early_stop, exhaustive
 from torch import Tensor
 
 from nmt.errors import NmtError
-from nmt.search.beam import Hypothesis, beam_search
+from nmt.search.beam import TORCH, SearchResult, beam_search
+from nmt.search.hypotheses import Hypothesis
+from nmt.search.settings import SearchSettings
+from nmt.search.step import SearchKernels
 from nmt.search.top import best_candidates, best_pieces, log_normalisers, look
 
 BOS, EOS = 0, 1
@@ -32,12 +37,29 @@ class TableState(NamedTuple):
         )
 
 
-def table_step(pieces_N: Tensor, state: TableState) -> tuple[Tensor, TableState]:
-    hashes_N = (state.hashes_N * 31 + pieces_N + 7) % CONTEXTS
-    sentences_N = torch.arange(len(state.tables_BCV)).repeat_interleave(
-        len(pieces_N) // len(state.tables_BCV)
-    )
-    return state.tables_BCV[sentences_N, hashes_N], TableState(state.tables_BCV, hashes_N)
+class TableNetwork:
+    """A network that ignores its sources; the n-th one of a batch has the n-th table."""
+
+    def __init__(self, tables_BCV: Tensor, search_kernels: SearchKernels = TORCH) -> None:
+        self.tables_BCV, self.search_kernels = tables_BCV, search_kernels
+        self.device = torch.device("cpu")
+
+    def autocast(self) -> nullcontext[None]:
+        return nullcontext()
+
+    def start(self, sources: Sequence[Sequence[int]], every_piece: bool = False) -> TableState:
+        assert len(sources) == len(self.tables_BCV)
+        return TableState(self.tables_BCV, torch.zeros(len(sources), dtype=torch.long))
+
+    def step(self, columns_N: Tensor, state: TableState) -> tuple[Tensor, TableState]:
+        hashes_N = (state.hashes_N * 31 + columns_N + 7) % CONTEXTS
+        sentences_N = torch.arange(len(state.tables_BCV)).repeat_interleave(
+            len(columns_N) // len(state.tables_BCV)
+        )
+        return state.tables_BCV[sentences_N, hashes_N], TableState(state.tables_BCV, hashes_N)
+
+    def candidates(self, state: TableState) -> None:
+        """Columns are pieces."""
 
 
 def random_tables(sentences: int, pieces: int, seed: int, ending: float = 0.0) -> Tensor:
@@ -60,14 +82,24 @@ def slow_model(table_CV: Tensor) -> NextLogProbs:
     return next_log_probs
 
 
-def search(tables_BCV: Tensor, **settings) -> list[list[Hypothesis]]:
+def settings_of(**settings) -> SearchSettings:
+    """Settings for the tables, in which an output may be as long as its source."""
+    given = {"bos": BOS, "eos": EOS, "forbidden": (), "length_factor": 1.0, "length_extra": 0}
+    return SearchSettings(**(given | settings))
+
+
+def lengths_as_sources(max_lengths: Sequence[int]) -> list[list[int]]:
+    return [[0] * length for length in max_lengths]
+
+
+def recorded_search(tables_BCV: Tensor, max_lengths: Sequence[int], **settings) -> SearchResult:
     return beam_search(
-        table_step,
-        TableState(tables_BCV, torch.zeros(len(tables_BCV), dtype=torch.long)),
-        bos=BOS,
-        eos=EOS,
-        **settings,
+        TableNetwork(tables_BCV), lengths_as_sources(max_lengths), settings_of(**settings)
     )
+
+
+def search(tables_BCV: Tensor, max_lengths: Sequence[int], **settings) -> list[list[Hypothesis]]:
+    return recorded_search(tables_BCV, max_lengths, **settings).hypotheses
 
 
 def assert_same(found: list[Hypothesis], expected: list[Hypothesis]) -> None:
@@ -160,14 +192,13 @@ def test_finished_sentences_leave_the_batch_and_finished_slots_leave_the_beam() 
     )
     rows = []
 
-    def watching_step(pieces_N: Tensor, state: TableState) -> tuple[Tensor, TableState]:
-        rows.append((len(state.tables_BCV), len(pieces_N)))
-        return table_step(pieces_N, state)
+    class WatchedNetwork(TableNetwork):
+        def step(self, columns_N: Tensor, state: TableState) -> tuple[Tensor, TableState]:
+            rows.append((len(state.tables_BCV), len(columns_N)))
+            return super().step(columns_N, state)
 
-    state = TableState(tables_BCV, torch.zeros(2, dtype=torch.long))
-    found = beam_search(
-        watching_step, state, max_lengths=[4, 4], beam=3, length_alpha=1.0, bos=BOS, eos=EOS
-    )
+    sources, settings = lengths_as_sources([4, 4]), settings_of(beam=3)
+    found = beam_search(WatchedNetwork(tables_BCV), sources, settings).hypotheses
     assert [hypotheses[0].pieces for hypotheses in found] == [(), ()]
     # second sentence: slots 0 and 2 go on, then 0 0 beside the finished 0 EOS, then 0 0 0, which
     # must end
@@ -234,9 +265,8 @@ def test_a_greedy_search_finds_what_a_beam_of_one_finds_and_the_same_pieces_with
         "forbidden": (0, 5),
     }
     tables_BCV = random_tables(7, pieces=300, seed=8, ending=3.0)
-    recorded = search(
-        tables_BCV, **settings, record=[]
-    )  # a record is kept by the beam search alone
+    # a record is kept by the beam search alone
+    recorded = search(tables_BCV, **settings, recorded=True)
     greedy, unscored = (search(tables_BCV, **settings, scored=scored) for scored in (True, False))
     for (one,), (two,), (three,) in zip(recorded, greedy, unscored, strict=True):
         assert_same([two], [one])
@@ -254,14 +284,18 @@ def test_an_empty_batch_has_no_hypotheses() -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"beam": 0}, "number of hypotheses, got 0"),
-        ({"n_best": 4}, "no longer than the beam of 3, got n_best = 4"),
-        ({"length_alpha": -0.5}, "exponent of the length, up to 5 here, got -0.5"),
-        ({"length_alpha": 10.5}, "exponent of the length, up to 5 here, got 10.5; give 1 or so"),
-        ({"length_alpha": 10, "max_lengths": [8000, 5]}, "up to 8000 here, got 10"),
-        ({"max_lengths": [5, 0]}, "max_length 0, below 1"),
-        ({"min_length": 6}, "max_length 5, below 6"),
-        ({"forbidden": [EOS]}, "end of sentence is among the forbidden"),
+        ({"beam": 0}, "beam must be at least 1 and at most 10,000, got 0"),
+        ({"n_best": 4}, "n_best must be at least 1 and at most the beam of 3, got 4; raise the"),
+        ({"length_alpha": -0.5}, "length_alpha must be at least 0 and at most 10, got -0.5"),
+        ({"length_alpha": 10.5}, "length_alpha must be at least 0 and at most 10, got 10.5"),
+        (
+            {"length_alpha": 10, "max_lengths": [8000, 5]},
+            "length_alpha is too large for outputs of 8,000 pieces, got 10; 1 is typical",
+        ),
+        ({"min_length": 6, "max_length": 5}, "max_length must be at least 6, got 5"),
+        ({"no_repeat_ngram": -1}, "no_repeat_ngram must be at least 0"),
+        ({"coverage": float("nan")}, "coverage must be at least 0 and at most 1,000,000, got nan"),
+        ({"forbidden": (EOS,)}, "end of sentence is among the forbidden"),
         ({"scored": False}, "without scores is greedy, got beam = 3"),
     ],
 )
@@ -271,6 +305,14 @@ def test_settings_out_of_range_are_refused(changed: dict[str, object], message: 
             random_tables(2, pieces=5, seed=0),
             **{"max_lengths": [5, 5], "beam": 3, "length_alpha": 1.0, **changed},
         )
+
+
+def test_lengths_follow_the_source_and_leave_room_for_the_least_pieces_and_the_prefix() -> None:
+    settings = SearchSettings(beam=1, length_factor=1.5, length_extra=2, min_length=4, max_length=9)
+    sources, prefixes = [[5], [5] * 3, [5] * 30, [5]], [(), (), (), (7,) * 11]
+    # 3 -> 4 for min_length, 4.5 + 2 rounded down, 47 -> 9 for max_length, 11 and the end
+    assert settings.max_lengths(sources, prefixes) == [4, 6, 9, 12]
+    assert settings.max_lengths(sources[:3]) == [4, 6, 9]
 
 
 @pytest.mark.parametrize("beam", [1, 2])

@@ -488,7 +488,7 @@ def test_a_chosen_precision_is_told(
 
 
 @pytest.mark.parametrize(
-    ("remark", "told"),
+    ("note", "told"),
     [
         ("", False),
         ("compiled engine, AVX2", False),
@@ -498,7 +498,7 @@ def test_a_chosen_precision_is_told(
 def test_only_a_slow_choice_is_told_unasked(
     model: str,
     lines: Path,
-    remark: str,
+    note: str,
     told: bool,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -507,11 +507,11 @@ def test_only_a_slow_choice_is_told_unasked(
 
     load = Translator.load
 
-    def remarked(*arguments: object) -> Translator:
+    def noted(*arguments: object) -> Translator:
         translator = load(*arguments)
-        translator.remark = remark
+        translator.network.note = note
         return translator
 
-    monkeypatch.setattr(Translator, "load", remarked)
+    monkeypatch.setattr(Translator, "load", noted)
     assert main(["translate", model, "-i", str(lines)]) == 0
     assert ("nmt: chose " in capsys.readouterr().err) == told

@@ -5,34 +5,45 @@ import pytest
 import torch
 from reference_search import beam_without_early_stop, constraints_allow, exhaustive, repeats
 from test_beam import (
-    BOS,
     EOS,
-    TableState,
+    TableNetwork,
     assert_same,
+    lengths_as_sources,
     random_tables,
+    recorded_search,
     search,
+    settings_of,
     slow_model,
-    table_step,
 )
 from torch import Tensor
 
 from nmt.errors import NmtError
-from nmt.search.beam import Hypothesis, beam_search
-from nmt.search.beam_step import TORCH
-from nmt.search.constraints import block_repeats, constrain
-from nmt.search.hypotheses import Picks
+from nmt.search.beam import TORCH, SearchResult, beam_search
+from nmt.search.constraints import block_repeats
+from nmt.search.hypotheses import Hypothesis
 
 PREFIXES = [(), (2,), (3, 3, 3), (4, 2, 4, 2), (2, 3), ()]
+
+
+def recorded_within(
+    tables_BCV: Tensor,
+    prefixes: list[tuple[int, ...]],
+    no_repeat_ngram: int,
+    max_lengths: list[int],
+    **settings,
+) -> SearchResult:
+    return beam_search(
+        TableNetwork(tables_BCV),
+        lengths_as_sources(max_lengths),
+        settings_of(no_repeat_ngram=no_repeat_ngram, **settings),
+        prefixes,
+    )
 
 
 def search_within(
     tables_BCV: Tensor, prefixes: list[tuple[int, ...]], no_repeat_ngram: int, **settings
 ) -> list[list[Hypothesis]]:
-    state = TableState(tables_BCV, torch.zeros(len(tables_BCV), dtype=torch.long))
-    step, first, chooser = constrain(
-        table_step, state, prefixes=prefixes, no_repeat_ngram=no_repeat_ngram
-    )
-    return beam_search(step, first, chooser=chooser, bos=BOS, eos=EOS, **settings)
+    return recorded_within(tables_BCV, prefixes, no_repeat_ngram, **settings).hypotheses
 
 
 @pytest.mark.parametrize("pieces", [5, 70, 300])
@@ -153,10 +164,8 @@ def test_constraints_that_forbid_nothing_change_no_pick() -> None:
         "length_alpha": 1.0,
         "forbidden": (0, 5),
     }
-    free: list[Picks] = []
-    within: list[Picks] = []
-    search(tables_BCV, **settings, record=free)
-    search_within(tables_BCV, [()] * 9, 10, **settings, record=within)
+    free = recorded_search(tables_BCV, **settings, recorded=True).record
+    within = recorded_within(tables_BCV, [()] * 9, 10, **settings, recorded=True).record
     for ours, theirs in zip(within, free, strict=True):
         assert torch.equal(ours.sentences_B, theirs.sentences_B)
         torch.testing.assert_close(ours.log_probs_BP, theirs.log_probs_BP)
@@ -175,24 +184,20 @@ def test_an_unscored_search_finds_the_same_pieces_within_the_constraints() -> No
     assert [best.pieces for (best,) in unscored] == [best.pieces for (best,) in scored]
 
 
-def test_another_chooser_chooses_within_the_constraints() -> None:
+def test_other_kernels_choose_within_the_constraints() -> None:
     scorings = []
 
-    def watching_advance(logits_NV, front, rules):
+    def watching_advance(logits_NV, beam, rules):
         scorings.append(rules.scored)
-        return TORCH.advance(logits_NV, front, rules)
+        return TORCH.advance(logits_NV, beam, rules)
 
-    state = TableState(random_tables(1, pieces=5, seed=0), torch.zeros(1, dtype=torch.long))
-    step, first, chooser = constrain(
-        table_step, state, prefixes=[(2, 2)], chooser=TORCH._replace(advance=watching_advance)
-    )
-    (best,) = beam_search(
-        step, first, chooser=chooser, bos=BOS, eos=EOS, max_lengths=[4], beam=2, length_alpha=1.0
-    )[0]
+    kernels = TORCH._replace(advance=watching_advance)
+    network = TableNetwork(random_tables(1, pieces=5, seed=0), kernels)
+    settings = settings_of(beam=2)
+    ((best,),) = beam_search(network, lengths_as_sources([4]), settings, [(2, 2)]).hypotheses
     assert best.pieces[:2] == (2, 2)
-    assert scorings == [False] * (
-        len(best.pieces) + 1
-    )  # what the step hands on are log-probabilities already
+    # what the step hands on are log-probabilities already
+    assert scorings == [False] * (len(best.pieces) + 1)
 
 
 def test_the_pieces_that_complete_an_n_gram_are_blocked() -> None:
@@ -215,11 +220,15 @@ def test_the_pieces_that_complete_an_n_gram_are_blocked() -> None:
 
 
 def test_a_prefix_that_cannot_be_written_is_reported() -> None:
-    for settings in ({"forbidden": (2,), "max_lengths": [5]}, {"max_lengths": [2]}):
-        with pytest.raises(NmtError, match="no hypothesis for sentence 1 of the batch"):
-            search_within(
-                random_tables(1, pieces=5, seed=0), [(2, 3)], 0, beam=2, **settings, **PLAIN
-            )
+    with pytest.raises(NmtError, match="no hypothesis for sentence 1 of the batch"):
+        search_within(
+            random_tables(1, pieces=5, seed=0),
+            [(2, 3)],
+            0,
+            beam=2,
+            forbidden=(2,),
+            max_lengths=[5],
+        )
 
 
 def test_an_empty_batch_has_no_hypotheses_within_constraints() -> None:

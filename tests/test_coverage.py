@@ -5,7 +5,7 @@ import pytest
 import torch
 from conftest import untrained_translator
 
-from nmt.engines.force_decoding import Forced
+from nmt.engines.force_decoding import ScoredTarget
 from nmt.translation.options import SearchOptions
 from nmt.translation.result import Translation, coverage_penalty, penalised
 
@@ -65,7 +65,7 @@ def test_the_beams_hypotheses_are_ranked_by_score_and_penalty(translator, n):
 def penalty(translator, source, translation):
     names = translator.subwords.target.pieces(range(translator.subwords.target.size))
     pieces = [names.index(piece) for piece in translation.pieces]
-    return coverage_penalty(translator.predictor.force_decode([source], [pieces])[0].weights_TS)
+    return coverage_penalty(translator.network.force_decode([source], [pieces])[0].weights_TS)
 
 
 def normaliser(translator, translation):
@@ -74,7 +74,7 @@ def normaliser(translator, translation):
 
 def test_the_penalty_counts_as_log_probability_does_whatever_the_length(translator):
     pieces = ("a",) * 9
-    forced = Forced(
+    scored = ScoredTarget(
         log_probs=(-0.5,) * 10, weights_TS=torch.tensor([[0.05, 0.05]] * 10)
     )  # of the only piece half is covered
     for alpha in (0.0, 0.2, 1.0):
@@ -82,7 +82,7 @@ def test_the_penalty_counts_as_log_probability_does_whatever_the_length(translat
         worse = Translation(
             "", -5.0 + 0.2 * math.log(0.5), 0.0, pieces
         )  # as improbable as the penalty makes it
-        assert penalised(plain, forced, 0.2, alpha).score == pytest.approx(
+        assert penalised(plain, scored, 0.2, alpha).score == pytest.approx(
             worse.log_prob / 10**alpha
         )
 
@@ -118,7 +118,7 @@ def test_the_score_of_a_line_in_segments_has_the_penalties_of_all(translator):
 
 
 def test_nothing_is_decoded_twice_without_a_penalty(translator, monkeypatch):
-    monkeypatch.setattr(translator.predictor, "force_decode", None)
+    monkeypatch.setattr(translator.network, "force_decode", None)
     translator.nbest(LINES, 2)
     translator.translate(
         LINES, beam=1, options=SearchOptions(coverage=BETA)

@@ -3,14 +3,13 @@ import torch
 from instructions import needs_bf16_kernels
 from test_seq2seq import FORMS, PAIRS, V, network
 
-from nmt.data.batches import collate
-from nmt.engines.packed.engine import Engine
+from nmt.engines.packed.engine import PackedNetwork
 from nmt.engines.packed.weights import Kernels, PackedLinear
-from nmt.engines.predictor import SearchSettings, search
+from nmt.engines.plain import PlainNetwork
 from nmt.model.translation import Seq2Seq
 from nmt.recipe import ModelConfig
 from nmt.search.beam import beam_search
-from nmt.vocabulary import BOS, EOS, PAD, UNK
+from nmt.search.settings import SearchSettings
 
 FP32 = Kernels(precision="fp32")
 FAST_BF16 = [
@@ -43,15 +42,13 @@ def spread_out(form):
 
 def largest_difference(model, engine):
     """Of the logits of a search with reordered rows and a sentence that leaves."""
-    batch = collate([source for source, _ in PAIRS], [target for _, target in PAIRS])
+    plain, sources = PlainNetwork(model), [source for source, _ in PAIRS]
     with torch.inference_mode():
-        expected, found = (
-            form.encode(batch.source_BS, batch.source_lengths_B) for form in (model, engine)
-        )
+        expected, found = (network.start(sources) for network in (plain, engine))
         differences = []
         for rows, sentences in STEPS:
             pieces_N = torch.randint(4, V, (len(found.decoder.layers[0][0]),))
-            expected_NV, expected = model.step(pieces_N, expected)
+            expected_NV, expected = plain.step(pieces_N, expected)
             found_NV, found = engine.step(pieces_N, found)
             differences.append(float((expected_NV - found_NV).abs().max()))
             chosen = torch.tensor(rows), None if sentences is None else torch.tensor(sentences)
@@ -62,7 +59,7 @@ def largest_difference(model, engine):
 @pytest.mark.parametrize("form", FORMS, ids=str)
 def test_the_engine_computes_what_the_network_computes(form):
     model = spread_out(form)
-    assert largest_difference(model, Engine(model, FP32)) < 1e-5
+    assert largest_difference(model, PackedNetwork(model, FP32)) < 1e-5
 
 
 @pytest.mark.parametrize(
@@ -71,7 +68,7 @@ def test_the_engine_computes_what_the_network_computes(form):
 @pytest.mark.parametrize("kernels", ROUNDED, ids=str)
 def test_rounded_weights_change_the_logits_a_little(form, kernels):
     model = spread_out(form)
-    assert 0 < largest_difference(model, Engine(model, kernels)) < 0.1
+    assert 0 < largest_difference(model, PackedNetwork(model, kernels)) < 0.1
 
 
 @needs_bf16_kernels
@@ -99,26 +96,13 @@ def test_bf16_rounds_the_factors_and_the_sums():
 
 
 def hypotheses(engine, sources, beam):
-    batch = collate(sources, sources)
-    with torch.inference_mode():
-        state = engine.encode(batch.source_BS, batch.source_lengths_B)
-        lengths = [len(source) + 10 for source in sources]
-        found = beam_search(
-            engine.step,
-            state,
-            max_lengths=lengths,
-            beam=beam,
-            length_alpha=1.0,
-            bos=BOS,
-            eos=EOS,
-            forbidden=(PAD, UNK, BOS),
-        )
-    return [best[0].pieces for best in found]
+    settings = SearchSettings(beam=beam, length_factor=1, length_extra=10)
+    return [best.pieces for (best,) in beam_search(engine, sources, settings).hypotheses]
 
 
 @pytest.mark.parametrize("beam", [1, 4])
 def test_batch_mates_change_no_hypothesis_in_fp32(beam):
-    engine = Engine(spread_out({}), FP32)
+    engine = PackedNetwork(spread_out({}), FP32)
     sources = torch.randint(4, V, (37, 12)).tolist()
     sources = [
         source[: 1 + number % 12] for number, source in enumerate(sources)
@@ -140,7 +124,7 @@ def test_batch_mates_change_no_hypothesis_in_fp32(beam):
 @pytest.mark.parametrize("beam", [1, 5])
 def test_batch_mates_change_no_bit_of_a_score_in_fp32(form, beam):
     torch.manual_seed(1)
-    engine = Engine(
+    engine = PackedNetwork(
         Seq2Seq(
             ModelConfig(embedding_size=64, hidden_size=64, **form), 200, 200, shared=True
         ).eval(),
@@ -162,24 +146,17 @@ def test_batch_mates_change_no_bit_of_a_score_in_fp32(form, beam):
 
 def n_best(engine, sources, beam):
     """The pieces and scores of all hypotheses that a search keeps."""
-    settings = SearchSettings(
-        longest=[12] * len(sources), beam=beam, alpha=1.0, n=beam, device=torch.device("cpu")
-    )
-    batch = collate(sources, sources)
-    with torch.inference_mode():
-        found = search(
-            engine.step, engine.encode(batch.source_BS, batch.source_lengths_B), settings
-        )
+    settings = SearchSettings(beam=beam, n_best=beam, length_extra=12)
     return [
-        [(each.pieces, each.log_prob, each.score) for each in hypotheses] for hypotheses in found
+        [(each.pieces, each.log_prob, each.score) for each in hypotheses]
+        for hypotheses in beam_search(engine, sources, settings).hypotheses
     ]
 
 
 def test_a_step_leaves_the_state_before_it_as_it_was():
-    engine = Engine(spread_out({}), FP32)
-    batch = collate([source for source, _ in PAIRS], [target for _, target in PAIRS])
+    engine = PackedNetwork(spread_out({}), FP32)
     with torch.inference_mode():
-        state = engine.encode(batch.source_BS, batch.source_lengths_B)
+        state = engine.start([source for source, _ in PAIRS])
         first_NV = engine.step(torch.tensor([5, 6, 7]), state)[0].clone()
         engine.step(torch.tensor([9, 9, 9]), state)
         torch.testing.assert_close(

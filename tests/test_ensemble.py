@@ -9,10 +9,11 @@ from reference_search import beam_without_early_stop
 from test_beam import assert_same
 
 from nmt.engines.ensemble import Ensemble
-from nmt.engines.predictor import Predictor, SearchSettings
 from nmt.engines.shortlist import Shortlist
 from nmt.errors import NmtError
 from nmt.recipe import dump_recipe
+from nmt.search.beam import beam_search
+from nmt.search.settings import SearchSettings
 from nmt.translation.options import SearchOptions
 from nmt.translation.translator import Translator
 from nmt.vocabulary import BOS, EOS, PAD, UNK
@@ -30,11 +31,8 @@ def member(form, engine=True, seed=1):
 
 
 def together(*translators):
-    first, *others = translators
-    predictors = [Predictor(other.model, other.precision, other.engine) for other in others]
-    return Translator(
-        first.model, first.subwords, first.recipe, first.precision, first.engine, predictors
-    )
+    network = Ensemble([translator.network for translator in translators])
+    return Translator(network, translators[0].subwords, translators[0].recipe)
 
 
 def next_log_probs(models, source):
@@ -88,32 +86,32 @@ def test_an_ensemble_searches_with_the_mean_of_all_probabilities(engine, beam):
     translators = [member(form, engine) for form in range(3)]
     ensemble = together(*translators)
     sources = ensemble.subwords.source.encode([line for line in LINES if line])
-    settings = SearchSettings([6, 4, 5], beam, 0.8, beam, ensemble.device)
-    for source, longest, found in zip(
-        sources, settings.longest, ensemble.predictor.search(sources, settings), strict=True
+    settings = SearchSettings(beam=beam, n_best=beam, length_alpha=0.8, length_extra=6)
+    for source, hypotheses in zip(
+        sources, beam_search(ensemble.network, sources, settings).hypotheses, strict=True
     ):
-        mean = next_log_probs([translator.model for translator in translators], source)
+        mean = next_log_probs(ensemble.network.models, source)
         slow = {
-            "max_length": longest,
+            "max_length": 6,
             "beam": beam,
             "length_alpha": 0.8,
             "eos": EOS,
             "forbidden": (PAD, UNK, BOS),
         }
-        assert_same(found, beam_without_early_stop(mean, **slow))
+        assert_same(hypotheses, beam_without_early_stop(mean, **slow))
 
 
 def test_force_decoding_takes_the_same_mean_and_the_mean_of_the_attention():
     translators = [member(form) for form in range(3)]
     ensemble = together(*translators)
     source, target = (subwords.encode(["aap noot"])[0] for subwords in ensemble.subwords)
-    (pair,) = ensemble.predictor.force_decode([source], [target])
+    (pair,) = ensemble.network.force_decode([source], [target])
     with torch.inference_mode():
-        mean = next_log_probs([translator.model for translator in translators], source)
+        mean = next_log_probs(ensemble.network.models, source)
         expected = [mean(target[:position])[piece] for position, piece in enumerate([*target, EOS])]
     assert pair.log_probs == pytest.approx(expected, abs=1e-4)
     weights = [
-        translator.predictor.force_decode([source], [target])[0].weights_TS
+        translator.network.force_decode([source], [target])[0].weights_TS
         for translator in translators
     ]
     torch.testing.assert_close(pair.weights_TS, sum(weights) / 3)
@@ -150,15 +148,13 @@ def test_shortlists_are_off_in_an_ensemble():
     few = Shortlist(torch.full((size, 1), EOS), torch.arange(size).flip(0))
     short = untrained_translator(shortlist=few)
     sources = [[5, 6, 7]] * 8
-    settings = SearchSettings([6] * 8, 2, 1.0, 2, short.device)
-    alone = short.predictor
-    assert Ensemble([alone, alone]).search(sources, settings) == Ensemble(
-        [member(0).predictor] * 2
-    ).search(sources, settings)
+    settings = SearchSettings(beam=2, n_best=2, length_extra=6)
+    listed, free = (Ensemble([each.network] * 2) for each in (short, member(0)))
+    assert beam_search(listed, sources, settings) == beam_search(free, sources, settings)
 
 
 def write_run(translator, folder):
-    write_untrained(translator.model, folder / "last")
+    write_untrained(translator.network.models[0], folder / "last")
     (folder / "recipe.toml").write_text(dump_recipe(translator.recipe), encoding="utf-8")
     translator.subwords.save(folder)
     return folder

@@ -4,21 +4,21 @@ knows it, too."""
 import pytest
 import torch
 
-from nmt.engines.choice import choose_kernels
+from nmt.engines.choice import choose_kernels, gpu_precision
 from nmt.engines.packed.weights import Kernels
-from nmt.engines.predictor import Predictor, SearchSettings, gpu_precision
+from nmt.engines.plain import PlainNetwork
 from nmt.errors import NmtError
 from nmt.model.translation import Seq2Seq
 from nmt.recipe import ModelConfig
+from nmt.search.beam import beam_search
+from nmt.search.settings import SearchSettings
 from nmt.training.precision import choose_precision
 
 PREFIXES = [
     [26, 43, 92, 17, 5, 83, 31],
     [35, 73, 58, 44, 9, 20, 11],
 ]  # nearly all of a translation: a random network has near ties
-SETTINGS = SearchSettings(
-    longest=[8, 8], beam=3, alpha=1.0, n=1, device=torch.device("cpu"), prefixes=PREFIXES
-)
+SETTINGS = SearchSettings(beam=3, length_extra=8)
 
 
 @pytest.mark.parametrize(("has_bf16", "chosen"), [(True, "bf16"), (False, "fp16")])
@@ -56,7 +56,8 @@ def test_half_precision_changes_scores_by_its_rounding_alone():
     model = Seq2Seq(ModelConfig(embedding_size=32, hidden_size=32), 100, 100, shared=True).eval()
     scores = {}
     for precision in ("fp32", "bf16", "fp16"):
-        found = Predictor(model, precision, None).search([[5, 6, 7], [8]], SETTINGS)
+        network = PlainNetwork(model, precision)
+        found = beam_search(network, [[5, 6, 7], [8]], SETTINGS, PREFIXES).hypotheses
         assert [list(best.pieces) for (best,) in found] == PREFIXES
         scores[precision] = torch.tensor([best.log_prob for (best,) in found])
     errors = {name: float((scores[name] - scores["fp32"]).abs().max()) for name in ("bf16", "fp16")}

@@ -28,7 +28,7 @@ ALLOWED = {
     "data": {"errors", "files", "limits", "recipe", "text", "vocabulary"},
     "native": {"errors"},
     "model": {"data", "errors", "files", "limits", "native", "recipe", "text", "vocabulary"},
-    "search": {"errors", "vocabulary"},
+    "search": {"errors", "limits", "vocabulary"},
     "scoring": {"errors"},
     "folders": {
         "dev_scores",

@@ -6,16 +6,22 @@ import pytest
 import torch
 from native_networks import CELLS, V, needs_library, network, random_sources, small_shortlist
 
-from nmt.data.batches import padded
-from nmt.engines.compiled.engine import NativeEngine, linear, put_column, select_columns, why_not
+from nmt.engines.compiled.engine import (
+    CompiledNetwork,
+    linear,
+    put_column,
+    select_columns,
+    unavailable_reason,
+)
 from nmt.engines.compiled.search import NATIVE
 from nmt.engines.compiled.weights import PackedMatrix
-from nmt.engines.packed.engine import Engine, in_pieces
+from nmt.engines.packed.engine import PackedNetwork
 from nmt.engines.packed.weights import Kernels
+from nmt.engines.plain import PlainNetwork
 from nmt.recipe import ModelConfig
-from nmt.search.beam import beam_search
-from nmt.search.beam_step import TORCH
-from nmt.vocabulary import BOS, EOS, PAD, UNK
+from nmt.search.beam import TORCH, beam_search
+from nmt.search.settings import SearchSettings
+from nmt.vocabulary import BOS, PAD
 
 pytestmark = pytest.mark.usefixtures("each_set")
 SOURCES = [[5, 6, 7, 8, 9], [10, 11], [12] * 33, [33, 44, 55, 66]]
@@ -25,7 +31,7 @@ def steps_of(engine, sources=SOURCES):
     """The logits of four steps; rows are reordered after the second one, and a sentence leaves."""
     pieces_N, logits = torch.tensor([5, 9, 40, 70]), []
     with torch.inference_mode():
-        state = engine.encode(*padded(sources, suffix=(EOS,)))
+        state = engine.start(sources)
         for step in range(4):
             logits_NV, state = engine.step(pieces_N, state)
             logits.append(logits_NV[:, :V].clone())
@@ -146,13 +152,11 @@ def logits_of_pieces(logits_NC, candidates_NC):
 def test_with_a_shortlist_the_logits_are_nearly_those_of_torchs_engine(shortlist):
     model = network()
     ours, torchs = (
-        NativeEngine(model, shortlist),
-        Engine(model, Kernels(precision="fp32"), shortlist),
+        CompiledNetwork(model, shortlist),
+        PackedNetwork(model, Kernels(precision="fp32"), shortlist),
     )
     with torch.inference_mode():
-        state, expected_state = (
-            engine.encode(*padded(SOURCES, suffix=(EOS,))) for engine in (ours, torchs)
-        )
+        state, expected_state = (engine.start(SOURCES) for engine in (ours, torchs))
         own_NC, all_NC = state.candidates, expected_state.candidates.expand(len(SOURCES), -1)
         assert own_NC.shape[1] < all_NC.shape[1]
         for step, column in enumerate(
@@ -199,20 +203,22 @@ def test_with_a_shortlist_the_logits_are_nearly_those_of_torchs_engine(shortlist
 )
 def test_the_logits_are_nearly_those_of_the_network(settings):
     model = network(**settings)
-    for expected_NV, found_NV in zip(steps_of(model), steps_of(NativeEngine(model)), strict=True):
+    for expected_NV, found_NV in zip(
+        steps_of(PlainNetwork(model)), steps_of(CompiledNetwork(model)), strict=True
+    ):
         assert 0 < float((expected_NV - found_NV).std()) < 0.05 * float(expected_NV.std())
 
 
 @needs_library
 @pytest.mark.parametrize("cell", CELLS)
 def test_batch_mates_change_no_logit(cell):
-    engine = NativeEngine(network(cell=cell))
+    engine = CompiledNetwork(network(cell=cell))
     together = [logits_NV[2] for logits_NV in steps_of(engine)[:2]]
     others = [
         logits_NV[0] for logits_NV in steps_of(engine, [SOURCES[2], [7], [8, 9], [4] * 50])[:2]
     ]
     with torch.inference_mode():
-        state = engine.encode(*padded([SOURCES[2]], suffix=(EOS,)))
+        state = engine.start([SOURCES[2]])
         for together_V, before in zip(together, (40, 40), strict=True):
             logits_NV, state = engine.step(torch.tensor([before]), state)
             assert torch.equal(logits_NV[0, :V], together_V)
@@ -221,25 +227,14 @@ def test_batch_mates_change_no_logit(cell):
 
 def hypotheses(engine, batch, beam):
     with torch.inference_mode():
-        state = engine.encode(*padded(batch, suffix=(EOS,)))
-        settings = {
-            "beam": beam,
-            "length_alpha": 1.0,
-            "bos": BOS,
-            "eos": EOS,
-            "forbidden": (PAD, UNK, BOS),
-            "chooser": engine.chooser,
-        }
-        found = beam_search(
-            engine.step, state, max_lengths=[len(source) + 10 for source in batch], **settings
-        )
-    return [best[0] for best in in_pieces(found, state.candidates)]
+        settings = SearchSettings(beam=beam, length_factor=1, length_extra=10)
+        return [best for (best,) in beam_search(engine, batch, settings).hypotheses]
 
 
 @needs_library
 @pytest.mark.parametrize("beam", [1, 4])
 def test_batch_mates_change_no_hypothesis(beam):
-    engine, sources = NativeEngine(network()), random_sources()
+    engine, sources = CompiledNetwork(network()), random_sources()
     alone = [hypotheses(engine, [source], beam)[0] for source in sources]
     assert hypotheses(engine, sources, beam) == alone
     assert hypotheses(engine, sources[::-1], beam) == alone[::-1]
@@ -249,7 +244,7 @@ def test_batch_mates_change_no_hypothesis(beam):
 @needs_library
 @pytest.mark.parametrize("beam", [1, 4])
 def test_batch_mates_change_no_hypothesis_found_with_a_shortlist(beam, shortlist):
-    engine, sources = NativeEngine(network(), shortlist), random_sources()
+    engine, sources = CompiledNetwork(network(), shortlist), random_sources()
     alone = [hypotheses(engine, [source], beam)[0] for source in sources]
     assert hypotheses(engine, sources, beam) == alone
     assert hypotheses(engine, sources[::-1], beam) == alone[::-1]
@@ -268,9 +263,9 @@ def test_the_order_of_columns_changes_no_normaliser():
 
 @needs_library
 def test_a_step_leaves_the_state_before_it_as_it_was():
-    engine = NativeEngine(network())
+    engine = CompiledNetwork(network())
     with torch.inference_mode():
-        state = engine.encode(*padded(SOURCES, suffix=(EOS,)))
+        state = engine.start(SOURCES)
         first_NV = engine.step(torch.tensor([5, 6, 7, 8]), state)[0].clone()
         engine.step(torch.tensor([9, 9, 9, 9]), state)
         assert torch.equal(engine.step(torch.tensor([5, 6, 7, 8]), state)[0], first_NV)
@@ -278,9 +273,9 @@ def test_a_step_leaves_the_state_before_it_as_it_was():
 
 @needs_library
 def test_rows_selected_twice_are_rows_of_the_first_selection():
-    engine = NativeEngine(network())
+    engine = CompiledNetwork(network())
     with torch.inference_mode():
-        state = engine.encode(*padded(SOURCES, suffix=(EOS,)))
+        state = engine.start(SOURCES)
         twice = state.select(torch.tensor([3, 2, 1, 0]), torch.tensor([3, 2, 1, 0])).select(
             torch.tensor([1, 3]), torch.tensor([1, 3])
         )
@@ -306,8 +301,8 @@ def test_the_best_pieces_are_torchs(seed, scored):
     forbidden_F = torch.tensor([0, 1, 3, 100])
     logits = [random_logits(9, seed) for _ in range(2)]
     expected, found = (
-        chooser.best_pieces(each, forbidden_F, scored)
-        for chooser, each in zip((TORCH, NATIVE), logits, strict=True)
+        kernels.best_pieces(each, forbidden_F, scored)
+        for kernels, each in zip((TORCH, NATIVE), logits, strict=True)
     )
     assert torch.equal(*logits)  # with the forbidden ones overwritten
     assert torch.equal(expected.pieces_N, found.pieces_N)
@@ -330,7 +325,9 @@ def test_the_best_pieces_are_torchs(seed, scored):
     ],
 )
 def test_the_engine_says_which_networks_it_does_not_know(settings, reason):
-    found = why_not(ModelConfig(**({"embedding_size": 64, "hidden_size": 128} | settings)))
+    found = unavailable_reason(
+        ModelConfig(**({"embedding_size": 64, "hidden_size": 128} | settings))
+    )
     assert found is None if reason is None else reason in found
 
 

@@ -8,16 +8,14 @@ import torch
 from native_networks import SETS, needs_library, network, small_shortlist
 from test_native_search import greedy
 
-from nmt.data.batches import padded
 from nmt.engines.choice import choose_engine
 from nmt.engines.compiled.candidates import NativeShortlist
-from nmt.engines.compiled.engine import NativeEngine
+from nmt.engines.compiled.engine import CompiledNetwork
 from nmt.engines.compiled.search import NATIVE
 from nmt.errors import NmtError
 from nmt.model.translation import Seq2Seq
 from nmt.model.weights import named_weights, read_weights, save_weights
 from nmt.recipe import ModelConfig
-from nmt.vocabulary import EOS
 
 pytestmark = pytest.mark.usefixtures("each_set")
 EXTREMES = (0.0, 1e-40, 1e38, math.inf, math.nan)
@@ -59,7 +57,7 @@ def test_extreme_weights_give_pieces_of_the_vocabulary_or_an_error(value):
         weights = list(named_weights(model).values())
         weights[number % len(weights)].fill_(value)
         try:
-            found = greedy(NativeEngine(model), [[number % vocabulary] * 3, [3]], whole=True)
+            found = greedy(CompiledNetwork(model), [[number % vocabulary] * 3, [3]], whole=True)
         except NmtError as error:
             outcomes.add("half" if "half precision" in str(error) else "logits")
         else:
@@ -70,15 +68,15 @@ def test_extreme_weights_give_pieces_of_the_vocabulary_or_an_error(value):
 
 @needs_library
 def test_a_piece_that_the_model_does_not_have_is_refused():
-    engine = NativeEngine(network(biases=0.0))
+    engine = CompiledNetwork(network(biases=0.0))
     for piece in (200, -1, 2**40):
         with pytest.raises(
             NmtError,
             match=f"piece {piece} is none of the model's 200; these subwords are not the model's",
         ):
-            engine.encode(*padded([[7, piece, 8]]))
+            engine.start([[7, piece, 8]])
         with pytest.raises(NmtError, match=f"piece {piece} is none of the model's 200"):
-            engine.step(torch.tensor([piece]), engine.encode(*padded([[7, EOS]])))
+            engine.step(torch.tensor([piece]), engine.start([[7]]))
         with pytest.raises(NmtError, match=f"piece {piece} is none of the model's 200"):
             NativeShortlist(small_shortlist()).candidates(torch.tensor([[7, piece]]))
 
@@ -93,10 +91,10 @@ def test_a_weight_beyond_half_precision_is_named_and_torchs_kernels_translate(va
         NmtError,
         match=r"a bias of decoder layer 2 is -?(7e\+04|inf), and half precision ends at 65,504",
     ):
-        NativeEngine(model)
+        CompiledNetwork(model)
     chosen = choose_engine(model, "auto", None)
-    assert not isinstance(chosen.engine, NativeEngine)
-    assert "not the compiled engine: a bias of decoder layer 2" in chosen.remark
+    assert not isinstance(chosen, CompiledNetwork)
+    assert "not the compiled engine: a bias of decoder layer 2" in chosen.note
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

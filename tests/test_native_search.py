@@ -8,13 +8,13 @@ from native_networks import CELLS, needs_library, network, random_sources, small
 
 from nmt.data.batches import padded
 from nmt.engines.compiled.candidates import SHARED, NativeShortlist
-from nmt.engines.compiled.engine import NativeEngine
+from nmt.engines.compiled.engine import CompiledNetwork
 from nmt.engines.compiled.search import NATIVE
-from nmt.engines.packed.engine import in_pieces
-from nmt.engines.predictor import Predictor, SearchSettings
 from nmt.engines.shortlist import Shortlist
 from nmt.errors import NmtError
 from nmt.search.beam import beam_search
+from nmt.search.hypotheses import prediction_trees
+from nmt.search.settings import SearchSettings
 from nmt.vocabulary import BOS, EOS, PAD, UNK
 
 pytestmark = pytest.mark.usefixtures("each_set")
@@ -73,29 +73,23 @@ def test_a_batch_of_nothing_has_no_candidates(shortlist):
     assert [part.numel() for part in found] == [0, 0, 0, 0]
 
 
+class StepwiseNetwork:
+    """A compiled network without the greedy search that is one call."""
+
+    search_kernels = NATIVE
+
+    def __init__(self, engine: CompiledNetwork) -> None:
+        self.device, self.autocast = engine.device, engine.autocast
+        self.start, self.step, self.candidates = engine.start, engine.step, engine.candidates
+
+
 def greedy(engine, sources, *, whole, min_length=0, room=9):
     """The pieces of each sentence, in one call or step by step."""
-    chooser = engine.chooser if whole else NATIVE
-    with torch.inference_mode():
-        state = engine.encode(*padded(sources, suffix=(EOS,)))
-        limits = [len(source) + room for source in sources]
-        settings = {
-            "beam": 1,
-            "length_alpha": 1.0,
-            "bos": BOS,
-            "eos": EOS,
-            "forbidden": (PAD, UNK, BOS),
-            "scored": False,
-        }
-        found = beam_search(
-            engine.step,
-            state,
-            max_lengths=limits,
-            min_length=min_length,
-            chooser=chooser,
-            **settings,
-        )
-    return [best[0].pieces for best in in_pieces(found, state.candidates)]
+    network = engine if whole else StepwiseNetwork(engine)
+    settings = SearchSettings(
+        beam=1, scored=False, length_factor=1, length_extra=room, min_length=min_length
+    )
+    return [best.pieces for (best,) in beam_search(network, sources, settings).hypotheses]
 
 
 @needs_library
@@ -103,7 +97,7 @@ def greedy(engine, sources, *, whole, min_length=0, room=9):
 @pytest.mark.parametrize("short", [False, True])
 def test_a_greedy_search_in_one_call_chooses_what_its_steps_choose(cell, short, shortlist):
     engine, sources = (
-        NativeEngine(network(biases=0.0, cell=cell), shortlist if short else None),
+        CompiledNetwork(network(biases=0.0, cell=cell), shortlist if short else None),
         random_sources(),
     )
     found = greedy(engine, sources, whole=True)
@@ -114,7 +108,7 @@ def test_a_greedy_search_in_one_call_chooses_what_its_steps_choose(cell, short, 
 
 @needs_library
 def test_a_greedy_search_in_one_call_keeps_to_the_lengths():
-    engine, sources = NativeEngine(network(biases=0.0)), random_sources()
+    engine, sources = CompiledNetwork(network(biases=0.0)), random_sources()
     free = greedy(engine, sources, whole=True, room=40)
     assert min(map(len, free)) < 3
     held = greedy(engine, sources, whole=True, min_length=4, room=3)
@@ -133,23 +127,39 @@ def test_a_greedy_search_in_one_call_names_the_sentence_whose_logits_are_not_fin
     with pytest.raises(
         NmtError, match="no hypothesis for sentence 1 of the batch: its logits are not finite"
     ):
-        greedy(NativeEngine(model), [[7], [5, 6]], whole=True)
+        greedy(CompiledNetwork(model), [[7], [5, 6]], whole=True)
 
 
 @needs_library
 @pytest.mark.parametrize("beam", [1, 3])
 def test_no_repeated_ngrams_under_a_shortlist(beam, shortlist):
-    engine, sources = NativeEngine(network(biases=0.0), shortlist), random_sources()
-    settings = SearchSettings(
-        [20] * len(sources), beam, 1.0, 1, torch.device("cpu"), scored=beam > 1
+    engine, sources = CompiledNetwork(network(biases=0.0), shortlist), random_sources()
+    plain, found = (
+        [best.pieces for (best,) in beam_search(engine, sources, settings).hypotheses]
+        for size in (0, 1)
+        for settings in [
+            SearchSettings(beam=beam, length_extra=20, scored=beam > 1, no_repeat_ngram=size)
+        ]
     )
-    predictor = Predictor(network(biases=0.0), "int8", engine)
-    plain = [best.pieces for (best,) in predictor.search(sources, settings)]
-    found = [
-        best.pieces for (best,) in predictor.search(sources, settings._replace(no_repeat_ngram=1))
-    ]
     assert any(len(set(pieces)) < len(pieces) for pieces in plain)
     assert all(len(set(pieces)) == len(pieces) for pieces in found)
     candidates_C, allowed_BC = shortlist.candidates(padded(sources, suffix=(EOS,))[0])
     for pieces, allowed_C in zip(found, allowed_BC, strict=True):
         assert set(pieces) <= set(candidates_C[allowed_C].tolist())
+
+
+@needs_library
+@pytest.mark.parametrize("beam", [1, 4])
+def test_a_record_under_a_shortlist_replays_to_the_hypotheses(beam, shortlist):
+    engine, sources = CompiledNetwork(network(biases=0.0), shortlist), random_sources()
+    settings = SearchSettings(beam=beam, n_best=beam, length_extra=12, recorded=True)
+    found, record = beam_search(engine, sources, settings)
+    for tree, hypotheses in zip(prediction_trees(record), found, strict=True):
+        finished = {
+            tuple(tree.nodes[step].piece for step in tree.path(end)): node.score
+            for end, node in enumerate(tree.nodes)
+            if node.finished
+        }
+        assert [finished[(*each.pieces, EOS)] for each in hypotheses] == [
+            each.score for each in hypotheses
+        ]

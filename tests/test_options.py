@@ -25,31 +25,31 @@ def translator():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"beam": 0}, "beam is a number of hypotheses, got 0; give 1 to 10,000"),
+        ({"beam": 0}, "beam must be at least 1 and at most 10,000, got 0"),
         (
             {"beam": 10**30},
-            "beam is a number of hypotheses, got 1000000000000000000000000000000; give 1 to 10,000",
+            "beam must be at least 1 and at most 10,000, got 1000000000000000000000000000000",
         ),
         (
             {"length_alpha": -1.0},
-            "length_alpha is an exponent of the length, got -1.0; give 0 to 10",
+            "length_alpha must be at least 0 and at most 10, got -1.0",
         ),
         (
             {"length_alpha": 1e6},
-            "length_alpha is an exponent of the length, got 1000000.0; give 0 to 10",
+            "length_alpha must be at least 0 and at most 10, got 1000000.0",
         ),
-        ({"length_alpha": float("nan")}, "length_alpha is an exponent of the length, got nan"),
+        ({"length_alpha": float("nan")}, "length_alpha must be at least 0 and at most 10, got nan"),
         (
             {"no_repeat_ngram": -2},
-            "no_repeat_ngram is a number of pieces, got -2; give 1 or more, or 0",
+            "no_repeat_ngram must be at least 0 and at most 1,000,000,000, got -2",
         ),
-        ({"min_length": -1}, "min_length is a number of target pieces, got -1; give 0 to 100,000"),
+        ({"min_length": -1}, "min_length must be at least 0 and at most 100,000, got -1"),
         (
             {"min_length": 10**12},
-            "min_length is a number of target pieces, got 1000000000000; give 0 to 100,000",
+            "min_length must be at least 0 and at most 100,000, got 1000000000000",
         ),
         ({"max_length": 0}, "max_length must be at least 1, got 0"),
-        ({"coverage": -0.1}, "coverage is the weight of a penalty, got -0.1; give 0 or more"),
+        ({"coverage": -0.1}, "coverage must be at least 0 and at most 1,000,000, got -0.1"),
         (
             {"min_length": 5, "max_length": 4},
             "max_length must be at least 5, got 4; raise it or lower min_length",
@@ -77,7 +77,7 @@ def test_beam_and_length_alpha_are_options_too_and_arguments_go_first(translator
     assert translator.translate(LINES, options=SearchOptions(beam=4, length_alpha=0.2)) == [
         best[0].text for best in alone
     ]
-    with pytest.raises(NmtError, match="beam is a number of hypotheses, got 0"):
+    with pytest.raises(NmtError, match="beam must be at least 1 and at most 10,000, got 0"):
         translator.translate(LINES, beam=0)
 
 

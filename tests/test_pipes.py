@@ -14,9 +14,12 @@ from conftest import untrained_translator
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nmt.engines.packed.engine import PackedNetwork
+from nmt.engines.packed.weights import Kernels
+from nmt.engines.plain import PlainNetwork
 from nmt.text.lines import CHUNK_LINES, Line
 from nmt.translation.job import numbered_chunks
-from nmt.translation.pipes import PipeLines, is_independent
+from nmt.translation.pipes import PipeLines
 
 ROOT = Path(__file__).parent.parent
 
@@ -69,10 +72,13 @@ def test_regular_files_are_no_pipes(tmp_path: Path) -> None:
 
 
 def test_chunks_keep_their_size_where_neighbours_change_a_rounding() -> None:
-    translator = untrained_translator()
-    assert is_independent(translator)
-    translator.precision = "bf16"
-    assert not is_independent(translator)
+    model = untrained_translator().network.models[0]
+    found = [
+        PackedNetwork(model, Kernels(precision=precision)).independent
+        for precision in ("fp32", "bf16", "int8")
+    ]
+    assert found == [True, False, False]
+    assert [PlainNetwork(model, name).independent for name in ("fp32", "bf16")] == [True, False]
 
 
 @pytest.fixture

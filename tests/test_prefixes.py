@@ -4,10 +4,11 @@ import pytest
 import torch
 from conftest import untrained_translator
 
-from nmt.engines.predictor import SearchSettings
 from nmt.engines.shortlist import Shortlist
 from nmt.errors import NmtError
 from nmt.recipe import SubwordsConfig
+from nmt.search.beam import beam_search
+from nmt.search.settings import SearchSettings
 from nmt.text.lines import Line
 from nmt.text.subwords import SubwordPair, train_subwords
 from nmt.translation.job import Chunk, TranslationTask
@@ -50,11 +51,10 @@ def test_a_line_without_a_prefix_is_translated_as_if_no_line_had_one(translator)
 
 def test_the_models_own_greedy_output_as_its_prefix_changes_nothing(translator):
     sources = translator.subwords.source.encode([line for line in LINES if line])
-    settings = SearchSettings([12] * len(sources), 1, 1.0, 1, translator.device)
-    free = [best for (best,) in translator.predictor.search(sources, settings)]
-    forced = translator.predictor.search(
-        sources, settings._replace(prefixes=[best.pieces for best in free])
-    )
+    settings = SearchSettings(beam=1, length_extra=12)
+    free = [best for (best,) in beam_search(translator.network, sources, settings).hypotheses]
+    prefixes = [best.pieces for best in free]
+    forced = beam_search(translator.network, sources, settings, prefixes).hypotheses
     for before, (after,) in zip(free, forced, strict=True):
         assert after.pieces == before.pieces
         assert (after.log_prob, after.score) == pytest.approx(

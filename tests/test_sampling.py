@@ -1,12 +1,15 @@
+from collections.abc import Sequence
+
 import pytest
 import torch
+from test_beam import EOS, TableNetwork, lengths_as_sources, settings_of
 from torch import Tensor
 
 from nmt.errors import NmtError
 from nmt.search.hypotheses import Hypothesis
 from nmt.search.sampling import sample
+from nmt.search.settings import Sampling
 
-BOS, EOS = 0, 1
 PROBABILITIES = [0.0, 0.1, 0.2, 0.3, 0.4]  # at every step; BOS never
 
 
@@ -15,21 +18,32 @@ class Nothing:
         return self
 
 
-def constant_step(pieces_N: Tensor, state: Nothing) -> tuple[Tensor, Nothing]:
-    return torch.tensor([PROBABILITIES]).log().repeat(len(pieces_N), 1), state
+class ConstantNetwork(TableNetwork):
+    """The same probabilities at every step."""
+
+    def __init__(self) -> None:
+        super().__init__(torch.zeros(0))
+
+    def start(self, sources: Sequence[Sequence[int]], every_piece: bool = False) -> Nothing:
+        return Nothing()
+
+    def step(self, columns_N: Tensor, state: Nothing) -> tuple[Tensor, Nothing]:
+        return torch.tensor([PROBABILITIES]).log().repeat(len(columns_N), 1), state
 
 
-def draw(rows: int, max_length: int = 2, seed: int = 1, **settings) -> list[Hypothesis]:
-    generator = torch.Generator().manual_seed(seed)
-    return sample(
-        constant_step,
-        Nothing(),
-        max_lengths=[max_length] * rows,
-        bos=BOS,
-        eos=EOS,
-        generator=generator,
-        **settings,
+def draw(
+    rows: int,
+    max_length: int = 2,
+    seed: int = 1,
+    forbidden: tuple[int, ...] = (),
+    min_length: int = 1,
+    **sampling,
+) -> list[Hypothesis]:
+    settings = settings_of(
+        beam=1, sampling=Sampling(**sampling), forbidden=forbidden, min_length=min_length
     )
+    generator = torch.Generator().manual_seed(seed)
+    return sample(ConstantNetwork(), lengths_as_sources([max_length] * rows), settings, generator)
 
 
 def shares(outputs: list[Hypothesis]) -> list[float]:
@@ -49,8 +63,9 @@ def shares(outputs: list[Hypothesis]) -> list[float]:
         ({"top_p": 0.69}, [0, 0, 0, 3 / 7, 4 / 7]),
         ({"top_p": 0.71}, [0, 0, 2 / 9, 3 / 9, 4 / 9]),
         ({"top_p": 0.01}, [0, 0, 0, 0, 1]),
-        ({"forbidden": [4]}, [0, 1 / 6, 2 / 6, 3 / 6, 0]),
+        ({"forbidden": (4,)}, [0, 1 / 6, 2 / 6, 3 / 6, 0]),
         ({"top_k": 99}, PROBABILITIES),
+        ({"min_length": 2}, [0, 0, 2 / 9, 3 / 9, 4 / 9]),
     ],
 )
 def test_pieces_come_as_often_as_their_probability_says(
@@ -79,11 +94,10 @@ def test_log_probs_are_the_models_own_and_the_end_counts() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"temperature": 0.0}, "temperature divides the logits, got 0.0"),
-        ({"top_k": -1}, "top_k is a number of pieces, got -1"),
-        ({"top_p": 1.5}, "top_p is a probability, got 1.5"),
-        ({"max_length": 0}, "an output has max_length 0"),
-        ({"forbidden": [EOS]}, "end of sentence is among the forbidden"),
+        ({"temperature": 0.0}, "temperature must be above 0 and at most 1,000, got 0.0"),
+        ({"top_k": -1}, "top_k must be at least 0 and at most 1,000,000,000, got -1"),
+        ({"top_p": 1.5}, "top_p must be above 0 and at most 1, got 1.5"),
+        ({"forbidden": (EOS,)}, "end of sentence is among the forbidden"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings: dict[str, float], message: str) -> None:

@@ -4,12 +4,12 @@ from test_engine import FP32, ROUNDED, hypotheses
 
 from nmt.data.batches import padded
 from nmt.engines import shortlist as shortlist_module
-from nmt.engines.packed.engine import Engine, in_pieces
+from nmt.engines.packed.engine import PackedNetwork
 from nmt.engines.packed.short_output import moments, short_output
 from nmt.engines.shortlist import Shortlist
 from nmt.model.translation import Seq2Seq
 from nmt.recipe import ModelConfig
-from nmt.search.hypotheses import Hypothesis
+from nmt.search.hypotheses import BeamRecord, Hypothesis, in_pieces, record_in_pieces
 from nmt.vocabulary import BOS, EOS, PAD, UNK
 
 V = 300
@@ -20,7 +20,9 @@ def engine(monkeypatch):
     """Each source piece calls for seven target pieces, beside the ten that are frequent."""
     monkeypatch.setattr(shortlist_module, "FREQUENT", 10)
     monkeypatch.setattr(shortlist_module, "STEP", 8)
-    return Engine(large_network(), FP32, Shortlist(torch.randint(4, V, (V, 7)), torch.randperm(V)))
+    return PackedNetwork(
+        large_network(), FP32, Shortlist(torch.randint(4, V, (V, 7)), torch.randperm(V))
+    )
 
 
 def large_network():
@@ -43,27 +45,24 @@ def test_batch_mates_change_no_hypothesis_found_with_a_shortlist(engine, beam):
 
 
 def found(engine, sources, beam):
-    """The best hypothesis of each sentence, in pieces."""
+    """The best hypothesis of each sentence."""
     candidates_C, allowed_BC = engine.shortlist.candidates(padded(sources, suffix=(EOS,))[0])
-    best = [
-        [candidates_C[column].item() for column in columns]
-        for columns in hypotheses(engine, sources, beam)
-    ]
+    best = hypotheses(engine, sources, beam)
     for pieces, allowed_C in zip(best, allowed_BC, strict=True):
         assert set(pieces) <= set(candidates_C[allowed_C].tolist())
     return best
 
 
 def test_a_sentence_has_the_networks_logits_for_its_own_candidates_and_none_for_others(engine):
-    source_BS, lengths_B = padded([[5, 6, 7], [8]], suffix=(EOS,))
-    plain = Engine(large_network(), FP32)
+    sources = [[5, 6, 7], [8]]
+    plain = PackedNetwork(large_network(), FP32)
     with torch.inference_mode():
-        states = [each.encode(source_BS, lengths_B) for each in (engine, plain)]
+        states = [each.start(sources) for each in (engine, plain)]
         logits_NC, logits_NV = (
             each.step(torch.tensor([BOS, BOS]), state)[0]
             for each, state in zip((engine, plain), states, strict=True)
         )
-    candidates_C, allowed_BC = engine.shortlist.candidates(source_BS)
+    candidates_C, allowed_BC = engine.shortlist.candidates(padded(sources, suffix=(EOS,))[0])
     assert not allowed_BC.all()
     assert (logits_NC[~allowed_BC] == -torch.inf).all()
     own_BC = allowed_BC & (candidates_C != PAD)
@@ -100,7 +99,7 @@ def test_a_shortlist_of_all_pieces_finds_the_same(kernels):
     everything = Shortlist(torch.arange(4, V).repeat(V, 1), torch.arange(V))
     model = large_network()
     plain, short = (
-        hypotheses(Engine(model, kernels, each), SOURCES, 1) for each in (None, everything)
+        hypotheses(PackedNetwork(model, kernels, each), SOURCES, 1) for each in (None, everything)
     )
     if kernels.precision == "int8":  # whose shortlists are not rounded to 8 bits
         assert [len(pieces) > 0 for pieces in short] == [len(pieces) > 0 for pieces in plain]
@@ -118,3 +117,15 @@ def test_columns_become_pieces():
         [Hypothesis((17, 40), -1.0, -0.5)],
         [Hypothesis((8, 9), -1.0, -0.5)],
     ]
+
+
+def test_columns_of_a_record_become_pieces_but_for_those_that_fell_off_the_beam():
+    candidates_BC = torch.tensor([[PAD, UNK, BOS, EOS, 17, 40], [PAD, UNK, BOS, EOS, 8, 9]])
+    columns_BP = torch.tensor([[5, EOS, 4], [4, 10**9, 5]])
+    log_probs_BP = torch.tensor([[-1.0, -2.0, -3.0], [-1.0, -torch.inf, -2.0]])
+    step = BeamRecord(torch.tensor([1, 0]), columns_BP, columns_BP, log_probs_BP, log_probs_BP)
+    (of_each,) = record_in_pieces([step], candidates_BC)
+    assert of_each.pieces_BP[log_probs_BP > -torch.inf].tolist() == [9, EOS, 8, 17, 40]
+    (of_all,) = record_in_pieces([step], candidates_BC[0])
+    assert of_all.pieces_BP[log_probs_BP > -torch.inf].tolist() == [40, EOS, 17, 17, 40]
+    assert record_in_pieces([step], None)[0] is step

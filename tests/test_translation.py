@@ -15,7 +15,7 @@ def test_attention_is_that_of_force_decoding(translator):
         source = translator.subwords.source.encode([line])[0]
         for each in translations if line else ():
             pieces = [names.index(piece) for piece in each.pieces]
-            (forced,) = translator.predictor.force_decode([source], [pieces])
+            (forced,) = translator.network.force_decode([source], [pieces])
             assert [list(row) for row in each.attention] == [
                 pytest.approx(row, abs=1e-5) for row in forced.weights_TS.tolist()
             ]

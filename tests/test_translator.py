@@ -11,7 +11,7 @@ import torch
 
 from nmt.dev_scores import best_validation
 from nmt.engines.export import average_checkpoints, export_model
-from nmt.engines.packed.engine import Engine
+from nmt.engines.packed.engine import PackedNetwork
 from nmt.engines.packed.weights import Kernels
 from nmt.errors import NmtError
 from nmt.files import file_hash
@@ -132,7 +132,9 @@ def test_a_long_line_is_translated_in_segments_and_none_is_lost(translator):
 
 
 def test_wrong_settings_are_refused(run, translator):
-    with pytest.raises(NmtError, match="needs 1 <= n <= beam, got n = 6 and beam = 5"):
+    with pytest.raises(
+        NmtError, match="n_best must be at least 1 and at most the beam of 5, got 6"
+    ):
         translator.nbest(["aap"], 6, beam=5)
     with pytest.raises(NmtError, match="1 source lines but 2 target lines"):
         translator.score(["aap"], ["APE", "NUT"])
@@ -226,7 +228,9 @@ def test_what_is_no_model_is_named(run, tmp_path, translator):
     with pytest.raises(NmtError, match=r"state.json: missing or damaged; use another checkpoint"):
         Translator.load(tmp_path / "damaged")
     with pytest.raises(NmtError, match="cannot read the weights"):
-        read_weights(tmp_path / "damaged" / "best" / "averaged.safetensors", translator.model)
+        read_weights(
+            tmp_path / "damaged" / "best" / "averaged.safetensors", translator.network.models[0]
+        )
 
 
 @pytest.mark.parametrize("missing", ["averaged.safetensors", "."])
@@ -297,9 +301,9 @@ def test_a_shortlist_is_found_wherever_its_model_is(run, tmp_path):
         tmp_path / "mean",
     ):
         assert open_folder(path).shortlist.read_bytes() == made
-        assert Translator.load(path, "cpu", "bf16").engine.shortlist is not None
-        assert Translator.load(path, "cpu", "bf16", shortlist=False).engine.shortlist is None
-        assert Translator.load(path, "cpu", "fp32").engine.shortlist is None
+        assert Translator.load(path, "cpu", "bf16").network.shortlist is not None
+        assert Translator.load(path, "cpu", "bf16", shortlist=False).network.shortlist is None
+        assert Translator.load(path, "cpu", "fp32").network.shortlist is None
     card = json.loads((tmp_path / "exported" / "model.json").read_text())
     assert card["sha256"]["shortlist.safetensors"] == file_hash(run / "shortlist.safetensors")
 
@@ -310,7 +314,7 @@ def test_a_model_without_a_shortlist_does_without(run, tmp_path):
     export_model(tmp_path / "run", tmp_path / "exported")
     for path in (tmp_path / "run", tmp_path / "exported"):
         assert open_folder(path).shortlist is None
-        assert Translator.load(path, "cpu", "bf16").engine.shortlist is None
+        assert Translator.load(path, "cpu", "bf16").network.shortlist is None
 
 
 def test_a_damaged_shortlist_is_one_line_and_can_be_left_unused(run, tmp_path):
@@ -336,13 +340,8 @@ def test_a_damaged_shortlist_is_one_line_and_can_be_left_unused(run, tmp_path):
 @pytest.mark.parametrize("beam", [1, 5])
 def test_a_translation_found_with_a_shortlist_depends_on_no_neighbour(run, beam):
     narrow = Translator.load(run, "cpu", "bf16")
-    translator = Translator(
-        narrow.model,
-        narrow.subwords,
-        narrow.recipe,
-        "fp32",
-        Engine(narrow.model, FP32, narrow.engine.shortlist),
-    )
+    network = PackedNetwork(narrow.network.models[0], FP32, narrow.network.shortlist)
+    translator = Translator(network, narrow.subwords, narrow.recipe)
     together = translator.nbest(LINES, 1, beam=beam)
     for line, (best,) in zip(LINES, together, strict=True):
         (alone,) = translator.nbest([line], 1, beam=beam)[0]
@@ -361,7 +360,7 @@ def test_rare_characters_can_be_copied_with_a_shortlist(run):
     translator = Translator.load(run, "cpu", "bf16")
     line = "aap \U0001f642 noot"
     wanted = set(translator.subwords.target.encode([line])[0])
-    candidates_C, allowed_BC = translator.engine.shortlist.candidates(
+    candidates_C, allowed_BC = translator.network.shortlist.candidates(
         torch.tensor([[*translator.subwords.source.encode([line])[0], EOS]])
     )
     assert wanted <= set(candidates_C[allowed_BC[0]].tolist())

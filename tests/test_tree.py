@@ -2,22 +2,19 @@ import json
 
 import pytest
 import torch
-from test_beam import BOS, EOS, TableState, random_tables, search, table_step
+from test_beam import EOS, random_tables, recorded_search
 from torch import Tensor
 
-from nmt.search.beam import beam_search
-from nmt.search.hypotheses import Node, Picks, prediction_trees
+from nmt.search.hypotheses import Node, prediction_trees
 
 
 def test_hypotheses_are_paths_from_the_root_to_a_finished_node() -> None:
-    record: list[Picks] = []
-    found = search(
+    found, record = recorded_search(
         random_tables(5, pieces=90, seed=4, ending=3.0),
         max_lengths=[7, 3, 7, 1, 5],
         beam=3,
         n_best=3,
-        length_alpha=1.0,
-        record=record,
+        recorded=True,
     )
     trees = prediction_trees(record)
     assert len(trees) == 5
@@ -42,18 +39,8 @@ def test_a_small_tree_is_drawn_by_hand() -> None:
     # pieces 0 (beginning), 1 (end), 2 with probabilities 0, 1/4, 3/4; two slots; outputs of at most
     # two pieces
     tables_BCV = torch.tensor([1e-30, 0.25, 0.75]).log().repeat(1, 97, 1)
-    record: list[Picks] = []
-    state = TableState(tables_BCV, torch.zeros(1, dtype=torch.long))
-    beam_search(
-        table_step,
-        state,
-        max_lengths=[2],
-        beam=2,
-        length_alpha=0.0,
-        n_best=2,
-        bos=BOS,
-        eos=EOS,
-        record=record,
+    _, record = recorded_search(
+        tables_BCV, max_lengths=[2], beam=2, length_alpha=0.0, n_best=2, recorded=True
     )
     tree = prediction_trees(record)[0]
     logs: Tensor = torch.tensor([3 / 4, 1 / 4, 3 / 16]).log()

@@ -35,7 +35,7 @@ KINDS = [
 ]
 
 TRANSLATOR = SimpleNamespace(
-    paths=(), predictor=SimpleNamespace(chosen_precision="fp32")
+    paths=(), network=SimpleNamespace(pinned_precision="fp32")
 )  # its task needs no more of it
 
 
@@ -221,17 +221,16 @@ def test_the_probe_chooses_once_for_all(
     monkeypatch.setattr(
         "nmt.translation.translator.Translator.load",
         lambda *_, **__: SimpleNamespace(
-            predictor=SimpleNamespace(chosen_precision=kernels),
+            network=SimpleNamespace(pinned_precision=kernels, independent=False, note="", **ON_CPU),
             search=SimpleNamespace(beam=5),
-            remark="",
-            **ON_CPU,
+            paths=(),
         ),
     )
     assert translate(model, "-i", str(text), "--workers", "2") == 1
     assert given[0].precision is kernels
 
 
-ON_CPU = {"precision": "int8", "engine": None, "paths": (), "device": SimpleNamespace(type="cpu")}
+ON_CPU = {"precision": "int8", "device": SimpleNamespace(type="cpu")}
 
 
 def test_each_core_has_its_worker_unless_torchrun_started_several(

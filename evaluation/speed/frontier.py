@@ -103,7 +103,7 @@ def way(beam: int) -> str:
 def named_model(path: Path, precision: str, shortlist: bool) -> Model:
     translator = Translator.load(path, device="cpu", precision=precision, shortlist=shortlist)
     config = translator.recipe.model
-    listed = translator.engine is not None and translator.engine.shortlist is not None
+    listed = getattr(translator.network, "shortlist", None) is not None
     return Model(
         f"{config.cell} {config.hidden_size}, {precision}{', shortlist' if listed else ''}",
         translator,

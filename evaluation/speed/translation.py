@@ -21,13 +21,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from nmt.data.batches import padded, source_batches
-from nmt.engines.choice import AnyEngine, choose_engine
+from nmt.data.batches import source_batches
+from nmt.engines.choice import choose_engine
 from nmt.engines.shortlist import Shortlist
 from nmt.model.translation import Seq2Seq
 from nmt.recipe import ModelConfig
 from nmt.search.beam import beam_search
-from nmt.vocabulary import BOS, EOS, PAD, UNK
+from nmt.search.settings import SearchSettings
+from nmt.search.step import Network
 
 ROUNDS = 3
 NETWORKS = {
@@ -116,17 +117,19 @@ def random_sources(count: int) -> list[list[int]]:
 
 def random_engine(
     config: ModelConfig, vocabulary: int, short: bool, precision: str = "int8"
-) -> AnyEngine:
+) -> Network[Any]:
     """A shortlist of random pieces: 30 a source piece, about 430 a sentence, as learnt ones
     have."""
     torch.manual_seed(1)
     model = Seq2Seq(config, vocabulary, vocabulary, shared=True).eval()
     best_VX = torch.randint(4, vocabulary // 2, (vocabulary, 30))
     shortlist = Shortlist(best_VX, torch.arange(vocabulary)) if short else None
-    return choose_engine(model, precision, shortlist).engine
+    return choose_engine(model, precision, shortlist)
 
 
-def translate(engine: AnyEngine, sources: Sequence[Sequence[int]], beam: int, pieces: int) -> float:
+def translate(
+    network: Network[Any], sources: Sequence[Sequence[int]], beam: int, pieces: int
+) -> float:
     """Pieces a second of processor time."""
     lengths = np.array([len(source) for source in sources])
     batches = (
@@ -135,23 +138,10 @@ def translate(engine: AnyEngine, sources: Sequence[Sequence[int]], beam: int, pi
         else [np.array([number]) for number in range(len(sources))]
     )
     done, start = 0, time.process_time()
-    with torch.inference_mode():
-        for batch in batches:
-            state = engine.encode(*padded([sources[number] for number in batch], suffix=(EOS,)))
-            found = beam_search(
-                engine.step,
-                state,
-                max_lengths=[17] * len(batch),
-                min_length=16,
-                beam=beam,
-                length_alpha=1.0,
-                bos=BOS,
-                eos=EOS,
-                forbidden=(PAD, UNK, BOS),
-                scored=beam > 1,
-                chooser=engine.chooser,
-            )
-            done += sum(len(best[0].pieces) + 1 for best in found)
+    settings = SearchSettings(beam=beam, scored=beam > 1, min_length=16, length_extra=17)
+    for batch in batches:
+        found = beam_search(network, [sources[number] for number in batch], settings).hypotheses
+        done += sum(len(best[0].pieces) + 1 for best in found)
     return done / (time.process_time() - start)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nmt.errors import NmtError, printable
-from nmt.limits import MAX_LENGTH_ALPHA
+from nmt.limits import LENGTH_ALPHA
 from nmt.recipe import DEVICES
 from nmt.translation.options import SearchOptions
 from nmt.translation.shards import Shard
@@ -88,10 +88,10 @@ def not_negative(text: str) -> float:
 
 
 def exponent(text: str) -> float:
-    """An argparse type: a number from 0 to MAX_LENGTH_ALPHA."""
+    """An argparse type: a number from 0 to 10."""
     value = not_negative(text)
-    if value > MAX_LENGTH_ALPHA:
-        raise argparse.ArgumentTypeError(f"must be at most {MAX_LENGTH_ALPHA}, got {text}")
+    if value > LENGTH_ALPHA.high:
+        raise argparse.ArgumentTypeError(f"must be at most {LENGTH_ALPHA.high}, got {text}")
     return value
 
 

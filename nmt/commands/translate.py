@@ -135,7 +135,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     shard, output = _shard(arguments)
     from nmt.engines.choice import SLOWER
-    from nmt.translation.pipes import PipeLines, is_independent
+    from nmt.translation.pipes import PipeLines
     from nmt.translation.workers import render_all
 
     name = str(arguments.input or "stdin")
@@ -168,13 +168,12 @@ def run(arguments: argparse.Namespace) -> int:
         start, stop = (0, None) if shard is None or total is None else shard_bounds(total, shard)
         workers = _workers(arguments)
         translator = task.load()
+        network = translator.network
         _say_what_is_idle(options, options.beam or translator.search.beam, form)
-        if arguments.precision == "auto" and (
-            arguments.verbose or translator.remark.startswith(SLOWER)
-        ):
-            remark = f" ({translator.remark})" if translator.remark else ""
+        if arguments.precision == "auto" and (arguments.verbose or network.note.startswith(SLOWER)):
+            note = f" ({network.note})" if network.note else ""
             log(
-                f"chose {translator.precision} on {translator.device.type}{remark}; --precision"
+                f"chose {network.precision} on {network.device.type}{note}; --precision"
                 " fp32 gives what every machine gives"
             )
         if arguments.verbose:
@@ -182,7 +181,7 @@ def run(arguments: argparse.Namespace) -> int:
         # Whoever types a line waits for its translation, and so does a program that writes one and
         # pauses.
         typed = arguments.interactive or (arguments.input is None and sys.stdin.isatty())
-        pipe = None if typed or not is_independent(translator) else PipeLines.of(stream)
+        pipe = None if typed or not network.independent else PipeLines.of(stream)
         bounds = None if total is None else (total if stop is None else stop) - start
         with line_bar(shown and not typed, bounds) as bar:
             chunks = numbered_chunks(

@@ -2,57 +2,77 @@
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any
 
 import torch
 
-from nmt.engines.compiled.engine import NativeEngine, why_not
-from nmt.engines.packed.engine import Engine
+from nmt.engines.compiled.engine import CompiledNetwork, unavailable_reason
+from nmt.engines.force_decoding import HALVES, TranslationNetwork
+from nmt.engines.packed.engine import PackedNetwork
 from nmt.engines.packed.weights import PRECISIONS, Kernels, PackedLinear
+from nmt.engines.plain import PlainNetwork
 from nmt.engines.shortlist import Shortlist
 from nmt.errors import NmtError
+from nmt.folders import ModelFolder, load_network
 from nmt.model.primitives import has_lstm
 from nmt.model.translation import Seq2Seq
-from nmt.native import set_in_use
 
-AnyEngine = Engine | NativeEngine
-
-
-SLOWER = "not the compiled engine"  # begins a remark
+SLOWER = "not the compiled engine"  # begins a note
 
 
-class Chosen(NamedTuple):
-    """An engine and what to tell of it."""
+def load_translation_network(
+    folder: ModelFolder, device: torch.device, precision: str | Kernels, shortlist: bool
+) -> TranslationNetwork[Any]:
+    """The network of a model folder in its fastest form for this device; `precision` and
+    `shortlist` as of Translator.load.
 
-    engine: AnyEngine
-    precision: str  # fp32, bf16 or int8
-    remark: (
-        str  # compiled, with which instructions, or why not; empty where nobody asked for 8 bits
-    )
+    Raises:
+        NmtError: no such precision, or not on this device; weights or shortlist are not those of
+            the recipe.
+    """
+    model = load_network(folder, device)
+    if device.type == "cuda":
+        return PlainNetwork(model, gpu_precision(precision))
+    candidates = None
+    if shortlist and folder.shortlist and precision != "fp32":
+        candidates = Shortlist.load(
+            folder.shortlist, folder.subwords.source.size, folder.subwords.target.size
+        )
+    return choose_engine(model, precision, candidates)
 
 
-def choose_engine(model: Seq2Seq, precision: str | Kernels, shortlist: Shortlist | None) -> Chosen:
-    """The engine for `precision` fp32, bf16, int8 or auto: the fastest one; Kernels: torch's with
-    these. In fp32 a shortlist is not used.
+def choose_engine(
+    model: Seq2Seq, precision: str | Kernels, shortlist: Shortlist | None
+) -> CompiledNetwork | PackedNetwork:
+    """The engine on a CPU for `precision` fp32, bf16, int8 or auto: the fastest one; Kernels:
+    torch's with these. In fp32 a shortlist is not used.
 
     Raises:
         NmtError: no such precision, or this machine has no products in it.
     """
-    reason = why_not(model.config)
+    reason = unavailable_reason(model.config)
     if precision in ("auto", "int8") and reason is None:
         try:
-            return Chosen(
-                NativeEngine(model, shortlist), "int8", f"compiled engine, {set_in_use()}"
-            )
+            return CompiledNetwork(model, shortlist)
         except NmtError as error:  # weights that half precision does not hold
             reason = str(error)
     kernels = precision if isinstance(precision, Kernels) else choose_kernels(precision)
-    remark = f"{SLOWER}: {reason}" if precision in ("auto", "int8") else ""
-    return Chosen(
-        Engine(model, kernels, None if kernels.precision == "fp32" else shortlist),
-        kernels.precision,
-        remark,
-    )
+    shortlist = None if kernels.precision == "fp32" else shortlist
+    note = f"{SLOWER}: {reason}" if precision in ("auto", "int8") else ""
+    return PackedNetwork(model, kernels, shortlist, note)
+
+
+def gpu_precision(precision: str | Kernels) -> str:
+    """auto: bf16, or fp16 on cards of before 2020, which have no products in bf16.
+
+    Raises:
+        NmtError: a precision of processors.
+    """
+    if isinstance(precision, Kernels) or precision not in ("auto", "fp32", *HALVES):
+        raise NmtError(f"precision {precision!r} is not for a GPU; use auto, fp32, bf16 or fp16")
+    if precision != "auto":
+        return precision
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
 
 
 ROWS = 64

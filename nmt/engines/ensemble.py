@@ -3,18 +3,14 @@ probabilities."""
 
 import math
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
 
-from nmt.data.batches import padded
-from nmt.engines.force_decoding import Forced
-from nmt.engines.packed.weights import Kernels
-from nmt.engines.predictor import Predictor, SearchSettings, search
-from nmt.search.hypotheses import Hypothesis
-from nmt.vocabulary import EOS
+from nmt.engines.force_decoding import ScoredTarget, TranslationNetwork
+from nmt.search.beam import TORCH
 
 
 class EnsembleState(NamedTuple):
@@ -30,64 +26,59 @@ class EnsembleState(NamedTuple):
 
 
 class Ensemble:
-    """Members on one device, of any cells and sizes. As a predictor, but without shortlists,
-    which would differ between members."""
+    """Members on one device, of any cells and sizes, as a TranslationNetwork. It has no shortlist,
+    which would differ between members. What is not said of it is as of its first member."""
 
-    def __init__(self, members: Sequence[Predictor]) -> None:
-        self.members = list(members)
+    search_kernels = TORCH
+
+    def __init__(self, members: Sequence[TranslationNetwork[Any]]) -> None:
+        first, self.members = members[0], list(members)
+        self.models = tuple(model for member in members for model in member.models)
+        self.device, self.precision, self.note = first.device, first.precision, first.note
+        self.pinned_precision, self.independent = first.pinned_precision, first.independent
+        self.pieces = len(first.models[0].output.weight)
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """As of its first member."""
+        return self.members[0].autocast()
+
+    def start(self, sources: Sequence[Sequence[int]], every_piece: bool = False) -> EnsembleState:
+        """Every member reads the sources."""
+        return EnsembleState(tuple(member.start(sources, True) for member in self.members))
+
+    def step(self, columns_N: Tensor, state: EnsembleState) -> tuple[Tensor, EnsembleState]:
+        """One target position: the log-probability of each piece and the next state."""
+        steps = [
+            member.step(columns_N, before)
+            for member, before in zip(self.members, state.members, strict=True)
+        ]
+        # the compiled engine's logits fill up a whole block of columns
+        log_probs_NV = mean_probability(
+            [logits_NV[:, : self.pieces].log_softmax(1) for logits_NV, _ in steps]
+        )
+        return log_probs_NV, EnsembleState(tuple(after for _, after in steps))
+
+    def candidates(self, state: EnsembleState) -> None:
+        """Columns are pieces."""
 
     def batch_pieces(self, most: int, beam: int) -> int:
         """As of its first member."""
         return self.members[0].batch_pieces(most, beam)
 
-    @property
-    def chosen_precision(self) -> str | Kernels:
-        """As of its first member."""
-        return self.members[0].chosen_precision
-
-    def search(
-        self, sources: Sequence[Sequence[int]], settings: SearchSettings
-    ) -> list[list[Hypothesis]]:
-        """The n best hypotheses of each source, best first, by the ensemble's probabilities."""
-        first = self.members[0]
-        source_BS, lengths_B = (
-            tensor.to(first.device) for tensor in padded(sources, suffix=(EOS,))
-        )
-        with torch.inference_mode(), first.autocast() if first.engine is None else nullcontext():
-            state = EnsembleState(
-                tuple(member.encode(source_BS, lengths_B) for member in self.members)
-            )
-            return search(self.step, state, settings)
-
-    def step(self, pieces_N: Tensor, state: EnsembleState) -> tuple[Tensor, EnsembleState]:
-        """One target position: the log-probability of each piece and the next state."""
-        steps = [
-            member.step(pieces_N, before)
-            for member, before in zip(self.members, state.members, strict=True)
-        ]
-        V = len(
-            self.members[0].model.output.weight
-        )  # the compiled engine's logits fill up a whole block of columns
-        log_probs_NV = mean_probability([logits_NV[:, :V].log_softmax(1) for logits_NV, _ in steps])
-        return log_probs_NV, EnsembleState(tuple(after for _, after in steps))
-
     def force_decode(
         self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
-    ) -> list[Forced]:
-        """What the ensemble thinks of given pairs: log-probabilities as in a search, and the
-        mean of the members' attention."""
+    ) -> list[ScoredTarget]:
+        """Log-probabilities as in a search, and the mean of the members' attention."""
         found = [member.force_decode(sources, targets) for member in self.members]
-        return [
-            Forced(
-                tuple(
-                    mean_probability(
-                        [torch.tensor(each.log_probs, dtype=torch.float64) for each in pair]
-                    ).tolist()
-                ),
-                torch.stack([each.weights_TS for each in pair]).mean(0),
-            )
-            for pair in zip(*found, strict=True)
-        ]
+        return [_mean(pair) for pair in zip(*found, strict=True)]
+
+
+def _mean(pair: Sequence[ScoredTarget]) -> ScoredTarget:
+    log_probs_T = mean_probability(
+        [torch.tensor(each.log_probs, dtype=torch.float64) for each in pair]
+    )
+    weights_TS = torch.stack([each.weights_TS for each in pair]).mean(0)
+    return ScoredTarget(tuple(log_probs_T.tolist()), weights_TS)
 
 
 def mean_probability(log_probs: Sequence[Tensor]) -> Tensor:

@@ -81,10 +81,7 @@ class _Builder:
         )
         translators = self._translators()
         outputs = self._outputs(translators, sentences) if sentences else []
-        parameters = {
-            name: sum(each.numel() for each in translator.model.parameters())
-            for name, translator in translators.items()
-        }
+        parameters = {name: translator.parameters() for name, translator in translators.items()}
         corpora = self._corpora(sentences) if sentences else []
         measured: list[str] = []
         if outputs and sentences:

@@ -2,14 +2,12 @@
 search kept."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
-import torch
-
-from nmt.data.batches import padded
-from nmt.engines.force_decoding import force_decode
-from nmt.engines.predictor import SearchSettings, search
-from nmt.search.hypotheses import Picks, prediction_trees
+from nmt.search.beam import beam_search
+from nmt.search.hypotheses import prediction_trees
+from nmt.translation.options import SearchOptions
 from nmt.translation.translator import Translator
 from nmt.vocabulary import EOS
 
@@ -44,22 +42,11 @@ def close_up(run: str, translator: Translator, source: str) -> CloseUp | None:
     ids = translator.subwords.encode_sources([source])[0]
     if not 0 < len(ids) <= LONGEST:
         return None
-    beam, alpha, subwords, record = (
-        translator.search.beam,
-        translator.search.length_alpha,
-        translator.subwords,
-        list[Picks](),
+    settings = replace(
+        SearchOptions().settings(translator.search, n_best=translator.search.beam), recorded=True
     )
-    settings = SearchSettings(
-        translator.longest_targets([ids]), beam, alpha, beam, translator.device
-    )
-    with torch.inference_mode():
-        source_BS, lengths_B = padded([ids], suffix=(EOS,))
-        state = translator.model.encode(
-            source_BS.to(translator.device), lengths_B.to(translator.device)
-        )
-        found = search(translator.model.step, state, settings, record)[0]
-        forced = force_decode(translator.model, [ids], [found[0].pieces])[0]
+    (found,), record = beam_search(translator.network, [ids], settings)
+    (scored,) = translator.network.force_decode([ids], [found[0].pieces])
     tree = prediction_trees(record)[0]
     best = {(*found[0].pieces, EOS)[: depth + 1] for depth in range(len(found[0].pieces) + 1)}
     names = _names(translator, [node.piece for node in tree.nodes])
@@ -73,14 +60,15 @@ def close_up(run: str, translator: Translator, source: str) -> CloseUp | None:
         )
         for number, (node, name) in enumerate(zip(tree.nodes, names, strict=True))
     ]
+    subwords = translator.subwords
     texts = subwords.target.decode([hypothesis.pieces for hypothesis in found])
     return CloseUp(
         run=run,
         source=source,
         source_pieces=[*subwords.source.pieces(ids), END],
         target_pieces=_names(translator, [*found[0].pieces, EOS]),
-        weights=forced.weights_TS.tolist(),
-        log_probs=list(forced.log_probs),
+        weights=scored.weights_TS.tolist(),
+        log_probs=list(scored.log_probs),
         nodes=nodes,
         hypotheses=[
             (text, hypothesis.log_prob, hypothesis.score)

@@ -1,33 +1,33 @@
-"""What users demand of hypotheses, as a step around the model's step: the search itself knows
+"""What users demand of hypotheses, as a network around another one: the search itself knows
 nothing of it.
 
-The step normalises before it blocks, so that log-probabilities stay the model's own: it hands on
-log-probabilities, with -inf for the pieces that must not be picked, and the chooser that goes with
-it does not normalise again.
+The network normalises before it blocks, so that log-probabilities stay the model's own: it hands on
+log-probabilities, with -inf for the pieces that must not be picked, and its kernels do not
+normalise again.
 
 Dimensions besides the legend: X n-grams of a row, D pieces of an n-gram, F forbidden pieces.
 """
 
 from collections.abc import Sequence
-from typing import Generic, NamedTuple, Self
+from contextlib import AbstractContextManager
+from typing import Any, Generic, NamedTuple, Self
 
 import torch
 from torch import Tensor
 
-from nmt.search.beam_step import TORCH, Chooser, Front, Onward
-from nmt.search.hypotheses import Picks
-from nmt.search.step import Rules, S, Step
+from nmt.search.hypotheses import BeamRecord
+from nmt.search.step import Beam, Network, NextRows, Rules, S, SearchKernels
 from nmt.search.top import BestPieces
 
 FREE = -1  # in place of a forced piece: any piece may be picked
 
 
 class ConstrainedState(NamedTuple, Generic[S]):
-    """The model's state, and what the constraints have to know."""
+    """The network's state, and what the constraints have to know."""
 
     inner: S
     histories_NT: Tensor  # what each row has read: the beginning of sentence and its pieces so far
-    prefixes_BT: Tensor  # forced pieces, FREE behind the end of each prefix
+    prefixes_BT: Tensor  # forced pieces, FREE after the end of each prefix
 
     def select(self, rows_N: Tensor, sentences_B: Tensor | None) -> Self:
         """As of every search state."""
@@ -39,42 +39,53 @@ class ConstrainedState(NamedTuple, Generic[S]):
         )
 
 
-class Constrained(NamedTuple, Generic[S]):
-    """What to give to a search in place of a model's step and state and of the chooser."""
-
-    step: Step[ConstrainedState[S]]
-    state: ConstrainedState[S]
-    chooser: Chooser
-
-
-def constrain(
-    step: Step[S],
-    state: S,
-    *,
-    prefixes: Sequence[Sequence[int]],
-    no_repeat_ngram: int = 0,
-    device: torch.device | str = "cpu",
-    chooser: Chooser = TORCH,
-) -> Constrained[S]:
-    """A search that keeps to constraints, from a step function and a state of one row a sentence.
+class Constrained(Generic[S]):
+    """A network whose hypotheses keep to constraints.
 
     Each hypothesis begins with the pieces of its sentence's prefix, which may be empty, and the
-    beam opens up behind it. A prefix is shorter than the sentence's max_length, and holds neither
+    beam opens up after it. A prefix is shorter than the sentence's max_length, and holds neither
     forbidden pieces nor the end of sentence. A piece that completes `no_repeat_ngram` pieces which
     stand in the hypothesis already, its prefix included, is never picked (Paulus et al. 2018, sec.
     2.5); 0: any piece may be. That blocks neither the prefix nor the end of sentence.
     """
 
-    def constrained_step(
-        pieces_N: Tensor, before: ConstrainedState[S]
+    def __init__(
+        self, network: Network[S], prefixes: Sequence[Sequence[int]], no_repeat_ngram: int
+    ) -> None:
+        """No `prefixes` at all: every prefix is empty."""
+        self.network, self.prefixes, self.no_repeat_ngram = network, prefixes, no_repeat_ngram
+        self.device = network.device
+        self.inner_kernels = network.search_kernels
+        self.search_kernels = SearchKernels(self._best_pieces, self._advance)
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """As of the network."""
+        return self.network.autocast()
+
+    def start(
+        self, sources: Sequence[Sequence[int]], every_piece: bool = False
+    ) -> ConstrainedState[S]:
+        """As of the network; a prefix may need any piece."""
+        every_piece = every_piece or any(self.prefixes)
+        prefixes = self.prefixes or [()] * len(sources)
+        prefixes_BT = torch.full((len(prefixes), max(map(len, prefixes), default=0)), FREE)
+        for prefix_T, prefix in zip(prefixes_BT, prefixes, strict=True):
+            prefix_T[: len(prefix)] = torch.tensor(prefix, dtype=torch.long)
+        histories_NT = torch.empty(len(prefixes), 0, dtype=torch.long, device=self.device)
+        inner = self.network.start(sources, every_piece)
+        return ConstrainedState(inner, histories_NT, prefixes_BT.to(self.device))
+
+    def step(
+        self, pieces_N: Tensor, before: ConstrainedState[S]
     ) -> tuple[Tensor, ConstrainedState[S]]:
-        logits_NV, inner = step(pieces_N, before.inner)
+        """As of the network, but log-probabilities in which what is blocked is -inf."""
+        logits_NV, inner = self.network.step(pieces_N, before.inner)
         log_probs_NV = logits_NV.log_softmax(1)
         histories_NT = torch.cat([before.histories_NT, pieces_N[:, None]], 1)
         length = histories_NT.shape[1] - 1
         allowed_NV = (
-            block_repeats(log_probs_NV, histories_NT[:, 1:], no_repeat_ngram)
-            if no_repeat_ngram
+            block_repeats(log_probs_NV, histories_NT[:, 1:], self.no_repeat_ngram)
+            if self.no_repeat_ngram
             else log_probs_NV
         )
         if length < before.prefixes_BT.shape[1]:
@@ -84,21 +95,17 @@ def constrain(
             )
         return allowed_NV, before._replace(inner=inner, histories_NT=histories_NT)
 
-    def best_pieces(log_probs_NV: Tensor, forbidden_F: Tensor, scored: bool) -> BestPieces:
-        return chooser.best_pieces(log_probs_NV, forbidden_F, False)
+    def candidates(self, state: ConstrainedState[S]) -> Tensor | None:
+        """As of the network."""
+        return self.network.candidates(state.inner)
 
-    def advance(log_probs_NV: Tensor, front: Front, rules: Rules) -> tuple[Picks, Onward, Front]:
-        return chooser.advance(log_probs_NV, front, rules._replace(scored=False))
+    def _best_pieces(self, log_probs_NV: Tensor, forbidden_F: Tensor, scored: bool) -> BestPieces:
+        return self.inner_kernels.best_pieces(log_probs_NV, forbidden_F, False)
 
-    prefixes_BT = torch.full((len(prefixes), max(map(len, prefixes), default=0)), FREE)
-    for prefix_T, prefix in zip(prefixes_BT, prefixes, strict=True):
-        prefix_T[: len(prefix)] = torch.tensor(prefix, dtype=torch.long)
-    histories_NT = torch.empty(len(prefixes), 0, dtype=torch.long, device=device)
-    return Constrained(
-        constrained_step,
-        ConstrainedState(state, histories_NT, prefixes_BT.to(device)),
-        Chooser(best_pieces, advance),
-    )
+    def _advance(
+        self, log_probs_NV: Tensor, beam: Beam, rules: Rules
+    ) -> tuple[BeamRecord, NextRows, Beam]:
+        return self.inner_kernels.advance(log_probs_NV, beam, rules._replace(scored=False))
 
 
 def block_repeats(log_probs_NV: Tensor, histories_NT: Tensor, size: int) -> Tensor:

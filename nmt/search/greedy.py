@@ -5,44 +5,43 @@ from collections.abc import Sequence
 
 import torch
 
-from nmt.search.beam_step import Chooser
 from nmt.search.hypotheses import Hypothesis, nothing_finite
-from nmt.search.step import Rules, S, Step, staying
+from nmt.search.settings import SearchSettings
+from nmt.search.step import Network, Rules, S, rows_to_keep
 
 FEW = 20_000  # logits: so many are faster looked at one by one than in blocks
 
 
 def greedy_search(
-    step: Step[S],
+    network: Network[S],
     state: S,
     max_lengths: Sequence[int],
-    length_alpha: float,
-    bos: int,
+    settings: SearchSettings,
     rules: Rules,
-    chooser: Chooser,
 ) -> list[Hypothesis]:
     """One hypothesis for each sentence: at each step the likeliest piece, of equal ones the
     first."""
-    if chooser.whole is not None and not rules.scored:
+    kernels = network.search_kernels
+    if kernels.whole is not None and not rules.scored:
         return [
             Hypothesis(tuple(pieces), math.nan, math.nan)
-            for pieces in chooser.whole(state, max_lengths, bos, rules)
+            for pieces in kernels.whole(state, max_lengths, settings.bos, rules)
         ]
     sentences = list(range(len(max_lengths)))  # those in the batch, one row each
     going = [True] * len(sentences)  # which of them are not finished
     pieces: list[list[int]] = [[] for _ in sentences]
     found = [Hypothesis((), math.nan, math.nan)] * len(sentences)
-    pieces_N = torch.full((len(sentences),), bos, device=rules.never_F.device)
-    log_probs_N = torch.zeros(len(sentences), device=rules.never_F.device)
+    pieces_N = torch.full((len(sentences),), settings.bos, device=network.device)
+    log_probs_N = torch.zeros(len(sentences), device=network.device)
     length = 0
     while sentences:
         length += 1
-        logits_NV, state = step(pieces_N, state)
+        logits_NV, state = network.step(pieces_N, state)
         forbidden_F = rules.forbidden(length)
         if not rules.scored and logits_NV.numel() <= FEW:
             values_N, pieces_N = logits_NV.index_fill_(1, forbidden_F, -torch.inf).max(1)
         else:
-            values_N, pieces_N, normalisers_N = chooser.best_pieces(
+            values_N, pieces_N, normalisers_N = kernels.best_pieces(
                 logits_NV, forbidden_F, rules.scored
             )
         if length in rules.max_lengths:
@@ -65,9 +64,13 @@ def greedy_search(
             if going[n] and piece == rules.eos:
                 going[n] = False
                 found[sentence] = _finished(
-                    sentence, pieces[sentence][:-1], log_prob, length**length_alpha, rules.scored
+                    sentence,
+                    pieces[sentence][:-1],
+                    log_prob,
+                    length**settings.length_alpha,
+                    rules.scored,
                 )
-        stay = staying(going)
+        stay = rows_to_keep(going)
         if len(stay) < len(sentences):
             sentences, going = [sentences[n] for n in stay], [going[n] for n in stay]
             stay_N = torch.tensor(stay, dtype=torch.long, device=pieces_N.device)

@@ -20,9 +20,9 @@ class Hypothesis(NamedTuple):
     score: float  # log_prob / length ** length_alpha, where length counts the end of sentence
 
 
-class Picks(NamedTuple):
-    """The best continuations at one step, best first, of the B sentences that were still in the
-    batch."""
+class BeamRecord(NamedTuple):
+    """What a beam search picked at one step: the best continuations, best first, of the B
+    sentences that were still in the batch."""
 
     sentences_B: Tensor  # their numbers in the first batch
     parents_BP: (
@@ -43,14 +43,16 @@ class Nodes(NamedTuple):
     scores_M: Tensor
 
 
-def flatten(record: list[Picks]) -> Nodes:
+def flatten(record: list[BeamRecord]) -> Nodes:
     """The picks of all steps."""
     sentences, *fields = zip(*record, strict=True)
     sentences_M = torch.cat(sentences).repeat_interleave(fields[0][0].shape[1])
     return Nodes(sentences_M.cpu(), *(torch.cat(field).view(-1).cpu() for field in fields))
 
 
-def read_hypotheses(record: list[Picks], sentences: int, n_best: int) -> list[list[Hypothesis]]:
+def read_hypotheses(
+    record: list[BeamRecord], sentences: int, n_best: int
+) -> list[list[Hypothesis]]:
     """The `n_best` hypotheses of each sentence, best first; equal scores in the order in which
     they were finished."""
     if not sentences:
@@ -67,6 +69,33 @@ def read_hypotheses(record: list[Picks], sentences: int, n_best: int) -> list[li
             raise nothing_finite(sentence)
         found.sort()
     return [[_hypothesis(end, parents, pieces) for end in found[:n_best]] for found in finished]
+
+
+def in_pieces(found: list[list[Hypothesis]], candidates: Tensor | None) -> list[list[Hypothesis]]:
+    """Hypotheses over the columns of a shortlist, in pieces; `candidates` as of Network."""
+    if candidates is None:
+        return found
+    names = candidates.numpy()
+    own = names if candidates.dim() == 2 else [names] * len(found)
+    return [
+        [each._replace(pieces=tuple(pieces[list(each.pieces)].tolist())) for each in hypotheses]
+        for pieces, hypotheses in zip(own, found, strict=True)
+    ]
+
+
+def record_in_pieces(record: list[BeamRecord], candidates: Tensor | None) -> list[BeamRecord]:
+    """The record of a search over the columns of a shortlist, in pieces. Where a continuation
+    fell off the beam its piece means nothing."""
+    if candidates is None:
+        return record
+    return [_step_in_pieces(picks, candidates) for picks in record]
+
+
+def _step_in_pieces(picks: BeamRecord, candidates: Tensor) -> BeamRecord:
+    columns_BP = picks.pieces_BP.masked_fill(picks.log_probs_BP == -torch.inf, 0)
+    if candidates.dim() == 1:
+        return picks._replace(pieces_BP=candidates[columns_BP])
+    return picks._replace(pieces_BP=candidates[picks.sentences_B[:, None], columns_BP])
 
 
 class _End(NamedTuple):
@@ -125,7 +154,7 @@ class PredictionTree(NamedTuple):
         )
 
 
-def prediction_trees(record: list[Picks]) -> list[PredictionTree]:
+def prediction_trees(record: list[BeamRecord]) -> list[PredictionTree]:
     """The tree of each sentence of a batch, from the `record` of its beam_search. What fell off
     the beam is left out."""
     if not record:

@@ -1,111 +1,78 @@
-"""Random outputs from a step function: text from a language model, or varied translations."""
+"""Random outputs from a network: text from a language model, or varied translations."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from nmt.errors import NmtError
-from nmt.search.hypotheses import Hypothesis
-from nmt.search.step import S, Step
+from nmt.search.hypotheses import Hypothesis, in_pieces
+from nmt.search.settings import Sampling, SearchSettings
+from nmt.search.step import Network
 
 
-@torch.inference_mode()
 def sample(
-    step: Step[S],
-    state: S,
-    *,
-    max_lengths: Sequence[int],
-    bos: int,
-    eos: int,
-    forbidden: Sequence[int] = (),
-    temperature: float = 1.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
+    network: Network[Any],
+    sources: Sequence[Sequence[int]],
+    settings: SearchSettings,
     generator: torch.Generator | None = None,
-    device: torch.device | str = "cpu",
 ) -> list[Hypothesis]:
-    """One random output for each row, piece by piece from softmax(logits / temperature).
+    """One random output for each source, piece by piece from softmax(logits / temperature), as
+    settings.sampling says (None: from the network's own probabilities).
 
-    Only the `top_k` likeliest pieces are drawn from (0: all), and of these the fewest whose
-    probabilities sum up to `top_p` (Holtzman et al. 2020). log_prob is the model's own, whatever
-    the temperature; score is log_prob per piece. At its max_length, which counts the end of
-    sentence, an output can only end. For several samples of a sentence, repeat it in `state`.
-    Raises: NmtError for settings out of range.
+    log_prob is the network's own, whatever the temperature; score is log_prob per piece. At its
+    max_length an output can only end. For several samples of a source, repeat it.
     """
-    _check(max_lengths, temperature, top_k, top_p, eos in forbidden)
-    pieces: list[list[int]] = [[] for _ in max_lengths]
-    log_probs = [0.0] * len(max_lengths)
-    rows = list(range(len(max_lengths)))  # the outputs that are not finished
-    pieces_N = torch.full((len(rows),), bos, device=device)
-    hidden_F = torch.tensor(list(forbidden), dtype=torch.long, device=device)
-    while rows:
-        logits_NV, state = step(pieces_N, state)
-        model_NV = logits_NV.log_softmax(1)
-        pieces_N = _draw(
-            logits_NV.index_fill(1, hidden_F, -torch.inf), temperature, top_k, top_p, generator
-        )
-        pieces_N[[len(pieces[row]) + 1 == max_lengths[row] for row in rows]] = eos
-        drawn = zip(
-            rows,
-            pieces_N.tolist(),
-            model_NV.gather(1, pieces_N[:, None])[:, 0].tolist(),
-            strict=True,
-        )
-        for row, piece, log_prob in drawn:
-            pieces[row].append(piece)
-            log_probs[row] += log_prob
-        going = [n for n, row in enumerate(rows) if pieces[row][-1] != eos]
-        if going and len(going) < len(rows):
-            going_N = torch.tensor(going, device=device)
-            state, pieces_N = state.select(going_N, going_N), pieces_N[going_N]
-        rows = [rows[n] for n in going]
-    return [
-        Hypothesis(tuple(ids[:-1]), log_prob, log_prob / len(ids))
-        for ids, log_prob in zip(pieces, log_probs, strict=True)
-    ]
+    sampling = settings.sampling or Sampling()
+    max_lengths = settings.max_lengths(sources)
+    never_F, early_F = (
+        torch.tensor(pieces, dtype=torch.long, device=network.device)
+        for pieces in (settings.forbidden, (*settings.forbidden, settings.eos))
+    )
+    pieces: list[list[int]] = [[] for _ in sources]
+    log_probs = [0.0] * len(sources)
+    rows = list(range(len(sources)))  # the outputs that are not finished
+    with torch.inference_mode(), network.autocast():
+        state = first = network.start(sources)
+        pieces_N = torch.full((len(rows),), settings.bos, device=network.device)
+        while rows:
+            logits_NV, state = network.step(pieces_N, state)
+            length = len(pieces[rows[0]]) + 1
+            hidden_F = early_F if length < settings.min_length else never_F
+            pieces_N = draw(logits_NV.index_fill(1, hidden_F, -torch.inf), sampling, generator)
+            pieces_N[[length == max_lengths[row] for row in rows]] = settings.eos
+            picked_N = logits_NV.log_softmax(1).gather(1, pieces_N[:, None])[:, 0]
+            drawn = zip(rows, pieces_N.tolist(), picked_N.tolist(), strict=True)
+            for row, piece, log_prob in drawn:
+                pieces[row].append(piece)
+                log_probs[row] += log_prob
+            going = [n for n, row in enumerate(rows) if pieces[row][-1] != settings.eos]
+            if going and len(going) < len(rows):
+                going_N = torch.tensor(going, device=network.device)
+                state, pieces_N = state.select(going_N, going_N), pieces_N[going_N]
+            rows = [rows[n] for n in going]
+        found = [
+            [Hypothesis(tuple(ids[:-1]), log_prob, log_prob / len(ids))]
+            for ids, log_prob in zip(pieces, log_probs, strict=True)
+        ]
+        return [best for (best,) in in_pieces(found, network.candidates(first))]
 
 
-def _check(
-    max_lengths: Sequence[int], temperature: float, top_k: int, top_p: float, eos_forbidden: bool
-) -> None:
-    if not 0 < temperature < float("inf"):
-        raise NmtError(
-            f"temperature divides the logits, got {temperature}; give more than 0 (for the"
-            " likeliest piece always: top_k = 1)"
-        )
-    if top_k < 0:
-        raise NmtError(f"top_k is a number of pieces, got {top_k}; give 1 or more, or 0 for all")
-    if not 0 < top_p <= 1:
-        raise NmtError(f"top_p is a probability, got {top_p}; give more than 0 and at most 1")
-    if min(max_lengths, default=1) < 1:
-        raise NmtError(
-            f"an output has max_length {min(max_lengths)}; give 1 or more, which counts the end of"
-            " sentence"
-        )
-    if eos_forbidden:
-        raise NmtError(
-            "the end of sentence is among the forbidden pieces; leave it out, or no output can end"
-        )
-
-
-def _draw(
-    logits_NV: Tensor,
-    temperature: float,
-    top_k: int,
-    top_p: float,
-    generator: torch.Generator | None,
-) -> Tensor:
-    """One piece for each row."""
-    candidates = logits_NV.shape[1] if top_k == 0 else min(top_k, logits_NV.shape[1])
-    if candidates == logits_NV.shape[1] and top_p == 1:
-        return torch.multinomial((logits_NV / temperature).softmax(1), 1, generator=generator)[:, 0]
+def draw(logits_NV: Tensor, sampling: Sampling, generator: torch.Generator | None) -> Tensor:
+    """One random piece for each row, from logits that it leaves as they are."""
+    candidates = (
+        logits_NV.shape[1] if sampling.top_k == 0 else min(sampling.top_k, logits_NV.shape[1])
+    )
+    if candidates == logits_NV.shape[1] and sampling.top_p == 1:
+        return torch.multinomial(
+            (logits_NV / sampling.temperature).softmax(1), 1, generator=generator
+        )[:, 0]
     logits_NC, pieces_NC = logits_NV.topk(candidates, 1)
-    probabilities_NC = (logits_NC / temperature).softmax(1)
+    probabilities_NC = (logits_NC / sampling.temperature).softmax(1)
     before_NC = (
         probabilities_NC.cumsum(1) - probabilities_NC
     )  # probability of the likelier pieces; 0 for the first, which always stays
     choice_N1 = torch.multinomial(
-        probabilities_NC.masked_fill(before_NC >= top_p, 0), 1, generator=generator
+        probabilities_NC.masked_fill(before_NC >= sampling.top_p, 0), 1, generator=generator
     )
     return pieces_NC.gather(1, choice_N1)[:, 0]

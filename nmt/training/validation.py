@@ -1,14 +1,16 @@
 """Validation: the loss on the dev set, and BLEU of real beam translations of it."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from nmt.data.batches import Batch, batch_order, collate
 from nmt.engines.choice import choose_kernels
-from nmt.engines.packed.engine import Engine
+from nmt.engines.force_decoding import TranslationNetwork
+from nmt.engines.packed.engine import PackedNetwork
+from nmt.engines.plain import PlainNetwork
 from nmt.model.translation import Seq2Seq
 from nmt.recipe import Recipe, TrainingConfig
 from nmt.scoring.bleu import Score, corpus_scores
@@ -92,10 +94,12 @@ class Validator:
         model.eval()
         with torch.inference_mode(), autocast():
             loss = sum(float(batch_loss(model, batch, 0.0).cross_entropy) for batch in self.batches)
-        engine = Engine(model, choose_kernels(precision)) if self.device.type == "cpu" else None
-        translator = Translator(
-            model, self.subwords, self.recipe, precision, engine, lengths=self.lengths
+        network: TranslationNetwork[Any] = (
+            PackedNetwork(model, choose_kernels(precision))
+            if self.device.type == "cpu"
+            else PlainNetwork(model, precision)
         )
+        translator = Translator(network, self.subwords, self.recipe, self.lengths)
         translations = translator.translate(self.sources)
         model.train(training)
         scores = corpus_scores(

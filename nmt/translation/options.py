@@ -3,11 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import Self
 
-from nmt.errors import NmtError
-from nmt.limits import MAX_BEAM, MAX_LENGTH_ALPHA
+from nmt.limits import check_lengths, check_search
+from nmt.recipe import SearchConfig
+from nmt.search.settings import SearchSettings
 from nmt.translation.texts import whole_number
-
-MAX_PIECES = 100_000  # that min_length may be: the search keeps a number for each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,34 +45,10 @@ class SearchOptions:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, whole_number(value, name, "round it"))
-        if self.beam is not None and not 1 <= self.beam <= MAX_BEAM:
-            raise NmtError(
-                f"beam is a number of hypotheses, got {self.beam}; give 1 to {MAX_BEAM:,}"
-            )
-        if self.length_alpha is not None and not 0 <= self.length_alpha <= MAX_LENGTH_ALPHA:
-            raise NmtError(
-                f"length_alpha is an exponent of the length, got {self.length_alpha}; give 0 to"
-                f" {MAX_LENGTH_ALPHA}"
-            )
-        if self.no_repeat_ngram < 0:
-            raise NmtError(
-                f"no_repeat_ngram is a number of pieces, got {self.no_repeat_ngram}; give 1 or"
-                " more, or 0 for no such rule"
-            )
-        if not 0 <= self.min_length <= MAX_PIECES:
-            raise NmtError(
-                f"min_length is a number of target pieces, got {self.min_length}; give 0 to"
-                f" {MAX_PIECES:,}"
-            )
-        if self.max_length is not None and self.max_length < max(1, self.min_length):
-            raise NmtError(
-                f"max_length must be at least {max(1, self.min_length)}, got {self.max_length};"
-                " raise it or lower min_length"
-            )
-        if not 0 <= self.coverage < float("inf"):
-            raise NmtError(
-                f"coverage is the weight of a penalty, got {self.coverage}; give 0 or more"
-            )
+        for name in ("beam", "length_alpha", "no_repeat_ngram", "min_length", "coverage"):
+            if getattr(self, name) is not None:
+                check_search(name, getattr(self, name))
+        check_lengths(self.min_length, self.max_length)
 
     def override(self, beam: int | None, length_alpha: float | None) -> Self:
         """The same with another beam and length_alpha, where they are given."""
@@ -83,8 +58,25 @@ class SearchOptions:
             length_alpha=self.length_alpha if length_alpha is None else length_alpha,
         )
 
-    def longest(self, usual: int, prefix: int) -> int:
-        """Pieces that a translation may have, its end included, where `usual` are allowed
-        otherwise and `prefix` are forced."""
-        limit = usual if self.max_length is None else min(usual, self.max_length + 1)
-        return max(limit, self.min_length + 1, prefix + 1)
+    def settings(
+        self, recipe: SearchConfig, n_best: int = 1, scored: bool = True
+    ) -> SearchSettings:
+        """What the recipe and these options ask for together; its lengths count the end of
+        sentence.
+
+        Raises:
+            NmtError: n_best is not between 1 and the beam.
+        """
+        beam = recipe.beam if self.beam is None else self.beam
+        return SearchSettings(
+            beam=beam,
+            n_best=n_best,
+            length_alpha=recipe.length_alpha if self.length_alpha is None else self.length_alpha,
+            length_factor=recipe.max_length_factor,
+            length_extra=recipe.max_length_extra,
+            min_length=self.min_length + 1,
+            max_length=None if self.max_length is None else self.max_length + 1,
+            no_repeat_ngram=self.no_repeat_ngram,
+            coverage=self.coverage,
+            scored=scored or beam > 1,
+        )

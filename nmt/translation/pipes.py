@@ -5,12 +5,7 @@ import os
 import select
 import stat
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, Self
-
-from nmt.engines.compiled.engine import NativeEngine
-
-if TYPE_CHECKING:
-    from nmt.translation.translator import Translator
+from typing import IO, Self
 
 # seconds without another line after which the lines before are translated; a program that writes on
 # is faster
@@ -70,11 +65,3 @@ class PipeLines:
             return None
         mode = os.fstat(descriptor).st_mode
         return cls(descriptor) if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else None
-
-
-def is_independent(translator: "Translator") -> bool:
-    """Whether no translation depends on the lines that are translated with it: then chunks may
-    be of any size."""
-    return translator.device.type == "cpu" and (
-        translator.precision == "fp32" or isinstance(translator.engine, NativeEngine)
-    )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nmt.engines.force_decoding import Forced
+from nmt.engines.force_decoding import ScoredTarget
 from nmt.search.hypotheses import Hypothesis
 from nmt.text.segments import glue
 from nmt.text.subwords import WORD_START, Subwords
@@ -111,30 +111,32 @@ def translations_of(
 
 
 def detailed(
-    translation: Translation, source: Sequence[int], forced: Forced, subwords: Subwords
+    translation: Translation, source: Sequence[int], scored: ScoredTarget, subwords: Subwords
 ) -> Translation:
     """The same with scores of each piece and the alignment, from force-decoding it; `subwords`
     are the source's."""
-    alignment = align_words(forced.weights_TS, subwords.pieces(source), translation.pieces)
-    return translation._replace(piece_log_probs=forced.log_probs, alignment=alignment)
+    alignment = align_words(scored.weights_TS, subwords.pieces(source), translation.pieces)
+    return translation._replace(piece_log_probs=scored.log_probs, alignment=alignment)
 
 
 def attended(
-    translation: Translation, source: Sequence[int], forced: Forced, subwords: Subwords
+    translation: Translation, source: Sequence[int], scored: ScoredTarget, subwords: Subwords
 ) -> Translation:
     """The same with the attention of each piece; `subwords` are the source's."""
     attention = tuple(
-        array("f", row) for row in forced.weights_TS.tolist()
+        array("f", row) for row in scored.weights_TS.tolist()
     )  # an eighth of the memory of a list
     return translation._replace(
         source_pieces=tuple(subwords.pieces([*source, EOS])), attention=attention
     )
 
 
-def penalised(translation: Translation, forced: Forced, beta: float, alpha: float) -> Translation:
+def penalised(
+    translation: Translation, scored: ScoredTarget, beta: float, alpha: float
+) -> Translation:
     """The same with its coverage penalty in the score, in which it counts as log-probability
     does."""
-    coverage = beta * coverage_penalty(forced.weights_TS)
+    coverage = beta * coverage_penalty(scored.weights_TS)
     length = len(translation.pieces) + 1
     return translation._replace(
         score=translation.score + coverage / length**alpha, coverage=coverage

@@ -1,23 +1,25 @@
 """Text in, text out: the front door of translation."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 
 import nmt.translation.forks  # noqa: F401  a forked child can translate
 from nmt.data.batches import source_batches
-from nmt.engines.choice import AnyEngine
+from nmt.engines.choice import load_translation_network
 from nmt.engines.ensemble import Ensemble
+from nmt.engines.force_decoding import TranslationNetwork
 from nmt.engines.packed.weights import Kernels
-from nmt.engines.predictor import Predictor, SearchSettings, load_predictor
 from nmt.errors import NmtError
 from nmt.folders import open_folder, open_members
-from nmt.model.translation import Seq2Seq
 from nmt.recipe import DEVICES, Recipe
+from nmt.search.beam import beam_search
 from nmt.search.hypotheses import Hypothesis
+from nmt.search.settings import SearchSettings
 from nmt.text.lines import CHUNK_LINES, chunks
 from nmt.text.segments import Lengths, shortest_of
 from nmt.text.spaces import is_blank
@@ -45,24 +47,6 @@ from nmt.translation.texts import (
 )
 
 
-class _Wish(NamedTuple):
-    """What a call asks for, with the recipe's settings where it names none."""
-
-    n: int
-    beam: int
-    alpha: float
-    options: SearchOptions
-    details: bool
-    attention: bool
-    scored: bool
-
-    @property
-    def reranked(self) -> bool:
-        """Whether coverage penalties change scores; without scores there is one hypothesis, and
-        nothing to change."""
-        return self.scored and self.options.coverage > 0
-
-
 class Translator:
     """A model with its subwords and search settings; its methods may be called from several
     threads.
@@ -76,34 +60,18 @@ class Translator:
 
     def __init__(
         self,
-        model: Seq2Seq,
+        network: TranslationNetwork[Any],
         subwords: SubwordPair,
         recipe: Recipe,
-        precision: str = "fp32",
-        engine: AnyEngine | None = None,
-        others: Sequence[Predictor] = (),
-        remark: str = "",
         lengths: Lengths | None = None,
         paths: Sequence[Path] = (),
     ) -> None:
-        self.model, self.subwords, self.recipe, self.precision, self.engine = (
-            model,
-            subwords,
-            recipe,
-            precision,
-            engine,
-        )
-        self.remark = remark  # on the engine, for people
-        alone = Predictor(model, precision, engine)
-        self.predictor: Predictor | Ensemble = Ensemble([alone, *others]) if others else alone
+        self.network, self.subwords, self.recipe = network, subwords, recipe
         self.search = recipe.search
-        self.device = model.output.weight.device
         most = recipe.data.max_length
         self.lengths = lengths or Lengths(most, most)  # of the longest lines in training
-        self.paths = tuple(
-            paths
-        )  # of the folders that hold the weights, the model's and those of an ensemble
-        self.others = len(others)  # models of an ensemble beside the first one
+        # of the folders that hold the weights, the model's and those of an ensemble
+        self.paths = tuple(paths)
 
     def __repr__(self) -> str:
         model, data = self.recipe.model, self.recipe.data
@@ -111,11 +79,12 @@ class Translator:
             f"{model.cell} of {model.encoder_layers}+{model.decoder_layers} layers of"
             f" {model.hidden_size}"
         )
-        others = f" with {self.others} more" if self.others else ""
-        where = f", {self.paths[0]}{others}" if self.paths else others
+        others = len(self.network.models) - 1
+        more = f" with {others} more" if others else ""
+        where = f", {self.paths[0]}{more}" if self.paths else more
         return (
-            f"<Translator {data.source} to {data.target}, {network}, {self.precision} on"
-            f" {self.device}{where}>"
+            f"<Translator {data.source} to {data.target}, {network}, {self.network.precision} on"
+            f" {self.network.device}{where}>"
         )
 
     def __reduce__(self) -> str:
@@ -159,23 +128,19 @@ class Translator:
         """
         chosen, folder = choose_device(device), open_folder(Path(path))
         members = open_members(folder, ensemble)
-        first = load_predictor(folder, chosen, precision, shortlist)
+        first = load_translation_network(folder, chosen, precision, shortlist)
         others = [
-            load_predictor(member, chosen, first.chosen_precision, shortlist) for member in members
+            load_translation_network(member, chosen, first.pinned_precision, shortlist)
+            for member in members
         ]
         lengths = shortest_of(each.lengths for each in (folder, *members))
         paths = [each.weights.parent for each in (folder, *members)]
-        return cls(
-            first.model,
-            folder.subwords,
-            folder.recipe,
-            first.precision,
-            first.engine,
-            others,
-            first.remark,
-            lengths,
-            paths,
-        )
+        network = Ensemble([first, *others]) if others else first
+        return cls(network, folder.subwords, folder.recipe, lengths, paths)
+
+    def parameters(self) -> int:
+        """Numbers that were learnt, of all models of an ensemble."""
+        return sum(each.numel() for model in self.network.models for each in model.parameters())
 
     def translate(
         self,
@@ -216,9 +181,7 @@ class Translator:
         With `chunk_lines=1` each line is answered before the next one is read, as a dialogue needs;
         more are faster.
         """
-        wish = self._wish(
-            1, (options or SearchOptions()).override(beam, length_alpha), scored=False
-        )
+        settings = self._settings(options, beam, length_alpha, scored=False)
         size = (
             CHUNK_LINES
             if chunk_lines is None
@@ -230,7 +193,7 @@ class Translator:
             )
         for chunk in chunks(with_prefixes(texts_of(lines, "lines"), prefixes), size):
             parts, counts = split_breaks(chunk)
-            yield from join_breaks((best[0].text for best in self._nbest(parts, wish)), counts)
+            yield from join_breaks((best[0].text for best in self._nbest(parts, settings)), counts)
 
     def nbest(
         self,
@@ -253,87 +216,67 @@ class Translator:
         Raises:
             NmtError: n is out of range, or as of `translate`.
         """
-        wish = self._wish(
-            n,
-            (options or SearchOptions()).override(beam, length_alpha),
-            details=details,
-            attention=attention,
-        )
-        return self._nbest(list(with_prefixes(single_lines(lines, "lines"), prefixes)), wish)
+        n = whole_number(n, "n", "round it")
+        settings = self._settings(options, beam, length_alpha, n)
+        pairs = list(with_prefixes(single_lines(lines, "lines"), prefixes))
+        return self._nbest(pairs, settings, details, attention)
 
-    def _wish(
+    def _settings(
         self,
-        n: int,
-        options: SearchOptions,
-        *,
+        options: SearchOptions | None,
+        beam: int | None,
+        length_alpha: float | None,
+        n_best: int = 1,
+        scored: bool = True,
+    ) -> SearchSettings:
+        options = (options or SearchOptions()).override(beam, length_alpha)
+        return options.settings(self.search, n_best, scored)
+
+    def _nbest(
+        self,
+        lines: Sequence[tuple[str, str]],
+        settings: SearchSettings,
         details: bool = False,
         attention: bool = False,
-        scored: bool = True,
-    ) -> _Wish:
-        n = whole_number(n, "n", "round it")
-        beam = self.search.beam if options.beam is None else options.beam
-        alpha = self.search.length_alpha if options.length_alpha is None else options.length_alpha
-        if not 1 <= n <= beam:
-            raise NmtError(
-                f"an n-best list needs 1 <= n <= beam, got n = {n} and beam = {beam}; raise the"
-                " beam"
-            )
-        return _Wish(n, beam, alpha, options, details, attention, scored or beam > 1)
-
-    def _nbest(self, lines: Sequence[tuple[str, str]], wish: _Wish) -> list[list[Translation]]:
+    ) -> list[list[Translation]]:
         texts, prefixes = [text for text, _ in lines], [prefix for _, prefix in lines]
         segments = cut_lines(texts, prefixes, self.subwords, self.lengths.source)
         results: list[list[Translation]] = [[] for _ in segments]
-        for batch in segment_batches(
-            segments, self.predictor.batch_pieces(self.search.batch_pieces, wish.beam)
-        ):
-            for index, translations in zip(
-                batch,
-                self._translate_batch([segments[index] for index in batch], wish),
-                strict=True,
-            ):
+        most = self.network.batch_pieces(self.search.batch_pieces, settings.beam)
+        for batch in segment_batches(segments, most):
+            found = self._translate_batch(
+                [segments[index] for index in batch], settings, details, attention
+            )
+            for index, translations in zip(batch, found, strict=True):
                 results[index] = translations
         parts: list[list[SegmentTranslations]] = [[] for _ in lines]
         for segment, translations in zip(segments, results, strict=True):
             source_words = (
-                1 + max(words_of(self.subwords.source.pieces(segment.ids))) if wish.details else 0
+                1 + max(words_of(self.subwords.source.pieces(segment.ids))) if details else 0
             )
             parts[segment.line].append(
                 SegmentTranslations(source_words, translations, segment.spaced, segment.within_word)
             )
-        return [join_segments(each, wish.alpha) for each in parts]
+        return [join_segments(each, settings.length_alpha) for each in parts]
 
-    def _translate_batch(self, segments: Sequence[Segment], wish: _Wish) -> list[list[Translation]]:
+    def _translate_batch(
+        self,
+        segments: Sequence[Segment],
+        settings: SearchSettings,
+        details: bool,
+        attention: bool,
+    ) -> list[list[Translation]]:
         sources = [segment.ids for segment in segments]
-        found = self.predictor.search(sources, self._settings(segments, wish))
-        plain = translations_of(found, self.subwords.target)
-        if not (wish.details or wish.attention or wish.reranked):
-            return plain
-        return [self._judged(*each, wish) for each in zip(sources, found, plain, strict=True)]
-
-    def _settings(self, segments: Sequence[Segment], wish: _Wish) -> SearchSettings:
         prefixes = [segment.prefix for segment in segments]
-        usual = self.longest_targets([segment.ids for segment in segments])
-        return SearchSettings(
-            longest=[
-                wish.options.longest(limit, len(prefix))
-                for limit, prefix in zip(usual, prefixes, strict=True)
-            ],
-            beam=wish.beam,
-            alpha=wish.alpha,
-            n=wish.beam if wish.reranked else wish.n,
-            device=self.device,
-            scored=wish.scored,
-            shortest=wish.options.min_length + 1,
-            no_repeat_ngram=wish.options.no_repeat_ngram,
-            prefixes=prefixes if any(prefixes) else (),
-        )
-
-    def longest_targets(self, sources: Sequence[Sequence[int]]) -> list[int]:
-        """Pieces that the translation of each source may have, end of sentence included."""
+        reranked = settings.reranked
+        asked = replace(settings, n_best=settings.beam) if reranked else settings
+        found = beam_search(self.network, sources, asked, prefixes).hypotheses
+        plain = translations_of(found, self.subwords.target)
+        if not (details or attention or reranked):
+            return plain
         return [
-            int(self.search.max_length_factor * len(ids)) + self.search.max_length_extra
-            for ids in sources
+            self._judged(*each, settings, details, attention)
+            for each in zip(sources, found, plain, strict=True)
         ]
 
     def _judged(
@@ -341,29 +284,31 @@ class Translator:
         source: list[int],
         hypotheses: Sequence[Hypothesis],
         translations: Sequence[Translation],
-        wish: _Wish,
+        settings: SearchSettings,
+        details: bool,
+        attention: bool,
     ) -> list[Translation]:
         """The n best translations of a source, with what force-decoding them tells."""
-        pairs = self.predictor.force_decode(
+        scored = self.network.force_decode(
             [source] * len(hypotheses), [hypothesis.pieces for hypothesis in hypotheses]
         )
-        judged = list(zip(translations, pairs, strict=True))
-        if wish.reranked:
+        judged = list(zip(translations, scored, strict=True))
+        if settings.reranked:
             judged = [
-                (penalised(translation, forced, wish.options.coverage, wish.alpha), forced)
-                for translation, forced in judged
+                (penalised(translation, target, settings.coverage, settings.length_alpha), target)
+                for translation, target in judged
             ]
             judged.sort(key=lambda each: -each[0].score)
-        subwords, judged = self.subwords.source, judged[: wish.n]
-        if wish.details:
+        subwords, judged = self.subwords.source, judged[: settings.n_best]
+        if details:
             judged = [
-                (detailed(translation, source, forced, subwords), forced)
-                for translation, forced in judged
+                (detailed(translation, source, target, subwords), target)
+                for translation, target in judged
             ]
-        if wish.attention:
+        if attention:
             judged = [
-                (attended(translation, source, forced, subwords), forced)
-                for translation, forced in judged
+                (attended(translation, source, target, subwords), target)
+                for translation, target in judged
             ]
         return [translation for translation, _ in judged]
 
@@ -395,10 +340,10 @@ class Translator:
             ]
         )
         for batch in source_batches(widths, self.search.batch_pieces):
-            forced = self.predictor.force_decode(
+            scored = self.network.force_decode(
                 [source_ids[i] for i in batch], [target_ids[i] for i in batch]
             )
-            for index, pair in zip(batch, forced, strict=True):
+            for index, pair in zip(batch, scored, strict=True):
                 is_long = (
                     len(source_ids[index]) > self.lengths.source
                     or len(target_ids[index]) > self.lengths.target

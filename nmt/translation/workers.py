@@ -52,7 +52,7 @@ def render_all(
                 raise chunk
             yield task.render(translator, chunk)
         return
-    pinned = replace(task, precision=translator.predictor.chosen_precision)
+    pinned = replace(task, precision=translator.network.pinned_precision)
     if (
         translator.paths
     ):  # training that goes on may let the run's name stand for another checkpoint

@@ -1,17 +1,19 @@
-"""nmt.engines.packed.engine in compiled 8-bit arithmetic: what a sentence becomes does not
-depend on its batch."""
+"""A trained network in compiled 8-bit arithmetic."""
 
 import ctypes
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 
+from nmt.data.batches import padded
 from nmt.engines.compiled.candidates import NativeShortlist, refuse_piece
 from nmt.engines.compiled.search import NATIVE
 from nmt.engines.compiled.weights import PackedCell, PackedMatrix, gate_order, piece_table
+from nmt.engines.force_decoding import ScoredTarget, force_decode
 from nmt.engines.packed.cells import merged_weights
 from nmt.engines.packed.short_output import moments
 from nmt.engines.shortlist import Shortlist
@@ -32,16 +34,16 @@ from nmt.native import (
     address,
     functions,
     library,
+    set_in_use,
 )
 from nmt.native.arrays import CellArrays
 from nmt.recipe import ModelConfig
-from nmt.search.beam_step import Chooser
 from nmt.search.hypotheses import nothing_finite
-from nmt.search.step import Rules
-from nmt.vocabulary import PAD
+from nmt.search.step import Rules, SearchKernels
+from nmt.vocabulary import EOS, PAD
 
 
-def why_not(config: ModelConfig) -> str | None:
+def unavailable_reason(config: ModelConfig) -> str | None:
     """What keeps a network from the compiled engine; None: nothing does."""
     found = library()
     if isinstance(found, str):
@@ -99,7 +101,7 @@ class NativeMemory:
         )
 
 
-class NativeState(NamedTuple):
+class CompiledState(NamedTuple):
     """A search state."""
 
     memory: NativeMemory
@@ -120,11 +122,15 @@ class NativeState(NamedTuple):
         )
 
 
-class NativeEngine:
-    """Seq2Seq.encode and Seq2Seq.step in 8 bits. Its methods change nothing and may be called
-    from several threads."""
+class CompiledNetwork:
+    """Seq2Seq as a TranslationNetwork in 8 bits: no result depends on batch mates."""
+
+    precision = pinned_precision = "int8"
+    independent = True
 
     def __init__(self, model: Seq2Seq, shortlist: Shortlist | None = None) -> None:
+        self.models, self.device = (model,), torch.device("cpu")
+        self.note = f"compiled engine, {set_in_use()}"
         with torch.no_grad():
             self.encoder = _Encoder(
                 model.encoder, model.source_embedding.weight.detach() * model.scale
@@ -139,16 +145,20 @@ class NativeEngine:
             self.native_shortlist = None if shortlist is None else NativeShortlist(shortlist)
 
     @property
-    def chooser(self) -> Chooser:
-        """How a search over `step` chooses."""
+    def search_kernels(self) -> SearchKernels:
+        """The compiled ones, with a greedy search that is one call."""
         return NATIVE._replace(whole=self.greedy)
 
-    def encode(self, source_BS: Tensor, lengths_B: Tensor, shortlisted: bool = True) -> NativeState:
-        """Reads the source; the result has one row a sentence. Not `shortlisted`: the logits
-        have a column for each piece."""
+    def autocast(self) -> nullcontext[None]:
+        """None: weights have their number format already."""
+        return nullcontext()
+
+    def start(self, sources: Sequence[Sequence[int]], every_piece: bool = False) -> CompiledState:
+        """Reads the sources."""
+        source_BS, lengths_B = padded(sources, suffix=(EOS,))
         states, values, final_BH, offsets = self.encoder.read(source_BS, lengths_B)
         candidates_BC, allowed, others_B, output = None, None, None, self.output
-        if self.native_shortlist is not None and shortlisted:
+        if self.native_shortlist is not None and not every_piece:
             outputs_O, counts_B, allowed, candidates_BC = self.native_shortlist.candidates(
                 source_BS
             )
@@ -162,7 +172,7 @@ class NativeEngine:
         memory = NativeMemory(
             keys, values, offsets, candidates_BC, columns, allowed, others_B, half_variance
         )
-        return NativeState(
+        return CompiledState(
             memory,
             self.decoder.initial_state(final_BH),
             None,
@@ -171,14 +181,14 @@ class NativeEngine:
             output,
         )
 
-    def step(self, pieces_N: Tensor, state: NativeState) -> tuple[Tensor, NativeState]:
+    def step(self, columns_N: Tensor, state: CompiledState) -> tuple[Tensor, CompiledState]:
         """One target position: the logits of the next piece (in whole blocks of 64 columns) and
         the next state."""
         L, rows_before, H = state.vectors_LNH.shape
-        N, pieces_N = pieces_N.shape[0], pieces_N.contiguous()
+        N, columns_N = columns_N.shape[0], columns_N.contiguous()
         after_LNH, logits_NV = torch.empty(L, N, H), torch.empty(N, state.memory.columns)
         arrays = (
-            pieces_N,
+            columns_N,
             state.parents_N,
             state.sentences_B,
             state.vectors_LNH,
@@ -189,13 +199,28 @@ class NativeEngine:
         none = functions().nmt_step(
             self.decoder.arrays, state.output.arrays, state.memory.arrays, step
         )
-        refuse_piece(none, pieces_N, self.size)
+        refuse_piece(none, columns_N, self.size)
         return logits_NV, state._replace(vectors_LNH=after_LNH, parents_N=None)
 
+    def candidates(self, state: CompiledState) -> Tensor | None:
+        """Each sentence's, in a search with a shortlist."""
+        return state.candidates
+
+    def batch_pieces(self, most: int, beam: int) -> int:
+        """Few are as fast as many, and call for fewer candidates. Beams leave more to Python at
+        each step, so that twice as many rows pay there."""
+        return min(most, 2048 if beam == 1 else max(256, 4096 // beam))
+
+    def force_decode(
+        self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
+    ) -> list[ScoredTarget]:
+        """As of TranslationNetwork."""
+        return force_decode(self.models[0], sources, targets)
+
     def greedy(
-        self, state: NativeState, max_lengths: Sequence[int], bos: int, rules: Rules
+        self, state: CompiledState, max_lengths: Sequence[int], bos: int, rules: Rules
     ) -> list[list[int]]:
-        """Greedy search from the state that `encode` made: the pieces (columns) of each sentence
+        """Greedy search from the state that `start` made: the pieces (columns) of each sentence
         without its end.
 
         Raises:

@@ -1,12 +1,11 @@
-"""nmt.search.top and front in compiled code: the same choices from the same logits."""
+"""The search kernels in compiled code: the same choices from the same logits."""
 
 import torch
 from torch import Tensor
 
 from nmt.native import AdvanceArrays, LogitsArrays, address, functions
-from nmt.search.beam_step import Chooser, Front, Onward
-from nmt.search.hypotheses import Picks
-from nmt.search.step import FEW, MULTIPLE, Rules
+from nmt.search.hypotheses import BeamRecord
+from nmt.search.step import FEW, MULTIPLE, Beam, NextRows, Rules, SearchKernels
 from nmt.search.top import BestPieces
 
 
@@ -17,14 +16,14 @@ def _best_pieces(logits_NV: Tensor, forbidden_F: Tensor, scored: bool) -> BestPi
     return found
 
 
-def _advance(logits_NV: Tensor, front: Front, rules: Rules) -> tuple[Picks, Onward, Front]:
-    (B, K), P, Q = front.log_probs_BK.shape, rules.beam, front.best_BQ.shape[1]
-    picks = Picks(
-        front.sentences_B, _integers(B, P), _integers(B, P), torch.empty(B, P), torch.empty(B, P)
+def _advance(logits_NV: Tensor, beam: Beam, rules: Rules) -> tuple[BeamRecord, NextRows, Beam]:
+    (B, K), P, Q = beam.log_probs_BK.shape, rules.beam, beam.best_BQ.shape[1]
+    picks = BeamRecord(
+        beam.sentences_B, _integers(B, P), _integers(B, P), torch.empty(B, P), torch.empty(B, P)
     )
-    after = Front(
-        length=front.length + 1,
-        picked=front.picked + B * P,
+    after = Beam(
+        length=beam.length + 1,
+        picked=beam.picked + B * P,
         sentences_B=_integers(B),
         max_lengths_B=_integers(B),
         log_probs_BK=torch.empty(B, P),
@@ -33,11 +32,11 @@ def _advance(logits_NV: Tensor, front: Front, rules: Rules) -> tuple[Picks, Onwa
         best_BQ=torch.empty(B, Q),
     )
     pieces_N, rows_N, stay_B = _integers(B * P), _integers(B * P), _integers(B)
-    tensors = (*front[2:], rules.divisors_T, *picks[1:], *after[2:], pieces_N, rows_N, stay_B)
+    tensors = (*beam[2:], rules.divisors_T, *picks[1:], *after[2:], pieces_N, rows_N, stay_B)
     arrays = AdvanceArrays(
-        B, K, P, Q, rules.eos, front.length, front.picked, FEW, MULTIPLE, *map(address, tensors)
+        B, K, P, Q, rules.eos, beam.length, beam.picked, FEW, MULTIPLE, *map(address, tensors)
     )
-    functions().nmt_advance(_logits(logits_NV, rules.forbidden(front.length), rules.scored), arrays)
+    functions().nmt_advance(_logits(logits_NV, rules.forbidden(beam.length), rules.scored), arrays)
     S, width = arrays.staying, arrays.width
     after.log_probs_BK.resize_(S, width), after.origins_BK.resize_(S, width)
     pieces_N.resize_(S * width), rows_N.resize_(S * width)
@@ -46,7 +45,7 @@ def _advance(logits_NV: Tensor, front: Front, rules: Rules) -> tuple[Picks, Onwa
         for tensor in (after.sentences_B, after.max_lengths_B, after.free_B, stay_B):
             tensor.resize_(S)
     resting = S == B and K == width == 1
-    return picks, Onward(pieces_N, None if resting else rows_N, stay_B if S < B else None), after
+    return picks, NextRows(pieces_N, None if resting else rows_N, stay_B if S < B else None), after
 
 
 def _logits(logits_NV: Tensor, forbidden_F: Tensor, scored: bool) -> LogitsArrays:
@@ -59,4 +58,4 @@ def _integers(*shape: int) -> Tensor:
     return torch.empty(shape, dtype=torch.long)
 
 
-NATIVE = Chooser(_best_pieces, _advance)  # for logits in whole blocks of 64 columns
+NATIVE = SearchKernels(_best_pieces, _advance)  # for logits in whole blocks of 64 columns

@@ -1,11 +1,15 @@
 """The inference form of a trained network on a CPU: everything that does not depend on the input
 is computed once, when it is built."""
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 
+from nmt.data.batches import padded
+from nmt.engines.force_decoding import ScoredTarget, force_decode
 from nmt.engines.packed.attention import PackedMemory
 from nmt.engines.packed.decoder import PackedDecoder, PackedDecoderState
 from nmt.engines.packed.encoder import PackedEncoder
@@ -13,11 +17,11 @@ from nmt.engines.packed.short_output import ShortOutput, moments, short_output
 from nmt.engines.packed.weights import Kernels, PackedLinear
 from nmt.engines.shortlist import Shortlist
 from nmt.model.translation import Seq2Seq
-from nmt.search.beam_step import TORCH
-from nmt.search.hypotheses import Hypothesis
+from nmt.search.beam import TORCH
+from nmt.vocabulary import EOS
 
 
-class EngineState(NamedTuple):
+class PackedState(NamedTuple):
     """A search state: the memory of B sentences, the decoder states of N = B * K rows, and what
     of the output layer they need."""
 
@@ -38,21 +42,22 @@ class EngineState(NamedTuple):
         return chosen._replace(memory=self.memory.select(sentences_B, self.heads), output=output)
 
 
-class Engine:
-    """Seq2Seq.encode and Seq2Seq.step, faster. Its methods change nothing and may be called from
-    several threads.
+class PackedNetwork:
+    """Seq2Seq as a TranslationNetwork on a CPU, faster.
 
     With a shortlist the logits have one column for each candidate of the batch, in rising order of
-    the pieces, so that PAD, UNK, BOS and EOS keep their numbers; `state.candidates` turns what a
-    search found back into pieces. The candidates of other sentences are -inf: what is found for a
-    sentence does not depend on its neighbours in the batch.
+    the pieces, so that PAD, UNK, BOS and EOS keep their numbers. The candidates of other sentences
+    are -inf, so that batch mates do not change what is found for a sentence.
     """
 
-    chooser = TORCH
+    search_kernels = TORCH
 
     def __init__(
-        self, model: Seq2Seq, kernels: Kernels, shortlist: Shortlist | None = None
+        self, model: Seq2Seq, kernels: Kernels, shortlist: Shortlist | None = None, note: str = ""
     ) -> None:
+        self.models, self.device, self.note = (model,), torch.device("cpu"), note
+        self.precision, self.pinned_precision = kernels.precision, kernels
+        self.independent = kernels.precision == "fp32"
         with torch.no_grad():
             source_VE = model.source_embedding.weight.detach() * model.scale
             target_VE = model.target_embedding.weight.detach() * model.scale
@@ -64,17 +69,21 @@ class Engine:
             self.moments = moments(weight_VE)
             self.weight_VE = weight_VE.bfloat16() if kernels.rounded_to_bf16 else weight_VE
 
-    def encode(self, source_BS: Tensor, lengths_B: Tensor, shortlisted: bool = True) -> EngineState:
-        """Reads the source; the result has one row a sentence. Not `shortlisted`: the logits
-        have a column for each piece."""
+    def autocast(self) -> nullcontext[None]:
+        """None: weights have their number format already."""
+        return nullcontext()
+
+    def start(self, sources: Sequence[Sequence[int]], every_piece: bool = False) -> PackedState:
+        """Reads the sources."""
+        source_BS, lengths_B = padded(sources, suffix=(EOS,))
         states_BSH, final_BH = self.encoder.read(source_BS, lengths_B)
         attention = self.decoder.attention
         memory, decoder = (
             attention.memory(states_BSH, lengths_B),
             self.decoder.initial_state(final_BH),
         )
-        if self.shortlist is None or not shortlisted:
-            return EngineState(memory, decoder, attention.heads, None, self.output)
+        if self.shortlist is None or every_piece:
+            return PackedState(memory, decoder, attention.heads, None, self.output)
         candidates_C, allowed_BC = self.shortlist.candidates(source_BS)
         precision = (
             "bf16" if self.kernels.rounded_to_bf16 else "fp32"
@@ -82,24 +91,26 @@ class Engine:
         output = short_output(
             self.weight_VE, self.moments, candidates_C, allowed_BC, Kernels(precision=precision)
         )
-        return EngineState(memory, decoder, attention.heads, candidates_C, output)
+        return PackedState(memory, decoder, attention.heads, candidates_C, output)
 
-    def step(self, pieces_N: Tensor, state: EngineState) -> tuple[Tensor, EngineState]:
+    def step(self, columns_N: Tensor, state: PackedState) -> tuple[Tensor, PackedState]:
         """One target position: the logits of the next piece and the next state."""
-        if state.candidates is not None:
-            pieces_N = state.candidates.index_select(0, pieces_N)
+        pieces_N = (
+            columns_N if state.candidates is None else state.candidates.index_select(0, columns_N)
+        )
         vectors_NE, decoder = self.decoder.step(pieces_N, state.memory, state.decoder)
         return state.output(vectors_NE), state._replace(decoder=decoder)
 
+    def candidates(self, state: PackedState) -> Tensor | None:
+        """The batch's, in a search with a shortlist."""
+        return state.candidates
 
-def in_pieces(found: list[list[Hypothesis]], candidates: Tensor | None) -> list[list[Hypothesis]]:
-    """What a search over the columns of a shortlist found, in pieces. `candidates`: of all
-    sentences [C], or of each [B, C]."""
-    if candidates is None:
-        return found
-    names = candidates.numpy()
-    own = names if candidates.dim() == 2 else [names] * len(found)
-    return [
-        [each._replace(pieces=tuple(pieces[list(each.pieces)].tolist())) for each in hypotheses]
-        for pieces, hypotheses in zip(own, found, strict=True)
-    ]
+    def batch_pieces(self, most: int, beam: int) -> int:
+        """As many as there is room for."""
+        return most
+
+    def force_decode(
+        self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
+    ) -> list[ScoredTarget]:
+        """As of TranslationNetwork."""
+        return force_decode(self.models[0], sources, targets, self.precision)

@@ -1,0 +1,103 @@
+"""How hypotheses are searched, as one value."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from nmt.errors import NmtError
+from nmt.limits import check_lengths, check_search
+from nmt.vocabulary import BOS, EOS, PAD, UNK
+
+LARGEST = 3e38  # about the largest float32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How pieces are drawn: from the `top_k` likeliest ones, and of these from the fewest whose
+    probabilities sum up to `top_p` (Holtzman et al. 2020).
+
+    Raises:
+        NmtError: a value is out of range.
+    """
+
+    temperature: float = 1.0  # divides the logits; above 0, below 1: closer to the likeliest piece
+    top_k: int = 0  # 0: all
+    top_p: float = 1.0  # above 0, at most 1
+
+    def __post_init__(self) -> None:
+        for name in ("temperature", "top_k", "top_p"):
+            check_search(name, getattr(self, name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings:
+    """Every length counts the end of sentence; a length is raised where it would leave no room for
+    min_length or a prefix.
+
+    Raises:
+        NmtError: a value is out of range.
+    """
+
+    beam: int  # hypotheses kept for each sentence, 1 to 10,000; 1: greedy
+    n_best: int = 1  # hypotheses returned for each sentence, at most the beam
+    length_alpha: float = 1.0  # the score is log_prob / length**length_alpha, 0 to 10
+    length_factor: float = 0.0  # pieces that a hypothesis may have for each source piece
+    length_extra: int = 1  # pieces that it may have on top of that
+    min_length: int = 1  # pieces that it has at least
+    max_length: int | None = None  # pieces that it may have, whatever its source; None: no limit
+    no_repeat_ngram: int = 0  # no sequence of so many pieces is repeated; 0: any may be
+    coverage: float = 0.0  # weight of the coverage penalty by which translation ranks the beam
+    sampling: Sampling | None = None  # draw pieces instead of searching for the likeliest
+    scored: bool = True  # False: greedy without the softmax: the same pieces, scores are nan
+    recorded: bool = False  # keep what each step picked
+    bos: int = BOS
+    eos: int = EOS
+    # pieces that are never picked; they keep their share of the probability
+    forbidden: tuple[int, ...] = (PAD, UNK, BOS)
+
+    def __post_init__(self) -> None:
+        for name in ("beam", "length_alpha", "no_repeat_ngram", "coverage"):
+            check_search(name, getattr(self, name))
+        if not 1 <= self.n_best <= self.beam:
+            raise NmtError(
+                f"n_best must be at least 1 and at most the beam of {self.beam}, got {self.n_best};"
+                " raise the beam"
+            )
+        check_lengths(self.min_length, self.max_length)
+        if self.eos in self.forbidden:
+            raise NmtError(
+                "the end of sentence is among the forbidden pieces; leave it out, or no hypothesis"
+                " can end"
+            )
+        if not self.scored and self.beam > 1:
+            raise NmtError(
+                f"a search without scores is greedy, got beam = {self.beam}; give a beam of 1 or"
+                " scored = True"
+            )
+
+    @property
+    def reranked(self) -> bool:
+        """Whether coverage penalties change scores; without scores there is one hypothesis, and
+        nothing to change."""
+        return self.scored and self.coverage > 0
+
+    def max_lengths(
+        self, sources: Sequence[Sequence[int]], prefixes: Sequence[Sequence[int]] = ()
+    ) -> list[int]:
+        """Pieces that the hypotheses of each source may have: length_factor * source pieces +
+        length_extra, at most max_length.
+
+        Raises:
+            NmtError: length ** length_alpha would be infinite.
+        """
+        found = []
+        for source, prefix in zip_longest(sources, prefixes, fillvalue=()):
+            length = int(self.length_factor * len(source)) + self.length_extra
+            length = length if self.max_length is None else min(length, self.max_length)
+            found.append(max(length, self.min_length, len(prefix) + 1))
+        if max(found, default=1) ** self.length_alpha > LARGEST:
+            raise NmtError(
+                f"length_alpha is too large for outputs of {max(found):,} pieces, got"
+                f" {self.length_alpha}; 1 is typical"
+            )
+        return found
