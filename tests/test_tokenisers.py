@@ -173,7 +173,7 @@ def test_validation_scores_as_the_target_language_needs_it() -> None:
         assert (
             name
             in validator.validate(
-                translator.model, "fp32", lambda: torch.autocast("cpu", enabled=False)
+                translator.network.models[0], "fp32", lambda: torch.autocast("cpu", enabled=False)
             )
             .scores[0]
             .signature
