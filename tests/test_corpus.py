@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import nmt
 from nmt.errors import NmtError
 from nmt.text.corpus import Pair, fingerprint, read_lines, read_pairs, read_parallel
-from nmt.text.files import decode_lines
+from nmt.text.lines import decode_lines
 
 LINES = st.lists(
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n\r")),
@@ -323,7 +323,7 @@ def test_what_is_no_utf8_text_is_named_with_its_cure(content: bytes, expected: s
 def test_a_line_without_end_is_refused_before_it_fills_the_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("nmt.text.files.LONGEST_LINE", 1 << 10)
+    monkeypatch.setattr("nmt.text.lines.LONGEST_LINE", 1 << 10)
     write("a.gz", ["x" * 1023, "y" * 2048])  # with its line feed the first one fits
     lines = read_lines(Path("a.gz"))
     assert next(lines) == "x" * 1023

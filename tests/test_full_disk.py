@@ -22,7 +22,7 @@ from nmt.errors import NmtError, explained
 from nmt.files import write_atomically, writing
 from nmt.folders import checkpoints
 from nmt.recipe import SubwordsConfig
-from nmt.text.files import open_bytes
+from nmt.text.lines import open_bytes
 from nmt.text.subwords import SubwordPair, train_subwords
 from nmt.training.checkpoint import is_whole
 from nmt.training.metrics import Metrics

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from nmt.commands.main import main
 from nmt.text.clean import BLANK, Audit, clean_pairs
 from nmt.text.corpus import Pair
-from nmt.text.lines import clean_lines
-from nmt.text.spaces import is_blank, plain
+from nmt.text.lines import clean_lines, is_blank, plain
 from nmt.training.prepare import Materials, prepare
 from nmt.translation.translator import Translator
 

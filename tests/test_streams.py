@@ -116,7 +116,7 @@ def test_a_reader_who_leaves_ends_a_command_quietly(evaluation: list[str]) -> No
 
 def test_a_closed_input_is_named() -> None:
     load = (
-        "import sys; from nmt.commands.streams import open_streams; from nmt.text.files import"
+        "import sys; from nmt.commands.streams import open_streams; from nmt.text.lines import"
         " split_lines"
     )
     read = f"{load}; open_streams(); list(split_lines(sys.stdin.buffer, 'stdin'))"

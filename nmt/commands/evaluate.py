@@ -260,7 +260,7 @@ def _translating(arguments: argparse.Namespace) -> bool:
 def _test_sets(arguments: argparse.Namespace) -> "list[Benchmark]":
     """Reads and translates whatever the arguments name."""
     from nmt.scoring.benchmark import Benchmark
-    from nmt.text.files import read_lines
+    from nmt.text.lines import read_lines
 
     translated = (
         arguments.test is not None or arguments.source is not None or arguments.test_set is not None
@@ -363,7 +363,7 @@ def _source_and_references(
     references: list[list[str]],
 ) -> tuple[list[str], list[list[str]]]:
     from nmt.text.corpus import read_parallel
-    from nmt.text.files import read_lines
+    from nmt.text.lines import read_lines
 
     if arguments.test_set:
         from nmt.scoring.testsets import published_test_set
@@ -399,7 +399,7 @@ def _groups(
 ) -> "list[Group]":
     """The parts of a test set that are to be scored on their own."""
     from nmt.scoring.breakdown import by_frequency, by_label, by_length, word_counts
-    from nmt.text.files import read_lines
+    from nmt.text.lines import read_lines
 
     groups: list[Group] = []
     for kind in arguments.breakdown:

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from nmt.commands.arguments import add_model_arguments, log
 from nmt.errors import NmtError
-from nmt.text.files import open_bytes
-from nmt.text.lines import chunks, clean_lines
+from nmt.text.lines import chunks, clean_lines, open_bytes
 
 # scored together: enough for batches of near-equal length, little enough for a constant memory
 CHUNK_PAIRS = 2048

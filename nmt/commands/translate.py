@@ -24,8 +24,7 @@ from nmt.commands.arguments import (
 )
 from nmt.commands.progress import line_bar
 from nmt.machine import usable_cores
-from nmt.text.files import open_bytes
-from nmt.text.lines import CHUNK_LINES, LineWriter, clean_lines, json_lines, open_writer
+from nmt.text.lines import CHUNK_LINES, LineWriter, clean_lines, json_lines, open_bytes, open_writer
 from nmt.translation.job import FORMATS, TranslationTask, numbered_chunks
 from nmt.translation.options import SearchOptions
 from nmt.translation.shards import Shard, count_lines, shard_bounds, shard_path, torchrun_shard

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from nmt.recipe import DataConfig
 from nmt.text.corpus import Pair
-from nmt.text.spaces import is_blank
+from nmt.text.lines import is_blank
 
 BLANK = "a side is blank"
 INVALID = "invalid UTF-8"

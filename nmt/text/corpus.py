@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from nmt.errors import NmtError
 from nmt.files import is_within, read_toml
 from nmt.limits import shown
-from nmt.text.files import PACKED, bare, lenient_lines, read_lines
+from nmt.text.lines import PACKED, bare, lenient_lines, read_lines
 from nmt.text.records import read_csv, read_hub, read_json_lines, read_parquet, read_table
 from nmt.text.tmx import read_tmx
 

@@ -1,20 +1,28 @@
-"""Lines in, lines out: only `\\n` (or `\\r\\n`) separates lines, and one line in is one line
-out, whatever its bytes."""
+r"""Lines: from bytes, cleaned, and out again. One line in is one line out, whatever its bytes.
 
+Only `\n` or `\r\n` ends a line: U+2028, U+0085 and form feeds are text. Many ways to write a space,
+or nothing at all, look alike and must read alike: the source is read through `plain` in training
+and in translation. The target is not: a model may learn to write no-break spaces.
+"""
+
+import bz2
 import fcntl
+import gzip
 import io
 import json
+import lzma
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+import unicodedata
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, NamedTuple, TypeVar
+from typing import IO, Any, BinaryIO, NamedTuple, TypeVar, cast
 
-from nmt.errors import NmtError
-from nmt.text.files import split_lines
-from nmt.text.spaces import is_blank
+from nmt.errors import NmtError, advice
+from nmt.text.formats import refuse_other_formats
 
 Warn = Callable[[str], None]
 Item = TypeVar("Item")
@@ -26,6 +34,22 @@ CONTROL = re.compile(
     "[\x00-\x08\n-\x1f\x7f]"
 )  # a tab is a space; U+0085 and U+2028 are text, as in training
 SURROGATE = re.compile("[\ud800-\udfff]")
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+PACKED: Mapping[str, Callable[[Path], Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+LONGEST_LINE = (
+    1 << 23
+)  # bytes, of a long book; a packed file of a line without end would fill the memory
+SEEN = 4096  # bytes that tell what a file is
+# Tabs, control characters, no-break spaces, the wide space of Chinese and Japanese, line and
+# paragraph separators.
+SPACES = re.compile("[\x00-\x1f\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
+# Soft hyphens, byte order marks, word joiners, marks of writing direction, invisible operators.
+INVISIBLE = re.compile("[\xad\u061c\u180e\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
+# Zero-width spaces and joiners. After Hebrew, Arabic, Indic and South-East Asian letters and in
+# emoji they carry meaning, so they stay.
+JOINERS = re.compile(
+    "(?<![\u0590-\u1dff\u2190-\u2bff\ufe00-\ufe0f\U0001f000-\U0010ffff\u200b-\u200d])[\u200b-\u200d]+"
+)
 
 
 class Line(NamedTuple):
@@ -202,3 +226,108 @@ def _clean(text: str, where: str, warn: Warn) -> str:
         warn(f"{where}: control character U+{ord(found[0]):04X}; all of them became spaces")
         text = CONTROL.sub(" ", text)
     return text
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """The lines of a UTF-8 file, plain or packed (.gz, .xz, .bz2). Raises NmtError naming the
+    file and the line that is not UTF-8."""
+    with open_bytes(path) as stream:
+        yield from decode_lines(stream, str(path))
+
+
+def decode_lines(stream: Iterable[bytes], name: str) -> Iterator[str]:
+    """The lines of a byte stream, such as `sys.stdin.buffer`; strict as `read_lines`."""
+    for number, raw in enumerate(split_lines(stream, name), 1):
+        try:
+            yield raw.decode()
+        except UnicodeDecodeError as error:
+            found = f"byte 0x{raw[error.start]:02x} at position {error.start + 1}"
+            raise NmtError(
+                f"{name}:{number}: not valid UTF-8, got {found}; convert the file to UTF-8"
+            ) from None
+
+
+def lenient_lines(path: Path) -> Iterator[str]:
+    """The lines of a file; bytes that are no UTF-8 become lone surrogates (surrogateescape), so
+    that cleaning can name them."""
+    with open_bytes(path) as stream:
+        for raw in split_lines(stream, str(path)):
+            yield raw.decode(errors="surrogateescape")
+
+
+def split_lines(stream: Iterable[bytes], name: str) -> Iterator[bytes]:
+    """Lines without their ends, a byte order mark at the start of the file taken off."""
+    try:
+        for number, raw in enumerate(_bounded(stream), 1):
+            if len(raw) > LONGEST_LINE:
+                advised = (
+                    f"a line may have {LONGEST_LINE >> 20} MiB; break it up, or is this no text?"
+                )
+                raise NmtError(f"{name}:{number}: the line is too long; {advised}")
+            line = raw.removesuffix(b"\n").removesuffix(b"\r")
+            yield line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise NmtError(
+                f"{name}: cannot be read to its end ({error.strerror}); {advice(error)}"
+            ) from None
+        raise NmtError(
+            f"{name}: cannot be read to its end ({error}); is the file damaged?"
+        ) from None
+
+
+def _bounded(stream: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of a stream, of a longer one than may be the first bytes only."""
+    read = getattr(stream, "readline", None)
+    return iter(stream) if read is None else iter(lambda: read(LONGEST_LINE + 1), b"")
+
+
+def open_bytes(path: Path) -> BinaryIO:
+    """A file of lines, unpacked while it is read.
+
+    Raises:
+        NmtError: it cannot be opened, or is no text.
+    """
+    stream = open_packed(path)
+    try:
+        start: bytes = stream.peek(SEEN)[:SEEN]  # type: ignore[attr-defined]  # all of these classes have it
+        refuse_other_formats(start, str(path))
+    except (OSError, EOFError, zlib.error, lzma.LZMAError):
+        pass  # reading says it, with the place
+    except NmtError:
+        stream.close()
+        raise
+    return stream
+
+
+def open_packed(path: Path) -> BinaryIO:
+    """A file, unpacked while it is read where its name says that it is packed.
+
+    Raises:
+        NmtError: it cannot be opened.
+    """
+    try:
+        return (
+            cast(BinaryIO, PACKED[path.suffix](path)) if path.suffix in PACKED else path.open("rb")
+        )
+    except OSError as error:
+        raise NmtError(f"{path}: cannot be opened ({error.strerror}); {advice(error)}") from None
+
+
+def bare(name: str) -> str:
+    """The name without the ending that says that the file is packed."""
+    return name.removesuffix(Path(name).suffix) if Path(name).suffix in PACKED else name
+
+
+def plain(text: str) -> str:
+    """The text with every kind of space as U+0020, without characters that show nothing,
+    composed (Unicode NFC)."""
+    if text.isascii():
+        return SPACES.sub(" ", text)
+    text = INVISIBLE.sub("", SPACES.sub(" ", text))
+    return unicodedata.normalize("NFC", JOINERS.sub("", text))
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text shows nothing."""
+    return not plain(text).strip(" ")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.errors import NmtError
-from nmt.text.files import lenient_lines
+from nmt.text.lines import lenient_lines
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset

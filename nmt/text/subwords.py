@@ -20,8 +20,8 @@ from nmt.errors import NmtError
 from nmt.files import read_file
 from nmt.machine import require_threads
 from nmt.text.charsmap import has_charsmap
+from nmt.text.lines import plain
 from nmt.text.sampled_subwords import SubwordSampler
-from nmt.text.spaces import plain
 from nmt.vocabulary import BOS, EOS, PAD, UNK
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.parsers import expat
 
 from nmt.errors import NmtError
-from nmt.text.files import LONGEST_LINE, open_packed
+from nmt.text.lines import LONGEST_LINE, open_packed
 
 SPACES = re.compile("[ \t\r\n]+")
 BLOCK = 1 << 16  # bytes read at a time

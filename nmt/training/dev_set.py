@@ -11,7 +11,7 @@ from nmt.folders import checkpoints
 from nmt.recipe import DataConfig
 from nmt.text.corpus import HUB, Pair, read_parallel
 from nmt.text.dev_split import COPY, DevCopy, Parallel, copy_text, read_copy, split_off, split_size
-from nmt.text.spaces import plain
+from nmt.text.lines import plain
 
 
 class Dev(NamedTuple):

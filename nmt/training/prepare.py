@@ -24,8 +24,8 @@ from nmt.recipe import DataConfig, Recipe, dump_recipe, load_recipe
 from nmt.text.clean import Audit, clean_pairs, watched
 from nmt.text.corpus import Pair, fingerprint, read_pairs
 from nmt.text.dev_split import Parallel, without
+from nmt.text.lines import plain
 from nmt.text.segments import LENGTHS, Lengths, longest_of
-from nmt.text.spaces import plain
 from nmt.text.subwords import SAMPLE_PAIRS, SubwordPair, train_subword_pair
 from nmt.training.batch_size import fit_batch
 from nmt.training.begun import (

@@ -8,8 +8,8 @@ import numpy as np
 
 from nmt.data.batches import Integers, source_batches
 from nmt.errors import NmtError
+from nmt.text.lines import is_blank
 from nmt.text.segments import is_within_word, segment_ends
-from nmt.text.spaces import is_blank
 from nmt.text.subwords import WORD_START, SubwordPair, Subwords
 from nmt.vocabulary import UNK
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from nmt.text.files import open_bytes, split_lines
-from nmt.text.lines import CHUNK_LINES
+from nmt.text.lines import CHUNK_LINES, open_bytes, split_lines
 
 
 class Shard(NamedTuple):

@@ -20,9 +20,8 @@ from nmt.recipe import DEVICES, Recipe
 from nmt.search.beam import beam_search
 from nmt.search.hypotheses import Hypothesis
 from nmt.search.settings import SearchSettings
-from nmt.text.lines import CHUNK_LINES, chunks
+from nmt.text.lines import CHUNK_LINES, chunks, is_blank
 from nmt.text.segments import Lengths, shortest_of
-from nmt.text.spaces import is_blank
 from nmt.text.subwords import SubwordPair
 from nmt.translation.options import SearchOptions
 from nmt.translation.result import (
