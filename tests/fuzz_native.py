@@ -22,7 +22,7 @@ from nmt.engines.shortlist import Shortlist
 from nmt.errors import NmtError
 from nmt.model.translation import Seq2Seq
 from nmt.recipe import ModelConfig
-from nmt.search.beam import beam_search
+from nmt.search.beam import beam_search, longest_outputs
 from nmt.search.settings import SearchSettings
 from nmt.vocabulary import BOS, PAD, UNK
 
@@ -129,7 +129,7 @@ def test_translating_with_odd_weights_stays_within_the_vocabulary(seed: int) -> 
     except NmtError:
         assert where != "nowhere" or pieces < 20, "a sound network must translate"
         return
-    for best, longest in zip(found, search.max_lengths(sources), strict=True):
+    for best, longest in zip(found, longest_outputs(search, sources), strict=True):
         for hypothesis in best:
             assert len(hypothesis.pieces) < longest
             assert all(0 <= piece < pieces for piece in hypothesis.pieces)

@@ -12,11 +12,17 @@ from reference_search import NextLogProbs, beam_without_early_stop, exhaustive
 from torch import Tensor
 
 from nmt.errors import NmtError
-from nmt.search.beam import TORCH, SearchResult, beam_search
+from nmt.search.beam import SearchResult, beam_search, longest_outputs
 from nmt.search.hypotheses import Hypothesis
+from nmt.search.kernels import (
+    TORCH,
+    SearchKernels,
+    best_candidates,
+    best_pieces,
+    log_normalisers,
+    look,
+)
 from nmt.search.settings import SearchSettings
-from nmt.search.step import SearchKernels
-from nmt.search.top import best_candidates, best_pieces, log_normalisers, look
 
 BOS, EOS = 0, 1
 NOTHING = torch.tensor([], dtype=torch.long)
@@ -311,8 +317,8 @@ def test_lengths_follow_the_source_and_leave_room_for_the_least_pieces_and_the_p
     settings = SearchSettings(beam=1, length_factor=1.5, length_extra=2, min_length=4, max_length=9)
     sources, prefixes = [[5], [5] * 3, [5] * 30, [5]], [(), (), (), (7,) * 11]
     # 3 -> 4 for min_length, 4.5 + 2 rounded down, 47 -> 9 for max_length, 11 and the end
-    assert settings.max_lengths(sources, prefixes) == [4, 6, 9, 12]
-    assert settings.max_lengths(sources[:3]) == [4, 6, 9]
+    assert longest_outputs(settings, sources, prefixes) == [4, 6, 9, 12]
+    assert longest_outputs(settings, sources[:3]) == [4, 6, 9]
 
 
 @pytest.mark.parametrize("beam", [1, 2])

@@ -18,9 +18,10 @@ from test_beam import (
 from torch import Tensor
 
 from nmt.errors import NmtError
-from nmt.search.beam import TORCH, SearchResult, beam_search
+from nmt.search.beam import SearchResult, beam_search
 from nmt.search.constraints import block_repeats
 from nmt.search.hypotheses import Hypothesis
+from nmt.search.kernels import TORCH
 
 PREFIXES = [(), (2,), (3, 3, 3), (4, 2, 4, 2), (2, 3), ()]
 

@@ -19,7 +19,8 @@ from nmt.engines.packed.engine import PackedNetwork
 from nmt.engines.packed.weights import Kernels
 from nmt.engines.plain import PlainNetwork
 from nmt.recipe import ModelConfig
-from nmt.search.beam import TORCH, beam_search
+from nmt.search.beam import beam_search
+from nmt.search.kernels import TORCH
 from nmt.search.settings import SearchSettings
 from nmt.vocabulary import BOS, PAD
 

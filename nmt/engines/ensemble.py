@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nmt.engines.force_decoding import ScoredTarget, TranslationNetwork
-from nmt.search.beam import TORCH
+from nmt.search.kernels import TORCH
 
 
 class EnsembleState(NamedTuple):

@@ -8,7 +8,7 @@ from torch import Tensor
 from nmt.data.batches import padded
 from nmt.engines.force_decoding import ScoredTarget, autocast, force_decode
 from nmt.model.translation import Seq2Seq, TranslationState
-from nmt.search.beam import TORCH
+from nmt.search.kernels import TORCH
 from nmt.vocabulary import EOS
 
 

@@ -1,4 +1,4 @@
-// A step of beam search after its logits: what nmt/search/beam.py does, sentence by sentence.
+// A step of beam search after its logits: what nmt/search/kernels.py does, sentence by sentence.
 #include "engine.h"
 #include "look.h"
 

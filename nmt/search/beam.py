@@ -5,12 +5,12 @@ n-best list, F forbidden pieces.
 """
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
-from torch.nn import functional
 
+from nmt.errors import NmtError
 from nmt.search.constraints import Constrained
 from nmt.search.greedy import greedy_search
 from nmt.search.hypotheses import (
@@ -20,9 +20,11 @@ from nmt.search.hypotheses import (
     read_hypotheses,
     record_in_pieces,
 )
+from nmt.search.kernels import Beam, Rules
 from nmt.search.settings import SearchSettings
-from nmt.search.step import Beam, Network, NextRows, Rules, S, SearchKernels, rows_to_keep
-from nmt.search.top import Candidates, Rows, best_candidates, best_pieces, look
+from nmt.search.step import Network, S
+
+LARGEST = torch.finfo(torch.float32).max
 
 
 class SearchResult(NamedTuple):
@@ -52,22 +54,21 @@ def beam_search(
     Raises:
         NmtError: the logits of a sentence are not finite, or a setting is out of range.
     """
-    max_lengths = settings.max_lengths(sources, prefixes)
+    max_lengths = longest_outputs(settings, sources, prefixes)
     if any(prefixes) or settings.no_repeat_ngram:
         network = Constrained(network, prefixes, settings.no_repeat_ngram)
     with torch.inference_mode(), network.autocast():
         state = network.start(sources)
         rules = _rules(settings, max_lengths, network.device)
+        candidates = network.candidates(state)
         if settings.beam == 1 and not settings.recorded:
             best = greedy_search(network, state, max_lengths, settings, rules)
-            found, record = [[each] for each in best], list[BeamRecord]()
-        else:
-            record = _search(network, state, max_lengths, settings, rules)
-            found = read_hypotheses(record, len(sources), settings.n_best)
-        candidates = network.candidates(state)
-        if settings.recorded:
-            record = record_in_pieces(record, candidates)
-        return SearchResult(in_pieces(found, candidates), record if settings.recorded else [])
+            return SearchResult(in_pieces([[each] for each in best], candidates), [])
+        record = _search(network, state, max_lengths, settings, rules)
+        found = read_hypotheses(record, len(sources), settings.n_best, candidates)
+        return SearchResult(
+            found, record_in_pieces(record, candidates) if settings.recorded else []
+        )
 
 
 def _search(
@@ -125,84 +126,25 @@ def first_beam(
     )
 
 
-def advance(logits_NV: Tensor, beam: Beam, rules: Rules) -> tuple[BeamRecord, NextRows, Beam]:
-    """What is picked, and the beam of the prefixes that go on, without the sentences that are
-    done. Overwrites forbidden logits."""
-    candidates = _candidates(
-        look(logits_NV, rules.forbidden(beam.length), rules.scored), beam, rules
-    )
-    picks, slots_BP = _pick(candidates, beam, rules), candidates.slots_BP
-    (B, P), K, device = slots_BP.shape, beam.log_probs_BK.shape[1], slots_BP.device
-    finished_BP = picks.scores_BP > -torch.inf
-    best_BQ = torch.cat([beam.best_BQ, picks.scores_BP], 1).topk(beam.best_BQ.shape[1], 1).values
-    live_BP, order_BP = picks.log_probs_BP.masked_fill(finished_BP, -torch.inf).sort(
-        dim=1, descending=True, stable=True
-    )
-    bounds_B1 = (
-        live_BP[:, :1] / rules.divisors_T[beam.max_lengths_B - 1, None]
-    )  # no continuation of the best prefix can score above
-    live_BP.masked_fill_(bounds_B1 <= best_BQ[:, -1:], -torch.inf)
-    widths: list[int] = (live_BP > -torch.inf).sum(1).tolist()
-    stay = rows_to_keep(
-        [width > 0 for width in widths]
-    )  # one that is done and stays has no live prefix, and gets none
-    sentences_B = None if len(stay) == B else torch.tensor(stay, dtype=torch.long, device=device)
-    stays_B = slice(None) if sentences_B is None else sentences_B
-    order_BK, firsts_B1 = (
-        order_BP[stays_B, : max(widths)],
-        torch.arange(B, device=device)[stays_B, None],
-    )
-    after = Beam(
-        length=beam.length + 1,
-        picked=beam.picked + B * P,
-        sentences_B=beam.sentences_B[stays_B],
-        max_lengths_B=beam.max_lengths_B[stays_B],
-        log_probs_BK=live_BP[stays_B, : max(widths)],
-        origins_BK=order_BK + (beam.picked + firsts_B1 * P),
-        free_B=(beam.free_B - finished_BP.sum(1))[stays_B],
-        best_BQ=best_BQ[stays_B],
-    )
-    pieces_N = picks.pieces_BP[stays_B].gather(1, order_BK).view(-1)
-    rows_N = (slots_BP[stays_B].gather(1, order_BK) + firsts_B1 * K).view(-1)
-    resting = sentences_B is None and K == max(widths) == 1
-    return picks, NextRows(pieces_N, None if resting else rows_N, sentences_B), after
+def longest_outputs(
+    settings: SearchSettings,
+    sources: Sequence[Sequence[int]],
+    prefixes: Sequence[Sequence[int]] = (),
+) -> list[int]:
+    """Pieces that the hypotheses of each source may have: length_factor * source pieces +
+    length_extra, at most max_length, but at least what min_length and the prefix need.
 
-
-def _candidates(rows: Rows, beam: Beam, rules: Rules) -> Candidates:
-    """The `beam` best continuations of each sentence; for a sentence at its max_length only the
-    ends of its prefixes."""
-    totals_BP, slots_BP, pieces_BP = best_candidates(rows, beam.log_probs_BK, rules.beam)
-    if missing := rules.beam - totals_BP.shape[1]:
-        totals_BP = functional.pad(totals_BP, (0, missing), value=-torch.inf)
-        slots_BP, pieces_BP = (
-            functional.pad(slots_BP, (0, missing)),
-            functional.pad(pieces_BP, (0, missing)),
+    Raises:
+        NmtError: length ** length_alpha would be infinite.
+    """
+    found = []
+    for source, prefix in zip_longest(sources, prefixes, fillvalue=()):
+        length = int(settings.length_factor * len(source)) + settings.length_extra
+        length = length if settings.max_length is None else min(length, settings.max_length)
+        found.append(max(length, settings.min_length, len(prefix) + 1))
+    if max(found, default=1) ** settings.length_alpha > LARGEST:
+        raise NmtError(
+            f"length_alpha is too large for outputs of {max(found):,} pieces, got"
+            f" {settings.length_alpha}; 1 is typical"
         )
-    if beam.length not in rules.max_lengths:
-        return Candidates(totals_BP, slots_BP, pieces_BP)
-    (B, K), P = beam.log_probs_BK.shape, totals_BP.shape[1]
-    last_B1 = (beam.max_lengths_B == beam.length)[:, None]
-    ends_BK = (rows.logits_NV[:, rules.eos] - rows.normalisers_N).view(B, K) + beam.log_probs_BK
-    ends_BP = functional.pad(ends_BK, (0, P - K), value=-torch.inf)
-    end_slots_P = torch.arange(P, device=slots_BP.device).clamp_(max=K - 1)
-    return Candidates(
-        torch.where(last_B1, ends_BP, totals_BP),
-        torch.where(last_B1, end_slots_P, slots_BP),
-        pieces_BP.masked_fill(last_B1, rules.eos),
-    )
-
-
-def _pick(candidates: Candidates, beam: Beam, rules: Rules) -> BeamRecord:
-    """The candidates that take the free slots of their sentence."""
-    totals_BP, slots_BP, pieces_BP = candidates
-    free_BP = torch.arange(totals_BP.shape[1], device=totals_BP.device) < beam.free_B[:, None]
-    log_probs_BP = torch.where(free_BP & (totals_BP > -torch.inf), totals_BP, -torch.inf)
-    scores_BP = (log_probs_BP / rules.divisors_T[beam.length - 1]).masked_fill_(
-        pieces_BP != rules.eos, -torch.inf
-    )
-    return BeamRecord(
-        beam.sentences_B, beam.origins_BK.gather(1, slots_BP), pieces_BP, log_probs_BP, scores_BP
-    )
-
-
-TORCH = SearchKernels(best_pieces, advance)
+    return found

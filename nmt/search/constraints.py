@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from nmt.search.hypotheses import BeamRecord
-from nmt.search.step import Beam, Network, NextRows, Rules, S, SearchKernels
-from nmt.search.top import BestPieces
+from nmt.search.kernels import Beam, BestPieces, NextRows, Rules, SearchKernels
+from nmt.search.step import Network, S
 
 FREE = -1  # in place of a forced piece: any piece may be picked
 

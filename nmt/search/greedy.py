@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import torch
 
 from nmt.search.hypotheses import Hypothesis, nothing_finite
+from nmt.search.kernels import Rules, rows_to_keep
 from nmt.search.settings import SearchSettings
-from nmt.search.step import Network, Rules, S, rows_to_keep
+from nmt.search.step import Network, S
 
 FEW = 20_000  # logits: so many are faster looked at one by one than in blocks
 

@@ -51,10 +51,10 @@ def flatten(record: list[BeamRecord]) -> Nodes:
 
 
 def read_hypotheses(
-    record: list[BeamRecord], sentences: int, n_best: int
+    record: list[BeamRecord], sentences: int, n_best: int, candidates: Tensor | None = None
 ) -> list[list[Hypothesis]]:
-    """The `n_best` hypotheses of each sentence, best first; equal scores in the order in which
-    they were finished."""
+    """The `n_best` hypotheses of each sentence, best first, in pieces; equal scores in the order
+    in which they were finished. `candidates` are as of Network."""
     if not sentences:
         return []
     nodes = flatten(record)
@@ -68,7 +68,10 @@ def read_hypotheses(
         if not found:
             raise nothing_finite(sentence)
         found.sort()
-    return [[_hypothesis(end, parents, pieces) for end in found[:n_best]] for found in finished]
+    hypotheses = [
+        [_hypothesis(end, parents, pieces) for end in found[:n_best]] for found in finished
+    ]
+    return in_pieces(hypotheses, candidates)
 
 
 def in_pieces(found: list[list[Hypothesis]], candidates: Tensor | None) -> list[list[Hypothesis]]:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nmt.search.beam import longest_outputs
 from nmt.search.hypotheses import Hypothesis, in_pieces
 from nmt.search.settings import Sampling, SearchSettings
 from nmt.search.step import Network
@@ -24,7 +25,7 @@ def sample(
     max_length an output can only end. For several samples of a source, repeat it.
     """
     sampling = settings.sampling or Sampling()
-    max_lengths = settings.max_lengths(sources)
+    max_lengths = longest_outputs(settings, sources)
     never_F, early_F = (
         torch.tensor(pieces, dtype=torch.long, device=network.device)
         for pieces in (settings.forbidden, (*settings.forbidden, settings.eos))

@@ -1,14 +1,10 @@
 """How hypotheses are searched, as one value."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 
 from nmt.errors import NmtError
 from nmt.limits import check_lengths, check_search
 from nmt.vocabulary import BOS, EOS, PAD, UNK
-
-LARGEST = 3e38  # about the largest float32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +42,7 @@ class SearchSettings:
     min_length: int = 1  # pieces that it has at least
     max_length: int | None = None  # pieces that it may have, whatever its source; None: no limit
     no_repeat_ngram: int = 0  # no sequence of so many pieces is repeated; 0: any may be
-    coverage: float = 0.0  # weight of the coverage penalty by which translation ranks the beam
+    coverage: float = 0.0  # weight of the coverage penalty; above 0 it ranks translations anew
     sampling: Sampling | None = None  # draw pieces instead of searching for the likeliest
     scored: bool = True  # False: greedy without the softmax: the same pieces, scores are nan
     recorded: bool = False  # keep what each step picked
@@ -74,30 +70,3 @@ class SearchSettings:
                 f"a search without scores is greedy, got beam = {self.beam}; give a beam of 1 or"
                 " scored = True"
             )
-
-    @property
-    def reranked(self) -> bool:
-        """Whether coverage penalties change scores; without scores there is one hypothesis, and
-        nothing to change."""
-        return self.scored and self.coverage > 0
-
-    def max_lengths(
-        self, sources: Sequence[Sequence[int]], prefixes: Sequence[Sequence[int]] = ()
-    ) -> list[int]:
-        """Pieces that the hypotheses of each source may have: length_factor * source pieces +
-        length_extra, at most max_length.
-
-        Raises:
-            NmtError: length ** length_alpha would be infinite.
-        """
-        found = []
-        for source, prefix in zip_longest(sources, prefixes, fillvalue=()):
-            length = int(self.length_factor * len(source)) + self.length_extra
-            length = length if self.max_length is None else min(length, self.max_length)
-            found.append(max(length, self.min_length, len(prefix) + 1))
-        if max(found, default=1) ** self.length_alpha > LARGEST:
-            raise NmtError(
-                f"length_alpha is too large for outputs of {max(found):,} pieces, got"
-                f" {self.length_alpha}; 1 is typical"
-            )
-        return found

@@ -68,6 +68,7 @@ class SearchOptions:
             NmtError: n_best is not between 1 and the beam.
         """
         beam = recipe.beam if self.beam is None else self.beam
+        scored = scored or beam > 1
         return SearchSettings(
             beam=beam,
             n_best=n_best,
@@ -77,6 +78,6 @@ class SearchOptions:
             min_length=self.min_length + 1,
             max_length=None if self.max_length is None else self.max_length + 1,
             no_repeat_ngram=self.no_repeat_ngram,
-            coverage=self.coverage,
-            scored=scored or beam > 1,
+            coverage=self.coverage if scored else 0.0,  # one hypothesis, and nothing to rank
+            scored=scored,
         )

@@ -267,7 +267,7 @@ class Translator:
     ) -> list[list[Translation]]:
         sources = [segment.ids for segment in segments]
         prefixes = [segment.prefix for segment in segments]
-        reranked = settings.reranked
+        reranked = settings.coverage > 0
         asked = replace(settings, n_best=settings.beam) if reranked else settings
         found = beam_search(self.network, sources, asked, prefixes).hypotheses
         plain = translations_of(found, self.subwords.target)
@@ -292,7 +292,7 @@ class Translator:
             [source] * len(hypotheses), [hypothesis.pieces for hypothesis in hypotheses]
         )
         judged = list(zip(translations, scored, strict=True))
-        if settings.reranked:
+        if settings.coverage > 0:
             judged = [
                 (penalised(translation, target, settings.coverage, settings.length_alpha), target)
                 for translation, target in judged

@@ -39,7 +39,7 @@ from nmt.native import (
 from nmt.native.arrays import CellArrays
 from nmt.recipe import ModelConfig
 from nmt.search.hypotheses import nothing_finite
-from nmt.search.step import Rules, SearchKernels
+from nmt.search.kernels import Rules, SearchKernels
 from nmt.vocabulary import EOS, PAD
 
 
@@ -127,6 +127,7 @@ class CompiledNetwork:
 
     precision = pinned_precision = "int8"
     independent = True
+    autocast = nullcontext  # weights have their number format already
 
     def __init__(self, model: Seq2Seq, shortlist: Shortlist | None = None) -> None:
         self.models, self.device = (model,), torch.device("cpu")
@@ -148,10 +149,6 @@ class CompiledNetwork:
     def search_kernels(self) -> SearchKernels:
         """The compiled ones, with a greedy search that is one call."""
         return NATIVE._replace(whole=self.greedy)
-
-    def autocast(self) -> nullcontext[None]:
-        """None: weights have their number format already."""
-        return nullcontext()
 
     def start(self, sources: Sequence[Sequence[int]], every_piece: bool = False) -> CompiledState:
         """Reads the sources."""

@@ -5,8 +5,7 @@ from torch import Tensor
 
 from nmt.native import AdvanceArrays, LogitsArrays, address, functions
 from nmt.search.hypotheses import BeamRecord
-from nmt.search.step import FEW, MULTIPLE, Beam, NextRows, Rules, SearchKernels
-from nmt.search.top import BestPieces
+from nmt.search.kernels import FEW, MULTIPLE, Beam, BestPieces, NextRows, Rules, SearchKernels
 
 
 def _best_pieces(logits_NV: Tensor, forbidden_F: Tensor, scored: bool) -> BestPieces:

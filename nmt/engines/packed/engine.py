@@ -17,7 +17,7 @@ from nmt.engines.packed.short_output import ShortOutput, moments, short_output
 from nmt.engines.packed.weights import Kernels, PackedLinear
 from nmt.engines.shortlist import Shortlist
 from nmt.model.translation import Seq2Seq
-from nmt.search.beam import TORCH
+from nmt.search.kernels import TORCH
 from nmt.vocabulary import EOS
 
 
@@ -51,6 +51,7 @@ class PackedNetwork:
     """
 
     search_kernels = TORCH
+    autocast = nullcontext  # weights have their number format already
 
     def __init__(
         self, model: Seq2Seq, kernels: Kernels, shortlist: Shortlist | None = None, note: str = ""
@@ -68,10 +69,6 @@ class PackedNetwork:
             self.kernels, self.shortlist = kernels, shortlist
             self.moments = moments(weight_VE)
             self.weight_VE = weight_VE.bfloat16() if kernels.rounded_to_bf16 else weight_VE
-
-    def autocast(self) -> nullcontext[None]:
-        """None: weights have their number format already."""
-        return nullcontext()
 
     def start(self, sources: Sequence[Sequence[int]], every_piece: bool = False) -> PackedState:
         """Reads the sources."""

@@ -10,10 +10,10 @@ from test_beam import BOS, EOS, TableNetwork, lengths_as_sources, random_tables,
 from torch import Tensor
 
 from nmt.engines.compiled.search import NATIVE
-from nmt.search.beam import TORCH, beam_search
+from nmt.search.beam import beam_search
 from nmt.search.constraints import Constrained
 from nmt.search.hypotheses import BeamRecord
-from nmt.search.step import Beam, NextRows, Rules, SearchKernels
+from nmt.search.kernels import TORCH, Beam, NextRows, Rules, SearchKernels
 
 pytestmark = pytest.mark.usefixtures("each_set")
 LENGTHS = 9  # max_lengths reach so far
