@@ -9,8 +9,8 @@ from native_networks import SETS
 
 from nmt import native
 from nmt.commands.main import main
-from nmt.engines.packed.engine import PackedNetwork
-from nmt.engines.packed.weights import Kernels
+from nmt.engines.packed.layers import Kernels
+from nmt.engines.packed.network import PackedNetwork
 from nmt.engines.plain import PlainNetwork
 from nmt.files import file_hash
 from nmt.model.translation import Seq2Seq

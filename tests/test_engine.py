@@ -3,8 +3,8 @@ import torch
 from instructions import needs_bf16_kernels
 from test_seq2seq import FORMS, PAIRS, V, network
 
-from nmt.engines.packed.engine import PackedNetwork
-from nmt.engines.packed.weights import Kernels, PackedLinear
+from nmt.engines.packed.layers import Kernels, PackedLinear
+from nmt.engines.packed.network import PackedNetwork
 from nmt.engines.plain import PlainNetwork
 from nmt.model.translation import Seq2Seq
 from nmt.recipe import ModelConfig

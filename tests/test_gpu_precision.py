@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from nmt.engines.choice import choose_kernels, gpu_precision
-from nmt.engines.packed.weights import Kernels
+from nmt.engines.packed.layers import Kernels
 from nmt.engines.plain import PlainNetwork
 from nmt.errors import NmtError
 from nmt.model.translation import Seq2Seq

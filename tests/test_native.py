@@ -15,8 +15,8 @@ from nmt.engines.compiled.engine import (
 )
 from nmt.engines.compiled.search import NATIVE
 from nmt.engines.compiled.weights import PackedMatrix
-from nmt.engines.packed.engine import PackedNetwork
-from nmt.engines.packed.weights import Kernels
+from nmt.engines.packed.layers import Kernels
+from nmt.engines.packed.network import PackedNetwork
 from nmt.engines.plain import PlainNetwork
 from nmt.recipe import ModelConfig
 from nmt.search.beam import beam_search

@@ -14,8 +14,8 @@ from conftest import untrained_translator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.engines.packed.engine import PackedNetwork
-from nmt.engines.packed.weights import Kernels
+from nmt.engines.packed.layers import Kernels
+from nmt.engines.packed.network import PackedNetwork
 from nmt.engines.plain import PlainNetwork
 from nmt.text.lines import CHUNK_LINES, Line
 from nmt.translation.job import numbered_chunks

@@ -4,7 +4,7 @@ from test_engine import FP32, ROUNDED, hypotheses
 
 from nmt.data.batches import padded
 from nmt.engines import shortlist as shortlist_module
-from nmt.engines.packed.engine import PackedNetwork
+from nmt.engines.packed.network import PackedNetwork
 from nmt.engines.packed.short_output import moments, short_output
 from nmt.engines.shortlist import Shortlist
 from nmt.model.translation import Seq2Seq

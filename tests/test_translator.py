@@ -11,8 +11,8 @@ import torch
 
 from nmt.dev_scores import best_validation
 from nmt.engines.export import average_checkpoints, export_model
-from nmt.engines.packed.engine import PackedNetwork
-from nmt.engines.packed.weights import Kernels
+from nmt.engines.packed.layers import Kernels
+from nmt.engines.packed.network import PackedNetwork
 from nmt.errors import NmtError
 from nmt.files import file_hash
 from nmt.folders import open_folder

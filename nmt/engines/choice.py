@@ -8,8 +8,8 @@ import torch
 
 from nmt.engines.compiled.engine import CompiledNetwork, unavailable_reason
 from nmt.engines.force_decoding import HALVES, TranslationNetwork
-from nmt.engines.packed.engine import PackedNetwork
-from nmt.engines.packed.weights import PRECISIONS, Kernels, PackedLinear
+from nmt.engines.packed.layers import PRECISIONS, Kernels, PackedLinear
+from nmt.engines.packed.network import PackedNetwork
 from nmt.engines.plain import PlainNetwork
 from nmt.engines.shortlist import Shortlist
 from nmt.errors import NmtError

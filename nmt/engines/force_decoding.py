@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nmt.data.batches import collate
-from nmt.engines.packed.weights import Kernels
+from nmt.engines.packed.layers import Kernels
 from nmt.model.translation import Seq2Seq
 from nmt.search.step import Network, S
 

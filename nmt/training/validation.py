@@ -9,7 +9,7 @@ import torch
 from nmt.data.batches import Batch, batch_order, collate
 from nmt.engines.choice import choose_kernels
 from nmt.engines.force_decoding import TranslationNetwork
-from nmt.engines.packed.engine import PackedNetwork
+from nmt.engines.packed.network import PackedNetwork
 from nmt.engines.plain import PlainNetwork
 from nmt.model.translation import Seq2Seq
 from nmt.recipe import Recipe, TrainingConfig

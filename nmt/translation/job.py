@@ -15,7 +15,7 @@ from nmt.translation.options import SearchOptions
 from nmt.translation.texts import split_breaks
 
 if TYPE_CHECKING:
-    from nmt.engines.packed.weights import Kernels
+    from nmt.engines.packed.layers import Kernels
     from nmt.translation.result import Translation
     from nmt.translation.translator import Translator
 

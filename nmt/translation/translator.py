@@ -13,7 +13,7 @@ from nmt.data.batches import source_batches
 from nmt.engines.choice import load_translation_network
 from nmt.engines.ensemble import Ensemble
 from nmt.engines.force_decoding import TranslationNetwork
-from nmt.engines.packed.weights import Kernels
+from nmt.engines.packed.layers import Kernels
 from nmt.errors import NmtError
 from nmt.folders import open_folder, open_members
 from nmt.recipe import DEVICES, Recipe

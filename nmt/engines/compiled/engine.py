@@ -14,7 +14,7 @@ from nmt.engines.compiled.candidates import NativeShortlist, refuse_piece
 from nmt.engines.compiled.search import NATIVE
 from nmt.engines.compiled.weights import PackedCell, PackedMatrix, gate_order, piece_table
 from nmt.engines.force_decoding import ScoredTarget, force_decode
-from nmt.engines.packed.cells import merged_weights
+from nmt.engines.packed.layers import merged_weights
 from nmt.engines.packed.short_output import moments
 from nmt.engines.shortlist import Shortlist
 from nmt.model.attention import MultiplicativeAttention

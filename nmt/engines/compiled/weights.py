@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nmt.engines.packed.cells import BLOCKS, merged_weights
-from nmt.engines.packed.weights import Kernels, PackedLinear, quantise
+from nmt.engines.packed.layers import BLOCKS, Kernels, PackedLinear, merged_weights, quantise
 from nmt.errors import NmtError
 from nmt.model.cells import Recurrence
 from nmt.native import CELLS, LANES, PANEL, MatrixArrays, address

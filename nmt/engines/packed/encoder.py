@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nmt.engines.packed.cells import ADVANCES, BLOCKS, merged_weights
-from nmt.engines.packed.weights import Kernels, PackedLinear
+from nmt.engines.packed.layers import ADVANCES, BLOCKS, Kernels, PackedLinear, merged_weights
 from nmt.model.cells import Recurrence
 from nmt.model.encoder import BidirectionalLayer, Encoder
 from nmt.model.primitives import LSTM

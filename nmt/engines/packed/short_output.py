@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
-from nmt.engines.packed.weights import Kernels, PackedLinear
+from nmt.engines.packed.layers import Kernels, PackedLinear
 from nmt.vocabulary import PAD
 
 
