@@ -2,7 +2,7 @@
 has."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nmt.errors import NmtError
 
@@ -126,3 +126,15 @@ def shown(value: object) -> str:
     ):  # whole numbers of thousands of digits, and lists in lists in lists
         return f"a {type(value).__name__} too large to print"
     return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def whole_number(value: Any, name: str, advice: str) -> int:
+    """The value as Python's own int; numpy's whole numbers are welcome.
+
+    Raises:
+        NmtError: it is none.
+    """
+    try:
+        return int(value.__index__())
+    except (AttributeError, TypeError):
+        raise NmtError(f"{name} must be a whole number, got {value!r}; {advice}") from None

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from nmt.recipe import SubwordsConfig
 from nmt.text.segments import glue, is_within_word, segment_ends
 from nmt.text.subwords import SubwordPair, Subwords, train_subwords
+from nmt.translation.inputs import cut_lines
 from nmt.translation.result import SegmentTranslations, Translation, join_segments
-from nmt.translation.segments import cut_lines
 
 CHINESE = "今天天气很好。我们去公园吧！你觉得怎么样？他说：「不去。」然后走了，没有回来。"
 

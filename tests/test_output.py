@@ -94,7 +94,7 @@ def test_a_text_that_is_written_otherwise_is_told(
     from conftest import untrained_translator
 
     translator = untrained_translator()
-    monkeypatch.setattr(translator, "nbest", lambda *arguments, **options: [[BARS]])
+    monkeypatch.setattr(translator, "nbest_of", lambda *arguments, **options: [[BARS]])
     task = TranslationTask(
         model=Path("m"),
         device="cpu",
@@ -104,7 +104,7 @@ def test_a_text_that_is_written_otherwise_is_told(
         form=form,
         n_best=1,
     )
-    (line,), notes, read = task.render(translator, Chunk(4, [Line("a", {"text": "a"})]))
+    (line,), notes, read = task.of(translator).render(Chunk(4, [Line("a", {"text": "a"})]))
     assert notes == ([f"in:5: {ESCAPED}"] if told else [])
     assert read == 1
     if form == "jsonl":
@@ -148,7 +148,7 @@ def test_workers_translate_with_the_checkpoint_that_was_opened(
             return []
 
     monkeypatch.setattr("nmt.translation.workers._Workers", Crew)
-    list(render_all(task, translator, [Chunk(0, [Line("a")]), Chunk(1, [Line("b")])], 2))
+    list(render_all(task.of(translator), [Chunk(0, [Line("a")]), Chunk(1, [Line("b")])], 2))
     assert (given[0].model, given[0].ensemble) == (checkpoints[0], (checkpoints[1],))
 
 

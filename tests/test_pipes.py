@@ -14,6 +14,7 @@ from conftest import untrained_translator
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nmt.commands.translate import is_pipe
 from nmt.engines.packed.layers import Kernels
 from nmt.engines.packed.network import PackedNetwork
 from nmt.engines.plain import PlainNetwork
@@ -68,7 +69,8 @@ def test_chunks_end_where_the_input_pauses() -> None:
 def test_regular_files_are_no_pipes(tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(b"a\n")
     with (tmp_path / "in").open("rb") as stream:
-        assert PipeLines.of(stream) is None
+        assert not is_pipe(stream)
+    assert not is_pipe(io.BytesIO(b"a\n"))
 
 
 def test_chunks_keep_their_size_where_neighbours_change_a_rounding() -> None:

@@ -11,9 +11,9 @@ from nmt.search.beam import beam_search
 from nmt.search.settings import SearchSettings
 from nmt.text.lines import Line
 from nmt.text.subwords import SubwordPair, train_subwords
+from nmt.translation.inputs import cut_lines
 from nmt.translation.job import Chunk, TranslationTask
 from nmt.translation.options import SearchOptions
-from nmt.translation.segments import cut_lines
 from nmt.vocabulary import EOS
 
 LINES = ["aap noot mies", "", "wim zus jet teun vuur gijs", "lam", "bok weide does hok duif"]
@@ -152,4 +152,4 @@ def test_a_task_names_the_line_of_such_a_prefix():
             r" them out"
         ),
     ):
-        task.render(other, chunk)
+        task.of(other).render(chunk)

@@ -50,9 +50,9 @@ def test_a_json_text_of_several_lines_keeps_its_breaks_where_a_line_has_one_tran
         "name": "in",
         "form": "jsonl",
     }
-    (line, blank), notes, _ = TranslationTask(**settings).render(translator, chunk)
+    (line, blank), notes, _ = TranslationTask(**settings).of(translator).render(chunk)
     assert (json.loads(line)["translation"], blank, notes) == (f"{first}\n{second}", "", [])
-    (line, _), notes, _ = TranslationTask(**settings, n_best=2).render(translator, chunk)
+    (line, _), notes, _ = TranslationTask(**settings, n_best=2).of(translator).render(chunk)
     assert json.loads(line)["translation"] == translator.translate(["aap noot wim zus"])[0]
     assert notes == [f"in:5: line breaks became spaces: {ONE_LINE}"]
 

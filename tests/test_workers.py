@@ -34,10 +34,6 @@ KINDS = [
     b"de hond " * 60,
 ]
 
-TRANSLATOR = SimpleNamespace(
-    paths=(), network=SimpleNamespace(pinned_precision="fp32")
-)  # its task needs no more of it
-
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
@@ -77,7 +73,7 @@ def rendered(given: Iterator[Chunk], workers: int = 2) -> tuple[list[Rendered], 
     """What came, and the error that ended it."""
     results = []
     try:
-        for result in render_all(Whim(), TRANSLATOR, given, workers):  # type: ignore[arg-type]
+        for result in render_all(Whim(), given, workers):  # type: ignore[arg-type]
             results.append(result)
     except Exception as error:
         return results, error
@@ -141,7 +137,7 @@ def test_no_more_is_read_than_workers_need() -> None:
             read.append(Chunk(number, [Line("a")]))
             yield read[-1]
 
-    results = render_all(Whim(), TRANSLATOR, endless(), 2)  # type: ignore[arg-type]
+    results = render_all(Whim(), endless(), 2)  # type: ignore[arg-type]
     for given in range(1, 30):
         next(results)
         assert len(read) <= given + 2 * AHEAD
@@ -222,7 +218,7 @@ def test_the_probe_chooses_once_for_all(
         "nmt.translation.translator.Translator.load",
         lambda *_, **__: SimpleNamespace(
             network=SimpleNamespace(pinned_precision=kernels, independent=False, note="", **ON_CPU),
-            search=SimpleNamespace(beam=5),
+            settings=lambda options, n_best: SimpleNamespace(beam=5),
             paths=(),
         ),
     )
@@ -238,9 +234,7 @@ def test_each_core_has_its_worker_unless_torchrun_started_several(
 ) -> None:
     wanted = []
 
-    def record(
-        task: object, translator: object, chunks: object, workers: int
-    ) -> Iterator[Rendered]:
+    def record(job: object, chunks: object, workers: int) -> Iterator[Rendered]:
         wanted.append(workers)
         yield from ()
 
@@ -252,7 +246,7 @@ def test_each_core_has_its_worker_unless_torchrun_started_several(
     for name, value in {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
     assert translate(model, "-i", str(text), *output) == 0
-    assert wanted == [12, 3, 1]
+    assert wanted == [12, 3]  # under torchrun nobody is asked: each process translates alone
 
 
 def test_workers_on_a_gpu_are_refused(

@@ -12,15 +12,17 @@ from nmt.translation.job import Chunk, Rendered
 
 @dataclass(frozen=True)
 class Whim:
-    """A task without a model: each line says what shall happen."""
+    """A task and its job without a model: each line says what happens."""
 
     name: str = "in"
     precision: str = "auto"
 
-    def load(self) -> str:
-        return "loaded"
+    def load(self) -> "Whim":
+        return self
 
-    def render(self, translator: str, chunk: Chunk) -> Rendered:
+    for_workers = load
+
+    def render(self, chunk: Chunk) -> Rendered:
         for line in chunk.lines:
             if line.text == "die":
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -135,13 +135,12 @@ class LineBar(NamedTuple):
     say: Callable[[str], None]  # a message
 
 
+NO_BAR = LineBar(bool, log)  # lines are not counted, messages are told
+
+
 @contextmanager
-def line_bar(shown: bool, total: int | None) -> Iterator[LineBar]:
-    """A bar of `total` lines, None where their number is unknown; nothing but messages where it
-    is not to be shown."""
-    if not shown:
-        yield LineBar(lambda lines: None, log)
-        return
+def line_bar(total: int | None) -> Iterator[LineBar]:
+    """A bar of `total` lines, None where their number is unknown."""
     from tqdm import tqdm
 
     with tqdm(total=total, unit=" lines", dynamic_ncols=True, file=sys.stderr) as bar:

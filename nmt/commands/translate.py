@@ -6,9 +6,10 @@ Invalid UTF-8 and control characters are replaced and reported on stderr with fi
 
 import argparse
 import os
+import stat
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO
 
@@ -22,7 +23,7 @@ from nmt.commands.arguments import (
     search_options,
     shard_of,
 )
-from nmt.commands.progress import line_bar
+from nmt.commands.progress import NO_BAR, line_bar
 from nmt.machine import usable_cores
 from nmt.text.lines import CHUNK_LINES, LineWriter, clean_lines, json_lines, open_bytes, open_writer
 from nmt.translation.job import FORMATS, TranslationTask, numbered_chunks
@@ -166,9 +167,9 @@ def run(arguments: argparse.Namespace) -> int:
         )
         start, stop = (0, None) if shard is None or total is None else shard_bounds(total, shard)
         workers = _workers(arguments)
-        translator = task.load()
-        network = translator.network
-        _say_what_is_idle(options, options.beam or translator.search.beam, form)
+        job = task.load()
+        translator, network = job.translator, job.translator.network
+        _say_what_is_idle(options, job.settings.beam, form)
         if arguments.precision == "auto" and (arguments.verbose or network.note.startswith(SLOWER)):
             note = f" ({network.note})" if network.note else ""
             log(
@@ -180,16 +181,21 @@ def run(arguments: argparse.Namespace) -> int:
         # Whoever types a line waits for its translation, and so does a program that writes one and
         # pauses.
         typed = arguments.interactive or (arguments.input is None and sys.stdin.isatty())
-        pipe = None if typed or not network.independent else PipeLines.of(stream)
+        waits = network.independent and not typed and is_pipe(stream)
+        pipe = PipeLines(stream.fileno()) if waits else None
         bounds = None if total is None else (total if stop is None else stop) - start
-        with line_bar(shown and not typed, bounds) as bar:
+        with line_bar(bounds) if shown and not typed else nullcontext(NO_BAR) as bar:
             chunks = numbered_chunks(
                 read(pipe or stream, name, bar.say, start, stop),
                 1 if typed else CHUNK_LINES,
                 start,
                 pipe.is_ready if pipe else None,
             )
-            with closing(render_all(task, translator, chunks, 1 if typed else workers)) as results:
+            with closing(
+                (job.render(chunk) for chunk in chunks)
+                if typed or workers == 1
+                else render_all(job, chunks, workers)
+            ) as results:
                 for done in results:
                     for note in done.notes:
                         bar.say(note)
@@ -213,6 +219,15 @@ def _say_what_is_idle(options: SearchOptions, beam: int, form: str) -> None:
             "--length-alpha has no effect: the beam is 1, which finds one translation; give a"
             " larger --beam"
         )
+
+
+def is_pipe(stream: IO[bytes]) -> bool:
+    """Whether a stream that nobody has read from is a pipe or a socket."""
+    try:
+        mode = os.fstat(stream.fileno()).st_mode
+    except OSError:  # no file of the system
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def _file(text: str) -> Path | None:

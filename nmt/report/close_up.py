@@ -43,7 +43,7 @@ def close_up(run: str, translator: Translator, source: str) -> CloseUp | None:
     if not 0 < len(ids) <= LONGEST:
         return None
     settings = replace(
-        SearchOptions().settings(translator.search, n_best=translator.search.beam), recorded=True
+        translator.settings(SearchOptions(), n_best=translator.search.beam), recorded=True
     )
     (found,), record = beam_search(translator.network, [ids], settings)
     (scored,) = translator.network.force_decode([ids], [found[0].pieces])

@@ -44,6 +44,7 @@ class SearchSettings:
     no_repeat_ngram: int = 0  # no sequence of so many pieces is repeated; 0: any may be
     coverage: float = 0.0  # weight of the coverage penalty; above 0 it ranks translations anew
     sampling: Sampling | None = None  # draw pieces instead of searching for the likeliest
+    batch_pieces: int = 2048  # padded source pieces that translation searches at once
     scored: bool = True  # False: greedy without the softmax: the same pieces, scores are nan
     recorded: bool = False  # keep what each step picked
     bos: int = BOS

@@ -5,17 +5,17 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nmt.text.lines import Line, chunks, dump_json
+from nmt.text.lines import Line, dump_json
 from nmt.translation.options import SearchOptions
-from nmt.translation.texts import split_breaks
 
 if TYPE_CHECKING:
     from nmt.engines.packed.layers import Kernels
+    from nmt.search.settings import SearchSettings
     from nmt.translation.result import Translation
     from nmt.translation.translator import Translator
 
@@ -62,9 +62,13 @@ class TranslationTask:
     word_scores: bool = False
     attention: bool = False
 
-    def load(self) -> Translator:
-        """The model, on a CPU in one thread: more of them would meet those of other workers, and
-        may add up in another order."""
+    def load(self) -> TranslationJob:
+        """The job with its model, on a CPU in one thread: more of them would meet those of other
+        workers, and may add up in another order.
+
+        Raises:
+            NmtError: as of Translator.load, or n_best is larger than the beam.
+        """
         import torch
 
         from nmt.translation.translator import Translator, choose_device
@@ -77,22 +81,44 @@ class TranslationTask:
         # what is there now stays: looking through it for garbage again and again took 4% of the
         # time
         gc.freeze()
-        return translator
+        return self.of(translator)
 
-    def render(self, translator: Translator, chunk: Chunk) -> Rendered:
+    def of(self, translator: Translator) -> TranslationJob:
+        """The job with this model."""
+        n_best = self.n_best or (
+            1 if self.form != "nbest" else self.options.beam or translator.search.beam
+        )
+        return TranslationJob(self, translator, translator.settings(self.options, n_best))
+
+
+class TranslationJob(NamedTuple):
+    """A task at work."""
+
+    task: TranslationTask
+    translator: Translator
+    settings: SearchSettings
+
+    def for_workers(self) -> TranslationTask:
+        """The task that makes another process translate as this one does: training that goes on
+        may let the run's name stand for another checkpoint, and a probe may choose otherwise."""
+        pinned = replace(self.task, precision=self.translator.network.pinned_precision)
+        if not self.translator.paths:
+            return pinned
+        model, *ensemble = self.translator.paths
+        return replace(pinned, model=model, ensemble=tuple(ensemble))
+
+    def render(self, chunk: Chunk) -> Rendered:
         """Translates a chunk and writes it as the user wants it.
 
         Raises:
             NmtError: a line's prefix has characters without a piece.
         """
-        from nmt.translation.segments import encode_prefixes
+        from nmt.translation.inputs import encode_prefixes, split_breaks
 
-        n_best = self.n_best or (
-            1 if self.form != "nbest" else self.options.beam or translator.search.beam
-        )
-        details = self.alignments or self.word_scores
+        task, translator, n_best = self.task, self.translator, self.settings.n_best
+        details = task.alignments or task.word_scores
         places = [
-            f"{self.name}:{number}: "
+            f"{task.name}:{number}: "
             for number in range(chunk.first + 1, chunk.first + 1 + len(chunk.lines))
         ]
         if any(prefixes := [line.prefix for line in chunk.lines]):
@@ -100,7 +126,7 @@ class TranslationTask:
                 prefixes, translator.subwords, places
             )  # names the line of one that cannot be forced
         notes = []
-        whole = n_best > 1 or details or self.attention
+        whole = n_best > 1 or details or task.attention
         texts = [line.text for line in chunk.lines]
         if whole:
             notes += [
@@ -110,17 +136,7 @@ class TranslationTask:
             ]
             texts = [text.replace("\n", " ") for text in texts]
         parts, counts = split_breaks(zip(texts, prefixes, strict=True))
-        lines, starts = zip(*parts, strict=True)
-        each = iter(
-            translator.nbest(
-                lines,
-                n_best,
-                details=details,
-                options=self.options,
-                prefixes=starts,
-                attention=self.attention,
-            )
-        )
+        each = iter(translator.nbest_of(parts, self.settings, details, task.attention))
         found = []
         for place, count in zip(places, counts, strict=True):
             several = list(islice(each, count))
@@ -134,7 +150,7 @@ class TranslationTask:
                 if count == 1
                 else [several[0][0]._replace(text="\n".join(best[0].text for best in several))]
             )
-        if self.form != "jsonl" and (self.form == "nbest" or details):
+        if task.form != "jsonl" and (task.form == "nbest" or details):
             notes += [
                 f"{place}{ESCAPED}"
                 for place, several in zip(places, found, strict=True)
@@ -143,14 +159,15 @@ class TranslationTask:
         return Rendered(list(self._lines(chunk, found)), notes, len(chunk.lines))
 
     def _lines(self, chunk: Chunk, found: list[list[Translation]]) -> Iterator[str]:
-        extras = self.alignments, self.word_scores
+        task = self.task
+        extras = task.alignments, task.word_scores
         for number, (line, translations) in enumerate(
             zip(chunk.lines, found, strict=True), start=chunk.first
         ):
-            if self.form == "nbest":
+            if task.form == "nbest":
                 yield from nbest_lines(number, translations, *extras)
-            elif self.form == "jsonl":
-                yield json_line(line, translations, self.n_best or 1, *extras, self.attention)
+            elif task.form == "jsonl":
+                yield json_line(line, translations, self.settings.n_best, *extras, task.attention)
             else:
                 yield text_line(translations[0], *extras)
 
@@ -165,7 +182,8 @@ def numbered_chunks(
     if is_ready is not None:
         yield from _ready_chunks(iter(lines), size, first, is_ready)
         return
-    for chunk in chunks(lines, size):
+    following = iter(lines)
+    while chunk := list(islice(following, size)):
         yield Chunk(first, chunk)
         first += len(chunk)
 
@@ -184,9 +202,6 @@ def _ready_chunks(
         yield Chunk(first, chunk, paused=not ready)
         first += len(chunk)
 
-
-if TYPE_CHECKING:
-    from nmt.translation.result import Translation
 
 FORMATS = ("text", "nbest", "jsonl")
 

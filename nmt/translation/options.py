@@ -3,10 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Self
 
-from nmt.limits import check_lengths, check_search
+from nmt.limits import check_lengths, check_search, whole_number
 from nmt.recipe import SearchConfig
 from nmt.search.settings import SearchSettings
-from nmt.translation.texts import whole_number
 
 
 @dataclass(frozen=True, kw_only=True)

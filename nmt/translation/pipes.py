@@ -3,9 +3,7 @@ chunk has come."""
 
 import os
 import select
-import stat
 from collections.abc import Iterator
-from typing import IO, Self
 
 # seconds without another line after which the lines before are translated; a program that writes on
 # is faster
@@ -54,14 +52,3 @@ class PipeLines:
             )
         if rest:
             self._rest.append(rest)
-
-    @classmethod
-    def of(cls, stream: IO[bytes]) -> Self | None:
-        """The lines of a stream that is a pipe or a socket and that nobody has read from; None
-        for others."""
-        try:
-            descriptor = stream.fileno()
-        except OSError:  # no file of the system
-            return None
-        mode = os.fstat(descriptor).st_mode
-        return cls(descriptor) if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else None

@@ -151,8 +151,6 @@ def join_segments(segments: Sequence[SegmentTranslations], alpha: float) -> list
     """
     if not segments:
         return [BLANK]
-    if len(segments) == 1:
-        return segments[0].translations
     depth = min(len(segment.translations) for segment in segments)
     return [
         _joined(segments, [segment.translations[rank] for segment in segments], alpha)

@@ -16,6 +16,7 @@ from nmt.engines.force_decoding import TranslationNetwork
 from nmt.engines.packed.layers import Kernels
 from nmt.errors import NmtError
 from nmt.folders import open_folder, open_members
+from nmt.limits import whole_number
 from nmt.recipe import DEVICES, Recipe
 from nmt.search.beam import beam_search
 from nmt.search.hypotheses import Hypothesis
@@ -23,6 +24,15 @@ from nmt.search.settings import SearchSettings
 from nmt.text.lines import CHUNK_LINES, chunks, is_blank
 from nmt.text.segments import Lengths, shortest_of
 from nmt.text.subwords import SubwordPair
+from nmt.translation.inputs import (
+    Segment,
+    cut_into_batches,
+    join_breaks,
+    single_lines,
+    split_breaks,
+    texts_of,
+    with_prefixes,
+)
 from nmt.translation.options import SearchOptions
 from nmt.translation.result import (
     PairScore,
@@ -34,15 +44,6 @@ from nmt.translation.result import (
     penalised,
     translations_of,
     words_of,
-)
-from nmt.translation.segments import Segment, cut_lines, segment_batches
-from nmt.translation.texts import (
-    join_breaks,
-    single_lines,
-    split_breaks,
-    texts_of,
-    whole_number,
-    with_prefixes,
 )
 
 
@@ -180,7 +181,8 @@ class Translator:
         With `chunk_lines=1` each line is answered before the next one is read, as a dialogue needs;
         more are faster.
         """
-        settings = self._settings(options, beam, length_alpha, scored=False)
+        options = (options or SearchOptions()).override(beam, length_alpha)
+        settings = self.settings(options, scored=False)
         size = (
             CHUNK_LINES
             if chunk_lines is None
@@ -192,7 +194,9 @@ class Translator:
             )
         for chunk in chunks(with_prefixes(texts_of(lines, "lines"), prefixes), size):
             parts, counts = split_breaks(chunk)
-            yield from join_breaks((best[0].text for best in self._nbest(parts, settings)), counts)
+            yield from join_breaks(
+                (best[0].text for best in self.nbest_of(parts, settings)), counts
+            )
 
     def nbest(
         self,
@@ -216,33 +220,32 @@ class Translator:
             NmtError: n is out of range, or as of `translate`.
         """
         n = whole_number(n, "n", "round it")
-        settings = self._settings(options, beam, length_alpha, n)
-        pairs = list(with_prefixes(single_lines(lines, "lines"), prefixes))
-        return self._nbest(pairs, settings, details, attention)
-
-    def _settings(
-        self,
-        options: SearchOptions | None,
-        beam: int | None,
-        length_alpha: float | None,
-        n_best: int = 1,
-        scored: bool = True,
-    ) -> SearchSettings:
         options = (options or SearchOptions()).override(beam, length_alpha)
-        return options.settings(self.search, n_best, scored)
+        settings = self.settings(options, n)
+        pairs = list(with_prefixes(single_lines(lines, "lines"), prefixes))
+        return self.nbest_of(pairs, settings, details, attention)
 
-    def _nbest(
+    def settings(
+        self, options: SearchOptions, n_best: int = 1, scored: bool = True
+    ) -> SearchSettings:
+        """What the recipe, these options and the network make together, for `nbest_of`."""
+        settings = options.settings(self.search, n_best, scored)
+        most = self.network.batch_pieces(self.search.batch_pieces, settings.beam)
+        return replace(settings, batch_pieces=most)
+
+    def nbest_of(
         self,
         lines: Sequence[tuple[str, str]],
         settings: SearchSettings,
         details: bool = False,
         attention: bool = False,
     ) -> list[list[Translation]]:
-        texts, prefixes = [text for text, _ in lines], [prefix for _, prefix in lines]
-        segments = cut_lines(texts, prefixes, self.subwords, self.lengths.source)
+        """As `nbest`, of single lines with their prefixes, "" for none."""
+        segments, batches = cut_into_batches(
+            lines, self.subwords, self.lengths.source, settings.batch_pieces
+        )
         results: list[list[Translation]] = [[] for _ in segments]
-        most = self.network.batch_pieces(self.search.batch_pieces, settings.beam)
-        for batch in segment_batches(segments, most):
+        for batch in batches:
             found = self._translate_batch(
                 [segments[index] for index in batch], settings, details, attention
             )
@@ -256,7 +259,10 @@ class Translator:
             parts[segment.line].append(
                 SegmentTranslations(source_words, translations, segment.spaced, segment.within_word)
             )
-        return [join_segments(each, settings.length_alpha) for each in parts]
+        return [
+            each[0].translations if len(each) == 1 else join_segments(each, settings.length_alpha)
+            for each in parts
+        ]
 
     def _translate_batch(
         self,

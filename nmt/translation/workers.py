@@ -12,20 +12,16 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from functools import cache
 from itertools import chain, islice
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from nmt.errors import NmtError, advice
-from nmt.translation.job import Chunk, Rendered, TranslationTask
+from nmt.translation.job import Chunk, Rendered, TranslationJob, TranslationTask
 from nmt.worker_processes import child
-
-if TYPE_CHECKING:
-    from nmt.translation.translator import Translator
 
 AHEAD = (
     2  # chunks read for each worker: one in work and one for when that is done before its elders
@@ -33,10 +29,10 @@ AHEAD = (
 
 
 def render_all(
-    task: TranslationTask, translator: "Translator", chunks: Iterable[Chunk], workers: int
+    job: TranslationJob, chunks: Iterable[Chunk], workers: int
 ) -> Generator[Rendered, None, None]:
-    """What becomes of each chunk, in order. Input of a single chunk is not worth a process:
-    `translator` does it here.
+    """What becomes of each chunk, in order. Input of a single chunk is not worth a process
+    and is done here.
 
     Raises:
         NmtError: the input, a setting, or a worker failed; everything before that has been given.
@@ -50,15 +46,10 @@ def render_all(
         for chunk in chain(head, waiting):
             if isinstance(chunk, NmtError):
                 raise chunk
-            yield task.render(translator, chunk)
+            yield job.render(chunk)
         return
-    pinned = replace(task, precision=translator.network.pinned_precision)
-    if (
-        translator.paths
-    ):  # training that goes on may let the run's name stand for another checkpoint
-        pinned = replace(pinned, model=translator.paths[0], ensemble=translator.paths[1:])
-    with _Workers(pinned, workers) as crew:
-        yield from crew.render(chain(head, waiting), lambda chunk: task.render(translator, chunk))
+    with _Workers(job.for_workers(), workers) as crew:
+        yield from crew.render(chain(head, waiting), job.render)
 
 
 def _with_failure(chunks: Iterable[Chunk]) -> Iterator[Chunk | NmtError]:
@@ -174,7 +165,7 @@ def signals_held(*numbers: signal.Signals) -> Iterator[None]:
 def _serve(connection: Connection, task: TranslationTask) -> None:
     """The life of a worker: chunks in, what becomes of them out."""
     load = cache(task.load)
-    serve(connection, lambda chunk: task.render(load(), chunk))
+    serve(connection, lambda chunk: load().render(chunk))
 
 
 def serve(connection: Connection, work: Callable[[Any], Any]) -> None:

@@ -118,10 +118,12 @@ class _ScannedLayer:
     def read(self, inputs: Tensor, reversal: Tensor, width: int) -> Tensor:
         """Pieces [S * B] or states [S * B, X], position by position -> states [S * B, H]."""
         backward = inputs.index_select(0, reversal)
-        gates = [
-            self._input_gates(x, direction).view(width, -1, self.blocks, self.size)
-            for direction, x in enumerate((inputs, backward))
-        ]
+        both = inputs, backward
+        if self.tables is None:
+            flat = [product(x) for product, x in zip(self.inputs, both, strict=True)]
+        else:
+            flat = [table.index_select(0, x) for table, x in zip(self.tables, both, strict=True)]
+        gates = [each.view(width, -1, self.blocks, self.size) for each in flat]
         B, H = gates[0].shape[1], 2 * self.size
         states_SBH = torch.empty(width, B, H)
         state = tuple(
@@ -138,13 +140,6 @@ class _ScannedLayer:
         states = states_SBH.view(-1, H)
         states[:, self.size :] = states[:, self.size :].index_select(0, reversal)
         return states
-
-    def _input_gates(self, inputs: Tensor, direction: int) -> Tensor:
-        return (
-            self.inputs[direction](inputs)
-            if self.tables is None
-            else self.tables[direction].index_select(0, inputs)
-        )
 
 
 class PackedEncoder:
