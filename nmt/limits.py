@@ -89,6 +89,8 @@ SEARCH_LIMITS: Mapping[str, Limit] = {  # what whoever translates may ask for
     "top_k": COUNT,
     "top_p": Limit(0, 1, above=True),
 }
+# of the settings of a search, those that are counts
+WHOLE = frozenset({"beam", "min_length", "max_length", "no_repeat_ngram", "top_k"})
 
 
 def check_number(key: str, value: float) -> None:

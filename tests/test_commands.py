@@ -54,34 +54,37 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
             "(choose from 'auto', 'fp32', 'bf16', 'int8', 'fp16')\n",
         ),
         (["translate"], "the following arguments are required: MODEL"),
-        (["translate", "m", "--beam", "0"], "argument --beam: must be at least 1, got 0"),
+        (
+            ["translate", "m", "--beam", "0"],
+            "argument --beam: must be at least 1 and at most 10,000, got 0",
+        ),
         (
             ["translate", "m", "--beam", "five"],
             "argument --beam: must be a whole number, got 'five'",
         ),
         (
             ["translate", "m", "--length-alpha", "-1"],
-            "argument --length-alpha: must be a number of at least 0, got -1",
+            "argument --length-alpha: must be at least 0 and at most 10, got -1",
         ),
         (
             ["translate", "m", "--length-alpha", "nan"],
-            "argument --length-alpha: must be a number of at least 0, got nan",
+            "argument --length-alpha: must be at least 0 and at most 10, got nan",
         ),
         (
             ["evaluate", "m", "--length-alpha", "inf"],
-            "argument --length-alpha: must be a number of at least 0, got inf",
+            "argument --length-alpha: must be at least 0 and at most 10, got inf",
         ),
         (
             ["translate", "m", "--length-alpha", "one"],
             "argument --length-alpha: must be a number, got 'one'",
         ),
         (
-            ["translate", "m", "--no-repeat-ngram", "0"],
-            "argument --no-repeat-ngram: must be at least 1, got 0",
+            ["translate", "m", "--no-repeat-ngram", "-1"],
+            "argument --no-repeat-ngram: must be at least 0 and at most 1,000,000,000, got -1",
         ),
         (
             ["translate", "m", "--min-length", "-1"],
-            "argument --min-length: must be at least 0, got -1",
+            "argument --min-length: must be at least 0 and at most 100,000, got -1",
         ),
         (
             ["translate", "m", "--max-length", "0"],
@@ -89,7 +92,7 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         ),
         (
             ["translate", "m", "--coverage", "-1"],
-            "argument --coverage: must be a number of at least 0, got -1",
+            "argument --coverage: must be at least 0 and at most 1,000,000, got -1",
         ),
         (
             ["translate", "m", "--min-length", "5", "--max-length", "4"],

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nmt.errors import NmtError, printable
-from nmt.limits import LENGTH_ALPHA
+from nmt.limits import SEARCH_LIMITS, WHOLE
 from nmt.recipe import DEVICES
 from nmt.translation.options import SearchOptions
 from nmt.translation.shards import Shard
@@ -56,13 +56,13 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--beam",
         metavar="K",
-        type=at_least(1),
+        type=search_number("beam"),
         help="hypotheses kept for each sentence; 1 is greedy (default: the recipe's)",
     )
     parser.add_argument(
         "--length-alpha",
         metavar="A",
-        type=exponent,
+        type=search_number("length_alpha"),
         help="score = log-probability / length^A; 0 to 10 (default: the recipe's)",
     )
     parser.add_argument(
@@ -76,23 +76,21 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def not_negative(text: str) -> float:
-    """An argparse type: a number of at least 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a number of at least 0, got {text}")
-    return value
+def search_number(name: str) -> Callable[[str], float]:
+    """An argparse type: a number that this setting of a search may have; whole for a count."""
+    limit = SEARCH_LIMITS[name]
+    kind, wanted = (int, "a whole number") if name in WHOLE else (float, "a number")
 
+    def number(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"must be {wanted}, got {text!r}") from None
+        if not limit.allows(value):
+            raise argparse.ArgumentTypeError(f"must be {limit}, got {text}")
+        return value
 
-def exponent(text: str) -> float:
-    """An argparse type: a number from 0 to 10."""
-    value = not_negative(text)
-    if value > LENGTH_ALPHA.high:
-        raise argparse.ArgumentTypeError(f"must be at most {LENGTH_ALPHA.high}, got {text}")
-    return value
+    return number
 
 
 def at_least(low: int) -> Callable[[str], int]:
@@ -131,14 +129,14 @@ def add_option_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--no-repeat-ngram",
         metavar="N",
-        type=at_least(1),
+        type=search_number("no_repeat_ngram"),
         default=0,
         help="no N pieces in a row come twice",
     )
     group.add_argument(
         "--min-length",
         metavar="N",
-        type=at_least(0),
+        type=search_number("min_length"),
         default=0,
         help="a translation has at least N pieces",
     )
@@ -151,7 +149,7 @@ def add_option_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--coverage",
         metavar="B",
-        type=not_negative,
+        type=search_number("coverage"),
         default=0.0,
         help=(
             "rank what the beam has found by (log-probability + B * coverage penalty) / length^A;"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Self
 
-from nmt.limits import check_lengths, check_search, whole_number
+from nmt.limits import WHOLE, check_lengths, check_search, whole_number
 from nmt.recipe import SearchConfig
 from nmt.search.settings import SearchSettings
 
@@ -40,7 +40,7 @@ class SearchOptions:
     coverage: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("beam", "no_repeat_ngram", "min_length", "max_length"):
+        for name in sorted(WHOLE & vars(self).keys()):
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, whole_number(value, name, "round it"))
