@@ -88,9 +88,11 @@ SEARCH_LIMITS: Mapping[str, Limit] = {  # what whoever translates may ask for
     "temperature": Limit(0, 1000, above=True),
     "top_k": COUNT,
     "top_p": Limit(0, 1, above=True),
+    "seed": Limit(0, 2**63 - 1),
+    "mbr": Limit(0, 1000),
 }
 # of the settings of a search, those that are counts
-WHOLE = frozenset({"beam", "min_length", "max_length", "no_repeat_ngram", "top_k"})
+WHOLE = frozenset({"beam", "min_length", "max_length", "no_repeat_ngram", "top_k", "seed", "mbr"})
 
 
 def check_number(key: str, value: float) -> None:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from nmt.errors import NmtError
 from nmt.search.hypotheses import Hypothesis
+from nmt.search.sampling import draw as draw_pieces
 from nmt.search.sampling import sample
 from nmt.search.settings import Sampling
 
@@ -40,10 +41,10 @@ def draw(
     **sampling,
 ) -> list[Hypothesis]:
     settings = settings_of(
-        beam=1, sampling=Sampling(**sampling), forbidden=forbidden, min_length=min_length
+        beam=1, sampling=Sampling(**sampling, seed=seed), forbidden=forbidden, min_length=min_length
     )
-    generator = torch.Generator().manual_seed(seed)
-    return sample(ConstantNetwork(), lengths_as_sources([max_length] * rows), settings, generator)
+    sources, places = lengths_as_sources([max_length] * rows), [(row,) for row in range(rows)]
+    return sample(ConstantNetwork(), sources, settings, places)
 
 
 def shares(outputs: list[Hypothesis]) -> list[float]:
@@ -76,9 +77,34 @@ def test_pieces_come_as_often_as_their_probability_says(
     )  # 5 standard deviations: 5 * sqrt(.25 / 20000) = .018
 
 
-def test_the_generator_alone_decides_what_is_drawn() -> None:
-    assert draw(50, 9, seed=3) == draw(50, 9, seed=3)
-    assert draw(50, 9, seed=3) != draw(50, 9, seed=4)
+def test_the_seed_and_the_place_alone_decide_what_is_drawn() -> None:
+    together = draw(50, 9, seed=3)
+    assert draw(20, 9, seed=3) == together[:20]
+    assert draw(50, 9, seed=4) != together
+    assert len({output.pieces for output in together}) > 20
+
+
+def test_a_uniform_number_picks_the_piece_in_whose_share_it_lies() -> None:
+    logits_NV = torch.tensor([PROBABILITIES]).log().repeat(6, 1)
+    numbers_N = torch.tensor([0.0, 0.09, 0.11, 0.29, 0.31, 1 - 2**-53], dtype=torch.float64)
+    assert draw_pieces(logits_NV, Sampling(), numbers_N).tolist() == [1, 1, 2, 2, 3, 4]
+    # the likeliest first: 4 has 4 / 7, then 3
+    assert draw_pieces(logits_NV, Sampling(top_k=2), numbers_N).tolist() == [4, 4, 4, 4, 4, 3]
+
+
+def test_a_sample_begins_with_its_prefix_and_counts_its_pieces_as_the_network_does() -> None:
+    settings = settings_of(beam=1, no_repeat_ngram=1)
+    (output,) = sample(ConstantNetwork(), lengths_as_sources([4]), settings, [(1,)], [(2, 4)])
+    assert output.pieces[:2] == (2, 4)
+    assert output.pieces[2:] in ((), (3,))  # nothing is repeated
+    expected = torch.tensor([PROBABILITIES[piece] for piece in (*output.pieces, EOS)]).log().sum()
+    assert output.log_prob == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_logits_that_are_not_finite_are_reported() -> None:
+    network = TableNetwork(torch.full((1, 97, 5), torch.nan))
+    with pytest.raises(NmtError, match="no hypothesis for sentence 1 of the batch"):
+        sample(network, lengths_as_sources([3]), settings_of(beam=1), [(1,)])
 
 
 def test_log_probs_are_the_models_own_and_the_end_counts() -> None:

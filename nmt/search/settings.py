@@ -19,9 +19,10 @@ class Sampling:
     temperature: float = 1.0  # divides the logits; above 0, below 1: closer to the likeliest piece
     top_k: int = 0  # 0: all
     top_p: float = 1.0  # above 0, at most 1
+    seed: int = 1  # of the random numbers; 0 or more
 
     def __post_init__(self) -> None:
-        for name in ("temperature", "top_k", "top_p"):
+        for name in ("temperature", "top_k", "top_p", "seed"):
             check_search(name, getattr(self, name))
 
 

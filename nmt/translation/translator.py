@@ -54,8 +54,7 @@ class Translator:
     `translate` and its sisters take lines; line ends are taken off. A blank line translates to a
     blank line. A text of several lines is translated line by line and keeps its breaks; n-best
     lists and scores are of single lines. A line of more pieces than any in training is translated
-    in segments (`lengths`; `data.max_length` of the recipe where nothing is recorded). `others`
-    make an ensemble with the model, whose recipe counts.
+    in segments (`lengths`; `data.max_length` of the recipe where nothing is recorded).
     """
 
     def __init__(
