@@ -7,13 +7,13 @@ Results name the commit that scored the runs; --trained-at says which one traine
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from evaluation.quality import measure, measures_of
 from nmt.errors import NmtError
 from nmt.recipe import load_recipe
+from nmt.run_folder import RunFolder
 
 
 def curve_of(run: Path) -> list[dict[str, Any]]:
@@ -23,14 +23,8 @@ def curve_of(run: Path) -> list[dict[str, Any]]:
     Raises:
         NmtError: the run has validated nothing.
     """
-    path = run / "metrics.jsonl"
-    rows = (
-        [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        if path.exists()
-        else []
-    )
     points, rate = [], 0.0
-    for row in rows:
+    for row in RunFolder(run).metrics():
         if row["kind"] == "update":
             rate = row["learning_rate"]
             continue
@@ -46,7 +40,10 @@ def curve_of(run: Path) -> list[dict[str, Any]]:
             }
         )
     if not points:
-        raise NmtError(f"{path}: no validation in it; let `nmt train` reach its first one")
+        raise NmtError(
+            f"{RunFolder(run).metrics_file}: no validation in it; let `nmt train` reach its"
+            " first one"
+        )
     return points
 
 
@@ -85,7 +82,7 @@ def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     measured = {run.name: measure(run, arguments.test) for run in runs}
     return {
         "trained_at": arguments.trained_at or "the same commit",
-        "seed": {run.name: load_recipe(run / "recipe.toml").training.seed for run in runs},
+        "seed": {run.name: load_recipe(RunFolder(run).recipe).training.seed for run in runs},
         "parameters": {run: figures["parameters"] for run, figures in measured.items()},
         "measures": {
             f"{run}, {key}": value

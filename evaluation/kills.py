@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from nmt.errors import NmtError
 from nmt.files import file_hash
-from nmt.folders import update_of
+from nmt.run_folder import AVERAGED, OPTIMIZER, SHORTLIST, SUBWORDS, WEIGHTS, RunFolder, update_of
 from nmt.text.corpus import read_pairs
 from nmt.training.checkpoint import newest
 
@@ -43,8 +43,13 @@ MARKS = {
     "training": "parameters,",
 }  # phase -> what the line on stderr has that it begins with
 LONGEST = {"start": 3.0, "data": 0.4, "training": 1.2}  # seconds between the mark and the signal
-WHOLE = ("subwords.model", "shortlist.safetensors", "data/pairs.arrow", "last/model.safetensors", "last/averaged.safetensors",  # noqa: E501
-         "last/optimizer.safetensors", "best/averaged.safetensors")  # fmt: skip
+WHOLE = (
+    SUBWORDS,
+    SHORTLIST,
+    "data/pairs.arrow",
+    *(f"last/{name}" for name in (WEIGHTS, AVERAGED, OPTIMIZER)),
+    f"best/{AVERAGED}",
+)
 
 
 class Struck(NamedTuple):
@@ -91,10 +96,7 @@ def fingerprint(run: Path) -> dict[str, str]:
     """What must not depend on interruptions: data, weights, average, optimizer, random states,
     the best checkpoint, metrics but speeds."""
     found = {name: file_hash(run / name) for name in WHOLE}
-    rows = [
-        json.loads(line)
-        for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    ]
+    rows = RunFolder(run).metrics()
     found["metrics"] = json.dumps(
         [{key: value for key, value in row.items() if key != "pieces_per_second"} for row in rows]
     )
@@ -130,7 +132,7 @@ def place_of(said: str, run: Path, before: set[str]) -> str:
     half-written checkpoints of `before`."""
     if MARKS["data"] not in said:
         return "before it looked at the run"
-    if not (run / "shortlist.safetensors").exists():
+    if not RunFolder(run).shortlist.exists():
         return "making subwords, store or shortlist"
     if MARKS["training"] not in said:
         return "opening the run"

@@ -27,6 +27,7 @@ from typing import Any
 from evaluation.machine import ROOT
 from nmt.errors import NmtError
 from nmt.recipe import SubwordsConfig
+from nmt.run_folder import SHORTLIST, STORE_CARD
 from nmt.text.corpus import read_pairs
 from nmt.text.subwords import train_subword_pair
 
@@ -37,7 +38,7 @@ SETTINGS = {
     "model.embedding_size": "32", "model.hidden_size": "32", "training.batch_pieces": "4096", "training.report_every": str(UPDATES),  # noqa: E501
     "training.threads": "1", "training.precision": "fp32",
 }  # fmt: skip
-PHASES = {"store": "data/store.json", "shortlist": "shortlist.safetensors", "training": "last"}
+PHASES = {"store": f"data/{STORE_CARD}", "shortlist": SHORTLIST, "training": "last"}
 EVERY = 0.02  # seconds between two looks
 # of a value: allocators and the moment of a look; less than that between two runs of one size
 NOISE = 0.1

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.robustness import MODEL, RECIPE
-from nmt.dev_scores import best_validation
 from nmt.errors import NmtError
 from nmt.recipe import dump_recipe, load_recipe
+from nmt.run_folder import RunFolder
 from nmt.scoring.bleu import corpus_scores
 from nmt.text.corpus import read_parallel
 from nmt.training.run import train
@@ -39,7 +39,7 @@ def measure(run: Path, test: str, beams: tuple[int, ...] = (1, 5)) -> dict[str, 
         "parameters": translator.parameters(),
         "precision": translator.network.precision,
         "test_scores": scores,
-        "dev": best_validation(run),
+        "dev": RunFolder(run).best_validation(),
         "seed": translator.recipe.training.seed,
         "recipe": dump_recipe(translator.recipe),
     }

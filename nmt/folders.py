@@ -1,36 +1,34 @@
 """Model folders: a training run or an exported model, checked before it is used."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
-from nmt.dev_scores import checked_validation
-from nmt.engines.shortlist import SHORTLIST, largest_shortlist
+from nmt.engines.shortlist import largest_shortlist
 from nmt.errors import NmtError
-from nmt.files import JSON_BYTES, TABLE_BYTES, file_hash, read_file, read_json
+from nmt.files import TABLE_BYTES, file_hash, read_json
 from nmt.limits import shown
 from nmt.model.translation import Seq2Seq
 from nmt.model.weights import adopt_weights, largest_file, read_weights
 from nmt.recipe import Recipe, load_recipe
-from nmt.text.segments import LENGTHS, Lengths
+from nmt.run_folder import (
+    AVERAGED,
+    CARD,
+    LENGTHS,
+    POINTERS,
+    RECIPE,
+    SHORTLIST,
+    STATE,
+    WEIGHTS,
+    RunFolder,
+    checked_validation,
+)
+from nmt.text.segments import Lengths
 from nmt.text.subwords import MODEL_BYTES, MODEL_FILES, SubwordPair
 
-CARD = "model.json"  # makes a folder an exported model
-RECIPE = "recipe.toml"
-WEIGHTS = "model.safetensors"  # of an exported model
 FORMAT = 1
-CHECKPOINT = re.compile("update-[0-9]{6,}")  # the names that training gives to checkpoints
-POINTER_BYTES = 1000  # of the text file that may stand for a link
-SESSION = {
-    "started": str,
-    "where": str,
-    "first_update": int,
-    "seconds": float,
-}  # what training notes of each start
-POINTERS = ("best", "last")  # names in a run that stand for one of its checkpoints
 
 
 class ModelFolder(NamedTuple):
@@ -59,7 +57,7 @@ def open_folder(path: Path) -> ModelFolder:
         NmtError: no such folder, a part is missing, or an exported model's file is not the one that
             was exported.
     """
-    pointer = path.name in POINTERS and (path.parent / "recipe.toml").exists()
+    pointer = path.name in POINTERS and RunFolder(path.parent).recipe.exists()
     if not path.is_dir() and not (pointer and path.is_file()):
         raise NmtError(
             f"{path}: no such model folder; name a run of `nmt train` or a folder of `nmt export`"
@@ -68,108 +66,26 @@ def open_folder(path: Path) -> ModelFolder:
         return _exported(path)
     real = path.resolve()
     inside = path.parent if pointer else path
-    run = real.parent.parent if real.parent.name == "checkpoints" else inside
-    if not (run / "recipe.toml").exists():
+    is_checkpoint = real.parent == RunFolder(real.parent.parent).checkpoints_folder
+    run = RunFolder(real.parent.parent if is_checkpoint else inside)
+    if not run.recipe.exists():
         raise NmtError(
             f"{path}: neither a run nor an exported model (no recipe.toml, no {CARD}); check the"
             " path"
         )
-    names = [path.name] if pointer else POINTERS if run == path else []
-    for checkpoint in [pointed(run, name) for name in names] or [path]:
-        weights = (checkpoint or run) / "averaged.safetensors"
-        if checkpoint and not weights.exists() and checkpoints(run):
+    names = [path.name] if pointer else POINTERS if run.path == path else []
+    for checkpoint in [run.pointed(name) for name in names] or [path]:
+        weights = (checkpoint or run.path) / AVERAGED
+        if checkpoint and not weights.exists() and run.checkpoints():
             raise NmtError(
                 f"{weights}: missing, the checkpoint is damaged or was deleted; name another one of"
-                f" {run / 'checkpoints'}"
+                f" {run.checkpoints_folder}"
             )
         if weights.exists():
-            folder = _parts(path, run, weights, {})
-            check_weights(weights, largest_file(empty_network(folder)), run)
+            folder = _parts(path, run.path, weights, {})
+            check_weights(weights, largest_file(empty_network(folder)), run.path)
             return folder
     raise NmtError(f"{path}: the run has no checkpoint yet; let `nmt train` reach its first one")
-
-
-def pointed(run: Path, name: str) -> Path | None:
-    """The checkpoint that RUN/best or RUN/last stands for, None where it stands for none (yet).
-
-    The name is a link, a text file with the link's target where the file system has no links, or
-    the checkpoint's copy, made by a program that followed the link. Where a copy of the run has
-    lost the name, its newest checkpoint tells.
-
-    Raises:
-        NmtError: the file is not what training wrote.
-    """
-    path = run / name
-    if path.is_symlink() or path.is_dir():
-        own = next((folder for folder in checkpoints(run) if _is_copy(path, folder)), None)
-        return own or (path.resolve() if path.is_symlink() else path)
-    if path.exists():
-        text = _pointer_text(path)
-        if not CHECKPOINT.fullmatch(text.removeprefix("checkpoints/")):
-            raise NmtError(
-                f"{path}: names no checkpoint, got {text[:60]!r}; delete it, the newest checkpoint"
-                " is used then"
-            )
-        return run / "checkpoints" / text.removeprefix("checkpoints/")
-    found = checkpoints(run)
-    if not found or name == "last":
-        return found[-1] if found else None
-    best = _best_update(found[-1])
-    return next((folder for folder in found if update_of(folder) == best), None)
-
-
-def sessions(run: Path) -> list[dict[str, Any]]:
-    """Start, place and wall time in seconds of each session of a run, as its last checkpoint has
-    them; empty for other folders."""
-    last = pointed(run, "last")
-    try:
-        found = read_json(last / "state.json", within=last)["state"]["sessions"] if last else []
-        return [{key: kind(each[key]) for key, kind in SESSION.items()} for each in found]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-
-
-def _pointer_text(path: Path) -> str:
-    try:
-        return read_file(path, POINTER_BYTES).decode(errors="replace").strip()
-    except OSError as error:
-        raise NmtError(
-            f"{path}: names no checkpoint ({error.strerror}); delete it, the newest checkpoint is"
-            " used then"
-        ) from None
-
-
-def _is_copy(path: Path, checkpoint: Path) -> bool:
-    """Whether a folder is a checkpoint, or a copy of it: the state has the hashes of all files."""
-    try:
-        return path.samefile(checkpoint) or read_file(path / "state.json", JSON_BYTES) == read_file(
-            checkpoint / "state.json", JSON_BYTES
-        )
-    except OSError:
-        return False
-
-
-def _best_update(checkpoint: Path) -> int | None:
-    """The update of the run's best checkpoint, by the state of a later one."""
-    try:
-        best = read_json(checkpoint / "state.json", within=checkpoint)["state"]["best_update"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return best if isinstance(best, int) else None
-
-
-def checkpoints(run: Path) -> list[Path]:
-    """The checkpoints of a run, whole or damaged, the oldest first; what lies there under other
-    names, copies say, is not looked at."""
-    return sorted(
-        (folder for folder in run.glob("checkpoints/*") if CHECKPOINT.fullmatch(folder.name)),
-        key=update_of,
-    )
-
-
-def update_of(folder: Path) -> int:
-    """The update number in a checkpoint's name."""
-    return int(folder.name.rpartition("-")[2])
 
 
 def open_members(first: ModelFolder, paths: Sequence[str | Path]) -> list[ModelFolder]:
@@ -232,7 +148,7 @@ def _parts(path: Path, root: Path, weights: Path, card: dict[str, Any]) -> Model
 def check_weights(weights: Path, limit: int, run: Path) -> None:
     """Raises NmtError unless a file of a run's checkpoint, of at most `limit` bytes, is the one
     that training wrote."""
-    state = weights.with_name("state.json")
+    state = weights.with_name(STATE)
     try:
         expected = read_json(state, within=run)["sha256"][weights.name]
     except (OSError, ValueError, KeyError, TypeError):

@@ -9,8 +9,9 @@ from training_runs import assert_same_run, stop_after
 
 from nmt.errors import NmtError
 from nmt.recipe import DataConfig
+from nmt.run_folder import RunFolder
 from nmt.text.corpus import read_parallel
-from nmt.text.dev_split import COPY, read_copy
+from nmt.text.dev_split import read_copy
 from nmt.training import dev_set
 from nmt.training.dev_set import Dev, keep_dev, read_dev
 from nmt.training.run import train
@@ -63,9 +64,9 @@ def test_the_copy_is_read_in_place_of_the_data_set(tmp_path, monkeypatch):
 
 def test_a_copy_that_is_there_is_not_written_again(tmp_path):
     kept(tmp_path)
-    written = (tmp_path / COPY).stat()
+    written = RunFolder(tmp_path).dev.stat()
     kept(tmp_path)
-    assert (tmp_path / COPY).stat() == written
+    assert RunFolder(tmp_path).dev.stat() == written
     kept(tmp_path, (["a"], ["b"]))
     assert read_dev(data(), tmp_path).pairs == (["a"], ["b"])
 
@@ -140,7 +141,7 @@ def test_a_run_goes_on_with_its_copy_where_the_dev_set_is_gone(tmp_path):
 )
 def test_a_damaged_copy_is_refused(tmp_path, damage):
     kept(tmp_path)
-    path = tmp_path / COPY
+    path = RunFolder(tmp_path).dev
     path.write_text(damage(path.read_text()))
     with pytest.raises(
         NmtError,

@@ -20,12 +20,11 @@ from conftest import write_corpus
 from nmt.commands.main import main
 from nmt.errors import NmtError, explained
 from nmt.files import write_atomically, writing
-from nmt.folders import checkpoints
 from nmt.recipe import SubwordsConfig
+from nmt.run_folder import MetricsWriter, RunFolder
 from nmt.text.lines import open_bytes
 from nmt.text.subwords import SubwordPair, train_subwords
 from nmt.training.checkpoint import is_whole
-from nmt.training.metrics import Metrics
 from nmt.translation.job import TranslationTask
 from nmt.translation.workers import _Worker
 
@@ -108,7 +107,7 @@ def test_a_full_disk_at_any_file_is_one_line_and_the_same_command_continues(
         named.append(
             Path(error.removeprefix("nmt: error: ").partition(":")[0]).relative_to(run).parts
         )
-        assert all(is_whole(folder) for folder in checkpoints(run))
+        assert all(is_whole(folder) for folder in RunFolder(run).checkpoints())
         if (run / "metrics.jsonl").exists():
             rows(run)  # no half row
     assert {parts[0] for parts in named} == {
@@ -129,7 +128,7 @@ def test_a_full_disk_at_any_file_is_one_line_and_the_same_command_continues(
 
 
 def test_a_row_that_does_not_fit_leaves_none_of_it(tmp_path: Path) -> None:
-    metrics = Metrics(tmp_path, 0)
+    metrics = MetricsWriter(tmp_path, 0)
     size = metrics.write({"update": 1})
     with (
         largest_file(size + 3),
@@ -143,15 +142,15 @@ def test_a_row_that_does_not_fit_leaves_none_of_it(tmp_path: Path) -> None:
 
 
 def test_metrics_that_were_cut_short_lose_whole_rows_only(tmp_path: Path) -> None:
-    metrics = Metrics(tmp_path, 0)
+    metrics = MetricsWriter(tmp_path, 0)
     metrics.write({"update": 1})
     size = metrics.write({"update": 2})
     metrics.path.write_bytes(metrics.path.read_bytes()[:-3])
-    again = Metrics(tmp_path, size)
+    again = MetricsWriter(tmp_path, size)
     assert again.lost == 3
     assert again.path.read_text() == '{"update": 1}\n'
     again.path.unlink()
-    assert Metrics(tmp_path, size).lost == size
+    assert MetricsWriter(tmp_path, size).lost == size
     assert again.path.read_text() == ""
 
 

@@ -11,7 +11,8 @@ from nmt.engines.export import export_model
 from nmt.errors import NmtError
 from nmt.folders import open_folder
 from nmt.recipe import Recipe
-from nmt.text.segments import LENGTHS, Lengths, longest_of, shortest_of
+from nmt.run_folder import LENGTHS
+from nmt.text.segments import Lengths, longest_of, shortest_of
 from nmt.training.prepare import Materials, prepare
 from nmt.training.run import train
 from nmt.translation.translator import Translator

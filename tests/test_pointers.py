@@ -14,7 +14,8 @@ from conftest import recipe_in
 from training_runs import assert_same_run, stop_after
 
 from nmt.errors import NmtError
-from nmt.folders import open_folder, pointed
+from nmt.folders import open_folder
+from nmt.run_folder import RunFolder
 from nmt.training.checkpoint import point, prune
 from nmt.training.run import train
 
@@ -44,12 +45,18 @@ def test_training_needs_no_links(tmp_path, runs, monkeypatch):
     assert_same_run(whole, tmp_path / "run")
     for name in ("best", "last"):
         text = (tmp_path / "run" / name).read_text()
-        assert text == f"checkpoints/{pointed(whole, name).name}\n"
+        assert text == f"checkpoints/{RunFolder(whole).pointed(name).name}\n"
         expected = (
-            tmp_path / "run" / "checkpoints" / pointed(whole, name).name / "averaged.safetensors"
+            tmp_path
+            / "run"
+            / "checkpoints"
+            / RunFolder(whole).pointed(name).name
+            / "averaged.safetensors"
         )
         assert open_folder(tmp_path / "run" / name).weights == expected
-    assert open_folder(tmp_path / "run").weights.parent == pointed(tmp_path / "run", "best")
+    assert open_folder(tmp_path / "run").weights.parent == RunFolder(tmp_path / "run").pointed(
+        "best"
+    )
 
 
 def test_training_needs_no_locks(tmp_path, runs, monkeypatch):
@@ -120,8 +127,8 @@ def test_a_copy_of_a_finished_run_keeps_its_best_when_old_checkpoints_go(tmp_pat
     _, whole, _ = runs
     for name, copying in (("followed", copy_following_links), ("left out", copy_leaving_links_out)):
         copying(whole, tmp_path / name)
-        best = pointed(tmp_path / name, "best")
-        assert best.name == pointed(whole, "best").name
+        best = RunFolder(tmp_path / name).pointed("best")
+        assert best.name == RunFolder(whole).pointed("best").name
         prune(tmp_path / name, keep=1)
         assert best.exists()
 
@@ -143,7 +150,7 @@ def test_a_pointer_that_names_no_checkpoint_is_refused(tmp_path, runs):
 def test_a_pointer_that_is_right_is_left_alone(tmp_path, runs):
     _, _, half = runs
     before = os.lstat(half / "last").st_ino
-    point(half, "last", pointed(half, "last"))
+    point(half, "last", RunFolder(half).pointed("last"))
     assert os.lstat(half / "last").st_ino == before
 
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from nmt.dev_scores import best_validation
 from nmt.engines.export import average_checkpoints, export_model
 from nmt.engines.packed.layers import Kernels
 from nmt.engines.packed.network import PackedNetwork
@@ -17,6 +16,7 @@ from nmt.errors import NmtError
 from nmt.files import file_hash
 from nmt.folders import open_folder
 from nmt.model.weights import read_weights
+from nmt.run_folder import RunFolder
 from nmt.training.run import train
 from nmt.translation.translator import Translator, choose_device
 from nmt.vocabulary import EOS
@@ -379,7 +379,11 @@ def test_a_half_written_record_is_passed_over(run, tmp_path):
     shutil.copytree(run, tmp_path / "run", symlinks=True)
     with open(tmp_path / "run" / "metrics.jsonl", "a") as out:
         out.write('{"kind": "upd')
-    assert best_validation(tmp_path / "run") == best_validation(run) is not None
+    assert (
+        RunFolder(tmp_path / "run").best_validation()
+        == RunFolder(run).best_validation()
+        is not None
+    )
 
 
 def test_a_text_in_place_of_lines_and_unknown_devices_are_refused(run, translator):

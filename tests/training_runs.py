@@ -6,9 +6,9 @@ from dataclasses import replace
 import torch
 from safetensors.torch import load_file
 
-from nmt.folders import pointed
 from nmt.model.translation import Seq2Seq
 from nmt.recipe import ModelConfig
+from nmt.run_folder import RunFolder
 
 TIMED = ("pieces_per_second",)
 
@@ -20,7 +20,7 @@ def stop_after(count):
 
 
 def final_weights(run):
-    last = pointed(run, "last")
+    last = RunFolder(run).last
     return load_file(last / "model.safetensors"), load_file(last / "averaged.safetensors")
 
 
@@ -35,7 +35,7 @@ def assert_same_run(first, second):
         for name, value in ours.items():
             assert torch.equal(value, theirs[name]), name
     assert metrics(first) == metrics(second)
-    assert pointed(first, "best").name == pointed(second, "best").name
+    assert RunFolder(first).best.name == RunFolder(second).best.name
 
 
 def with_training(recipe, **changes):

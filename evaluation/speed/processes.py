@@ -6,7 +6,6 @@ processes talk through gloo.
 """
 
 import argparse
-import json
 import os
 import shutil
 import statistics
@@ -17,6 +16,7 @@ from typing import Any
 
 from evaluation.kills import write_part
 from nmt.errors import NmtError
+from nmt.run_folder import RunFolder
 
 PAIRS, ROUNDS, WARM_UP = 6_000, 3, 2  # the last one in reports
 SETTINGS = (
@@ -95,10 +95,7 @@ def _speed(out: Path, processes: int, name: str) -> float:
     )
     if ended.returncode:
         raise NmtError(f"{' '.join(command)}: {ended.stderr.strip().splitlines()[-1]}")
-    rows = [
-        json.loads(line)
-        for line in (out / name / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    ]
+    rows = RunFolder(out / name).metrics()
     return statistics.median(
         [row["pieces_per_second"] for row in rows if row["kind"] == "update"][WARM_UP:]
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.errors import printable
+from nmt.run_folder import RunFolder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,13 +33,12 @@ def run(arguments: argparse.Namespace) -> int:
 def _facts(path: Path) -> dict[str, Any]:
     import torch
 
-    from nmt.dev_scores import best_validation
-    from nmt.folders import load_network, open_folder, sessions
+    from nmt.folders import load_network, open_folder
     from nmt.model.weights import named_weights
 
     folder = open_folder(path)
     recipe, subwords = folder.recipe, folder.subwords
-    validation = folder.card.get("validation") or best_validation(path) or {}
+    validation = folder.card.get("validation") or RunFolder(path).best_validation() or {}
     network = recipe.model
     return {
         "source": recipe.data.source,
@@ -55,7 +55,7 @@ def _facts(path: Path) -> dict[str, Any]:
         "train": list(recipe.data.train),
         "dev": recipe.data.dev,
         "scores": validation.get("scores", []),
-        "sessions": sessions(path),
+        "sessions": RunFolder(path).sessions(),
     }  # fmt: skip
 
 

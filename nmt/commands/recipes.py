@@ -8,6 +8,7 @@ from pathlib import Path
 from nmt.commands.arguments import UsageError
 from nmt.errors import NmtError
 from nmt.recipe import DataConfig, Recipe, load_recipe, with_settings
+from nmt.run_folder import RunFolder
 from nmt.text.corpus import PARTNER
 from nmt.text.places import located, run_folders
 
@@ -77,7 +78,7 @@ def recipe_of(arguments: argparse.Namespace) -> Recipe:
     if not arguments.recipe and missing:
         raise UsageError(f"give a recipe, or {', '.join(missing)}{' as well' if given else ''}")
     path = (
-        arguments.recipe / "recipe.toml"
+        RunFolder(arguments.recipe).recipe
         if arguments.recipe and arguments.recipe.is_dir()
         else arguments.recipe
     )

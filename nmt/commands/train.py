@@ -25,6 +25,7 @@ from nmt.commands.arguments import UsageError, at_least, log
 from nmt.commands.progress import shown
 from nmt.commands.recipes import add_recipe_arguments, recipe_of, recipe_or_example
 from nmt.recipe import Recipe
+from nmt.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from nmt.training.events import Event
@@ -183,7 +184,7 @@ def _drawing(folder: Path, wanted: bool) -> Iterator[Callable[["Event"], None]]:
         return
     from nmt.training.tensorboard import TensorBoard
 
-    board = TensorBoard(folder / "tensorboard")
+    board = TensorBoard(RunFolder(folder).tensorboard)
     try:
         yield board.write
     finally:

@@ -19,6 +19,7 @@ import pyarrow
 
 from nmt.errors import NmtError
 from nmt.files import move, writing
+from nmt.run_folder import STORE_CARD
 from nmt.text.clean import BLANK, Audit
 from nmt.text.corpus import Pair
 from nmt.text.subwords import SubwordPair
@@ -41,7 +42,7 @@ class Store:
     def __init__(self, folder: Path):
         """Raises NmtError if the folder holds no whole store."""
         try:
-            about = json.loads((folder / "store.json").read_text(encoding="utf-8"))
+            about = json.loads((folder / STORE_CARD).read_text(encoding="utf-8"))
             self.fingerprint = str(about["fingerprint"])  # what `build_store` was given
             self.summary = tuple(str(line) for line in about["summary"])  # of the audit
             self.source_lengths = np.load(folder / "source_lengths.npy", mmap_mode="r")
@@ -124,7 +125,7 @@ def build_store(
                 " and data.max_length, data.max_ratio"
             )
         about = {"fingerprint": fingerprint, "pairs": count, "summary": audit.summary()}
-        (partial / "store.json").write_text(
+        (partial / STORE_CARD).write_text(
             json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
         )
         if folder.exists():

@@ -12,24 +12,21 @@ import torch
 from torch import Tensor
 
 from nmt import __version__
-from nmt.dev_scores import best_validation
-from nmt.engines.shortlist import SHORTLIST, Shortlist
+from nmt.engines.shortlist import Shortlist
 from nmt.errors import NmtError
 from nmt.files import file_hash, move, writing
 from nmt.folders import (
-    CARD,
     FORMAT,
     ModelFolder,
     check_weights,
-    checkpoints,
     empty_network,
     load_network,
     open_folder,
 )
 from nmt.model.weights import largest_file, named_weights, read_weights, save_weights
 from nmt.recipe import Recipe, dump_recipe
+from nmt.run_folder import CARD, LENGTHS, RECIPE, SHORTLIST, WEIGHTS, RunFolder
 from nmt.text.corpus import HUB, PARTNER
-from nmt.text.segments import LENGTHS
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -47,7 +44,11 @@ def export_model(path: Path, output: Path, precision: str = "fp32", paths: bool 
     folder = folder if paths else folder._replace(recipe=bare(folder.recipe))
     weights = named_weights(load_network(folder, torch.device("cpu")))
     _write(
-        folder, weights, output, precision, folder.card.get("validation") or best_validation(path)
+        folder,
+        weights,
+        output,
+        precision,
+        folder.card.get("validation") or RunFolder(path).best_validation(),
     )
 
 
@@ -81,9 +82,7 @@ def average_checkpoints(run: Path, last: int, output: Path) -> list[Path]:
         NmtError: fewer checkpoints than that, or `output` exists.
     """
     found = [
-        folder / "model.safetensors"
-        for folder in checkpoints(run)
-        if (folder / "model.safetensors").exists()
+        folder / WEIGHTS for folder in RunFolder(run).checkpoints() if (folder / WEIGHTS).exists()
     ]
     if last < 1 or len(found) < last:
         raise NmtError(
@@ -138,9 +137,9 @@ def _fill(
     partial.mkdir(parents=True)
     save_weights(
         {name: value.to(DTYPES[precision]) for name, value in weights.items()},
-        partial / "model.safetensors",
+        partial / WEIGHTS,
     )
-    (partial / "recipe.toml").write_text(dump_recipe(folder.recipe), encoding="utf-8")
+    (partial / RECIPE).write_text(dump_recipe(folder.recipe), encoding="utf-8")
     folder.subwords.save(partial)
     if folder.shortlist:
         sizes = folder.subwords.source.size, folder.subwords.target.size

@@ -17,7 +17,6 @@ from nmt.errors import NmtError
 from nmt.model.weights import HEADER_BYTES, array_shapes, save_weights
 from nmt.vocabulary import EOS, PAD
 
-SHORTLIST = "shortlist.safetensors"  # its file in a run or model folder
 STEP = 64  # candidate sets are a multiple of so many pieces
 LARGEST = 256  # target pieces of one source piece; training writes 100
 FREQUENT = 128  # target pieces that are always candidates

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from nmt.errors import NmtError
-from nmt.folders import pointed
 from nmt.pages.page import page
 from nmt.report.close_up import CloseUp, close_up
 from nmt.report.close_ups import choose_lines, close_up_section
@@ -19,6 +18,7 @@ from nmt.report.records import RunRecord, read_runs
 from nmt.report.scores import recorded_scores, robustness_section, score_section
 from nmt.report.sentences import Output, Sentences, read_sentences, translate_sentences
 from nmt.report.spreadsheets import Table, spreadsheets
+from nmt.run_folder import RunFolder
 from nmt.scoring.robustness import Outcome, measure_robustness
 from nmt.translation.translator import Translator
 
@@ -122,7 +122,7 @@ class _Builder:
         found = {}
         for run in self.runs:
             load = partial(Translator.load, run.path, self.wishes.device, "fp32")
-            last = pointed(run.path, "last")
+            last = RunFolder(run.path).last
             if (last and last.exists()) or (run.path / "model.json").exists():
                 translator: Translator | None = (
                     load()

@@ -2,7 +2,8 @@
 
 from nmt.pages.charts import Chart, Series, line_chart, sparkline
 from nmt.pages.markup import Markup, details, items, paragraph, section, table
-from nmt.report.records import Row, RunRecord
+from nmt.report.records import RunRecord
+from nmt.run_folder import Row
 
 
 def training_section(runs: list[RunRecord]) -> str:

@@ -17,6 +17,7 @@ from nmt.recipe import dump_recipe
 from nmt.report.corpus import Corpus
 from nmt.report.curves import score_of
 from nmt.report.records import RunRecord
+from nmt.run_folder import RunFolder
 
 PACKAGES = ("torch", "numpy", "sentencepiece", "sacrebleu", "safetensors", "datasets")
 STATUS = {
@@ -73,7 +74,7 @@ def _progress(run: RunRecord) -> str:
         return f"{known} that is not here (the model stands alone)"
     minutes = run.minutes
     time = "" if minutes is None else f", {minutes:.0f} minutes of updates at the recorded speed"
-    written = run.path / "metrics.jsonl"
+    written = RunFolder(run.path).metrics_file
     last = (
         ""
         if not written.exists()

@@ -2,17 +2,13 @@
 one is named."""
 
 import fcntl
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from nmt.dev_scores import METRICS_BYTES, ROW_BYTES, checked_validation
 from nmt.errors import NmtError
-from nmt.files import open_file, parse_json, read_json
-from nmt.folders import POINTERS, pointed
+from nmt.files import open_file, read_json
 from nmt.recipe import Recipe, load_recipe
-
-Row = dict[str, Any]
+from nmt.run_folder import CARD, POINTERS, STATE, Row, RunFolder
 
 
 class RunRecord(NamedTuple):
@@ -59,12 +55,13 @@ def read_run(path: Path, name: str = "") -> RunRecord:
     """
     if not path.is_dir():
         raise NmtError(f"{path}: no such run folder; name a folder that nmt train has written")
-    if not (path / "recipe.toml").exists():
+    run = RunFolder(path)
+    if not run.recipe.exists():
         raise NmtError(f"{path}: no run of nmt train (no recipe.toml); check the path")
-    recipe = load_recipe(path / "recipe.toml", path)
-    rows = _metrics(path / "metrics.jsonl")
-    best, last = (pointed(path, name) or path / name for name in POINTERS)
-    state = _table(last / "state.json", "state")
+    recipe = load_recipe(run.recipe, path)
+    rows = run.metrics()
+    best, last = (run.pointed(name) or path / name for name in POINTERS)
+    state = _table(last / STATE, "state")
     return RunRecord(
         path=path,
         name=name or path.name,
@@ -72,10 +69,10 @@ def read_run(path: Path, name: str = "") -> RunRecord:
         updates=[row for row in rows if row.get("kind") == "update"],
         validations=[row for row in rows if row.get("kind") == "validation"],
         state=state,
-        hashes=_table(best / "state.json", "sha256") or _table(path / "model.json", "sha256"),
+        hashes=_table(best / STATE, "sha256") or _table(path / CARD, "sha256"),
         status=_status(path, recipe, state),
-        corpus=_json(path / "data" / "store.json"),
-        card=_json(path / "model.json"),
+        corpus=_json(run.store_card),
+        card=_json(path / CARD),
     )
 
 
@@ -91,7 +88,7 @@ def read_runs(paths: list[Path]) -> list[RunRecord]:
 def is_training(path: Path) -> bool:
     """Whether a process holds the run's lock."""
     try:
-        with open_file(path / ".lock", within=path) as file:
+        with open_file(RunFolder(path).lock, within=path) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -101,7 +98,7 @@ def is_training(path: Path) -> bool:
 
 
 def _status(path: Path, recipe: Recipe, state: Row) -> str:
-    if (path / "model.json").exists():
+    if (path / CARD).exists():
         return "exported"
     if is_training(path):
         return "training"
@@ -114,40 +111,6 @@ def _status(path: Path, recipe: Recipe, state: Row) -> str:
         or 0 < 60 * limits.minutes <= seconds
     )
     return "finished" if done else "stopped"
-
-
-def _metrics(path: Path) -> list[Row]:
-    """All whole rows; a last line without its end is still being written."""
-    rows: list[Row] = []
-    try:
-        if path.exists():
-            with open_file(path, METRICS_BYTES, path.parent) as file:
-                for number, line in enumerate(
-                    iter(partial(file.readline, ROW_BYTES), b""), start=1
-                ):
-                    if line.endswith(b"\n") or len(line) == ROW_BYTES:
-                        rows.append(_row(line, f"{path}:{number}"))
-    except OSError as error:
-        raise NmtError(
-            f"{path}: cannot be read ({error.strerror}); copy the folder again"
-        ) from None
-    return rows
-
-
-def _row(line: bytes, where: str) -> Row:
-    try:
-        row = parse_json(line.decode(errors="replace"))
-        if not isinstance(row, dict) or not _is_update(row.get("update")):
-            raise ValueError("no object with an update")
-        if row.get("kind") == "validation":
-            checked_validation(row)
-    except ValueError as error:
-        raise NmtError(f"{where}: damaged ({error}); delete this line to see the rest") from None
-    return row
-
-
-def _is_update(value: object) -> bool:
-    return type(value) is int and 0 <= value < 10**12
 
 
 def _table(path: Path, key: str) -> Row:

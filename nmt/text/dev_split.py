@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nmt.errors import NmtError
+from nmt.run_folder import RunFolder
 from nmt.text.clean import Audit
 from nmt.text.corpus import Pair
 
@@ -95,9 +96,6 @@ def _key(seed: int, source: str, target: str) -> int:
     )
 
 
-COPY = "dev.jsonl"
-
-
 class DevCopy(NamedTuple):
     """A dev set as the run has it."""
 
@@ -111,7 +109,7 @@ def read_copy(run: Path) -> DevCopy | None:
     Raises:
         NmtError: it is not what was written.
     """
-    path = run / COPY
+    path = RunFolder(run).dev
     if not path.exists():
         return None
     head, _, body = path.read_text(encoding="utf-8", errors="replace").partition("\n")

@@ -6,17 +6,17 @@ from pathlib import Path
 
 from nmt.files import read_json
 from nmt.recipe import Recipe
+from nmt.run_folder import RunFolder
 from nmt.text.corpus import HUB, PARTNER, is_corpus
 from nmt.text.dev_split import split_size
-
-BEGUN = "begun.json"  # in a run: what it was begun with, and in which folder
 
 
 def run_folders(recipe: Path) -> list[Path]:
     """Where the names in a recipe may start from: a run's from where it was begun, any from
     here, or from the recipe's own folder."""
+    path = RunFolder(recipe.parent).begun
     try:
-        begun = [Path(read_json(recipe.parent / BEGUN, within=recipe.parent)["folder"])]
+        begun = [Path(read_json(path, within=recipe.parent)["folder"])]
     except (OSError, ValueError, KeyError, TypeError):
         begun = []
     return [*([] if begun == [Path.cwd()] else begun), Path(), recipe.parent]

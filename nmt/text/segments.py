@@ -10,6 +10,7 @@ from typing import NamedTuple, Self
 from nmt.errors import NmtError
 from nmt.files import TABLE_BYTES, read_json
 from nmt.limits import LIMITS, shown
+from nmt.run_folder import LENGTHS
 from nmt.text.subwords import WORD_START
 
 CLOSERS = "\"'”’»›)\\]）」』】》〉］｣"
@@ -95,9 +96,6 @@ def glue(before: str, after: str) -> str:
         if WIDE.search(before.rstrip("\"'”’)")[-1:]) or WIDE.match(after.lstrip("\"'“‘("))
         else " "
     )
-
-
-LENGTHS = "lengths.json"  # in a run and in an exported model
 
 
 class Lengths(NamedTuple):

@@ -19,6 +19,7 @@ import sentencepiece
 from nmt.errors import NmtError
 from nmt.files import read_file
 from nmt.machine import require_threads
+from nmt.run_folder import SOURCE_SUBWORDS, SUBWORDS, TARGET_SUBWORDS
 from nmt.text.charsmap import has_charsmap
 from nmt.text.lines import plain
 from nmt.text.sampled_subwords import SubwordSampler
@@ -32,11 +33,7 @@ SAMPLE_PAIRS = 1_000_000  # pairs that subwords are learnt from; of larger corpo
 SAMPLE_LINES = 2 * SAMPLE_PAIRS  # lines that one model is learnt from
 LINE_BYTES = 1 << 16  # longer lines are translated, but no pieces are learnt from them
 MODEL_BYTES = 1 << 26  # of a subword model; one of 32,000 pieces has less than a megabyte
-MODEL_FILES = (
-    "subwords.model",
-    "subwords.source.model",
-    "subwords.target.model",
-)  # one for both languages, or two
+MODEL_FILES = (SUBWORDS, SOURCE_SUBWORDS, TARGET_SUBWORDS)  # one for both languages, or two
 PARALLEL_LINES = 1000  # from so many lines on, encoding uses all cores
 THREADS = (
     16  # that subwords are learnt with on every machine: another number could give other pieces
@@ -171,21 +168,21 @@ class SubwordPair(NamedTuple):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        joint = folder / "subwords.model"
-        if joint.exists() or not (folder / "subwords.source.model").exists():
+        joint = folder / SUBWORDS
+        if joint.exists() or not (folder / SOURCE_SUBWORDS).exists():
             subwords = Subwords.load(joint)
             return cls(subwords, subwords)
         return cls(
-            Subwords.load(folder / "subwords.source.model"),
-            Subwords.load(folder / "subwords.target.model"),
+            Subwords.load(folder / SOURCE_SUBWORDS),
+            Subwords.load(folder / TARGET_SUBWORDS),
         )
 
     def save(self, folder: Path) -> None:
         if self.joint:
-            self.source.save(folder / "subwords.model")
+            self.source.save(folder / SUBWORDS)
         else:
-            self.source.save(folder / "subwords.source.model")
-            self.target.save(folder / "subwords.target.model")
+            self.source.save(folder / SOURCE_SUBWORDS)
+            self.target.save(folder / TARGET_SUBWORDS)
 
 
 def default_vocab_size(pairs: int) -> int:

@@ -9,9 +9,9 @@ from typing import Any
 
 from nmt.errors import NmtError
 from nmt.files import file_hash, read_json, write_atomically
-from nmt.folders import checkpoints, open_folder
+from nmt.folders import open_folder
 from nmt.recipe import Recipe
-from nmt.text.places import BEGUN
+from nmt.run_folder import RunFolder
 from nmt.text.subwords import SubwordPair
 
 # What may differ when a run is taken up again; all else would make it another run.
@@ -66,11 +66,11 @@ def write_begun(run: Path, values: dict[str, Any], moved: bool) -> None:
     Raises:
         NmtError: it cannot be written.
     """
-    before = read_begun(run) if checkpoints(run) else {}
+    before = read_begun(run) if RunFolder(run).checkpoints() else {}
     if before:
         values = {**before, "folder": values["folder"]} if moved else before
     if values != before:
-        write_atomically(run / BEGUN, json.dumps(values, indent=1) + "\n")
+        write_atomically(RunFolder(run).begun, json.dumps(values, indent=1) + "\n")
 
 
 def _weights_hash(start_from: str) -> str:
@@ -87,7 +87,7 @@ def read_begun(run: Path) -> dict[str, Any]:
     Raises:
         NmtError: the file is not what was written.
     """
-    path = run / BEGUN
+    path = RunFolder(run).begun
     try:
         return dict(read_json(path, within=run))
     except FileNotFoundError:
@@ -99,7 +99,7 @@ def read_begun(run: Path) -> dict[str, Any]:
 def refuse_changes(run: Path, now: dict[str, Any]) -> None:
     """Raises NmtError, naming what, where a run with checkpoints is not what it was begun with."""
     before = read_begun(run)
-    if not before or not checkpoints(run):
+    if not before or not RunFolder(run).checkpoints():
         return
     for key, name in {"train": "the training data have", "subwords": "the subwords have"}.items():
         if before.get(key) != now[key]:

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from nmt.errors import NmtError
 from nmt.files import file_hash, move, read_json, sync, writing
-from nmt.folders import checkpoints, pointed, update_of
 from nmt.model.weights import (
     array_shapes,
     copy_weights,
@@ -28,14 +27,14 @@ from nmt.model.weights import (
     read_weights,
     save_weights,
 )
+from nmt.run_folder import AVERAGED, LAST, OPTIMIZER, STATE, WEIGHTS, RunFolder, update_of
 from nmt.training.optimizer import WeightAverage
 from nmt.training.state import Session, TrainingState, Window, fits
 
 # raised whenever a run would go on otherwise than it began: other state, other batches, other
 # random numbers
 FORMAT = 4
-FILES = ("model.safetensors", "averaged.safetensors", "optimizer.safetensors")
-STATE = "state.json"
+FILES = (WEIGHTS, AVERAGED, OPTIMIZER)
 MOMENTS = (
     3  # arrays that the optimizer may keep for each of the network's; AdamW has two and a number
 )
@@ -62,7 +61,7 @@ class Checkpoint:
         Raises:
             NmtError: the disk is full, or the folder cannot be written.
         """
-        folder = run / "checkpoints" / checkpoint_name(self.state.update)
+        folder = RunFolder(run).checkpoint(self.state.update)
         if not is_whole(folder):
             temporary = folder.with_name(f".{folder.name}{UNFINISHED}")
             with writing(folder, "the checkpoint"):
@@ -76,7 +75,7 @@ class Checkpoint:
                 except BaseException:
                     shutil.rmtree(temporary, ignore_errors=True)
                     raise
-        point(run, "last", folder)
+        point(run, LAST, folder)
         return folder
 
     def _write(self, folder: Path) -> None:
@@ -109,15 +108,15 @@ class Checkpoint:
             NmtError: the checkpoint is of another network.
         """
         saved = read_state(folder)
-        copy_weights(read_weights(folder / "model.safetensors", self.model), self.model)
+        copy_weights(read_weights(folder / WEIGHTS, self.model), self.model)
         if self.average:
-            averaged = read_weights(folder / "averaged.safetensors", self.model)
+            averaged = read_weights(folder / AVERAGED, self.model)
             for (name, _), value in zip(
                 self.model.named_parameters(), self.average.values, strict=True
             ):
                 value.copy_(averaged[name])
             self.average.updates = saved["average_updates"]
-        self._restore_optimizer(folder / "optimizer.safetensors")
+        self._restore_optimizer(folder / OPTIMIZER)
         values = dict(saved["state"])
         window, sessions = (
             Window(**values.pop("window")),
@@ -212,15 +211,15 @@ def newest(run: Path) -> tuple[Path | None, list[Path]]:
         NmtError: all are damaged, or one is of another version of nmt.
     """
     damaged: list[Path] = []
-    for folder in reversed(checkpoints(run)):
+    for folder in reversed(RunFolder(run).checkpoints()):
         if is_whole(folder):
             return folder, damaged
         damaged.append(folder)
     if damaged:
         names = ", ".join(folder.name for folder in damaged)
         raise NmtError(
-            f"{run / 'checkpoints'}: every checkpoint is damaged ({names}); put one back, or delete"
-            " the folder to start over"
+            f"{RunFolder(run).checkpoints_folder}: every checkpoint is damaged ({names}); put one"
+            " back, or delete the folder to start over"
         )
     return None, damaged
 
@@ -228,10 +227,14 @@ def newest(run: Path) -> tuple[Path | None, list[Path]]:
 def prune(run: Path, keep: int, needed: Path | None = None) -> None:
     """Removes all but the newest `keep` checkpoints, the best and `needed`, and the damaged ones
     that lie ahead of the run."""
-    best, newest_one = pointed(run, "best"), pointed(run, "last")
+    folders, best, newest_one = (
+        RunFolder(run).checkpoints(),
+        RunFolder(run).best,
+        RunFolder(run).last,
+    )
     last = update_of(newest_one) if newest_one else 0
-    behind = [folder for folder in checkpoints(run) if update_of(folder) <= last]
-    ahead = [folder for folder in checkpoints(run) if update_of(folder) > last]
+    behind = [folder for folder in folders if update_of(folder) <= last]
+    ahead = [folder for folder in folders if update_of(folder) > last]
     for folder in (*ahead, *behind[:-keep]):
         if folder not in (best, needed):
             shutil.rmtree(folder)
@@ -250,11 +253,11 @@ def point(run: Path, name: str, folder: Path) -> None:
         folder.relative_to(run).as_posix(),
     )
     is_folder = path.is_dir() and not path.is_symlink()
-    if not is_folder and os.path.lexists(path) and pointed(run, name) == folder:
+    if not is_folder and os.path.lexists(path) and RunFolder(run).pointed(name) == folder:
         return
     with writing(path, "the link"):
         if (
-            is_folder and pointed(run, name) != path
+            is_folder and RunFolder(run).pointed(name) != path
         ):  # a copy of a checkpoint, left by a program that followed the link
             shutil.rmtree(path)
         temporary.unlink(missing_ok=True)
@@ -264,8 +267,3 @@ def point(run: Path, name: str, folder: Path) -> None:
             temporary.write_text(f"{target}\n", encoding="utf-8")
         os.replace(temporary, path)
         sync(run)
-
-
-def checkpoint_name(update: int) -> str:
-    """The folder's name of the checkpoint after an update."""
-    return f"update-{update:06d}"

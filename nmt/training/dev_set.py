@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from nmt.errors import NmtError
 from nmt.files import write_atomically
-from nmt.folders import checkpoints
 from nmt.recipe import DataConfig
+from nmt.run_folder import RunFolder
 from nmt.text.corpus import HUB, Pair, read_parallel
-from nmt.text.dev_split import COPY, DevCopy, Parallel, copy_text, read_copy, split_off, split_size
+from nmt.text.dev_split import DevCopy, Parallel, copy_text, read_copy, split_off, split_size
 from nmt.text.lines import plain
 
 
@@ -47,7 +47,7 @@ def read_dev(
     origin = {"dev": data.dev, "source": data.source, "target": data.target}
     if size is not None:
         origin |= {"split off": content, "seed": str(seed)}
-    copy, goes_on = (read_copy(run), bool(checkpoints(run))) if run else (None, False)
+    copy, goes_on = (read_copy(run), bool(RunFolder(run).checkpoints())) if run else (None, False)
     note = ""
     if copy and copy.origin == origin and (size is not None or data.dev.startswith(HUB)):
         return Dev(copy.pairs, origin, size is not None)
@@ -79,7 +79,7 @@ def keep_dev(run: Path, dev: Dev) -> None:
     Raises:
         NmtError: it cannot be written.
     """
-    path, text = run / COPY, copy_text(DevCopy(dev.origin, dev.pairs))
+    path, text = RunFolder(run).dev, copy_text(DevCopy(dev.origin, dev.pairs))
     if not path.exists() or path.read_bytes() != text.encode():
         write_atomically(path, text)
 

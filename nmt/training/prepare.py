@@ -16,16 +16,17 @@ from typing import NamedTuple
 
 from nmt.data.store import Store, build_store, open_store
 from nmt.engines.lexicon import learn_shortlist, sampled_rows
-from nmt.engines.shortlist import SHORTLIST, Shortlist
+from nmt.engines.shortlist import Shortlist
 from nmt.errors import NmtError
 from nmt.files import move, refuse_links, remove_unfinished, write_atomically, writing
-from nmt.folders import POINTERS, checkpoints, open_folder
+from nmt.folders import open_folder
 from nmt.recipe import DataConfig, Recipe, dump_recipe, load_recipe
+from nmt.run_folder import POINTERS, SHORTLIST, RunFolder
 from nmt.text.clean import Audit, clean_pairs, watched
 from nmt.text.corpus import Pair, fingerprint, read_pairs
 from nmt.text.dev_split import Parallel, without
 from nmt.text.lines import plain
-from nmt.text.segments import LENGTHS, Lengths, longest_of
+from nmt.text.segments import Lengths, longest_of
 from nmt.text.subwords import SAMPLE_PAIRS, SubwordPair, train_subword_pair
 from nmt.training.batch_size import fit_batch
 from nmt.training.begun import (
@@ -66,7 +67,7 @@ def locked(run: Path) -> Iterator[str]:
             with writing(run):
                 run.mkdir(parents=True, exist_ok=True)
                 refuse_links(run, POINTERS)
-                lock = os.open(run / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+                lock = os.open(RunFolder(run).lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
             stack.callback(os.close, lock)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -80,7 +81,7 @@ def locked(run: Path) -> Iterator[str]:
             if not (
                 isinstance(error.__cause__, OSError)
                 and error.__cause__.errno in (errno.EROFS, errno.EACCES)
-                and checkpoints(run)
+                and RunFolder(run).checkpoints()
             ):
                 raise
         except OSError as error:
@@ -115,7 +116,7 @@ def prepare(
         read_begun(run).get("train", "")
     )
     yield f"reading {', '.join(data.train)}"
-    if (run / "subwords.model").exists() or (run / "subwords.target.model").exists():
+    if RunFolder(run).has_subwords:
         subwords = SubwordPair.load(run)
     elif recipe.training.start_from:
         subwords = first_subwords(recipe)
@@ -140,7 +141,7 @@ def prepare(
     mark = sha256(b"\0".join([content.encode(), *subwords.models, kept.encode()])).hexdigest()
     store = _store(run, recipe, subwords, mark, dev)
     _record_lengths(run, recipe, store)
-    if not (run / SHORTLIST).exists():
+    if not RunFolder(run).shortlist.exists():
         _save_shortlist(learn_shortlist(store, subwords), run)
         yield (
             "made the lexical"
@@ -150,7 +151,7 @@ def prepare(
         recipe, line = _fitted(recipe, subwords, store)
         yield line
     recipe = _resolved(recipe, subwords, store)
-    _write_recipe(run / "recipe.toml", recipe)
+    _write_recipe(RunFolder(run).recipe, recipe)
     write_begun(run, begun(recipe, subwords, content), moved)
     yield Materials(recipe, subwords, store)
 
@@ -165,13 +166,15 @@ def open_materials(run: Path) -> Materials:
     Raises:
         NmtError: the folder is not there, so not shared between the machines.
     """
-    if not (run / "recipe.toml").exists():
+    if not RunFolder(run).recipe.exists():
         raise NmtError(
             f"{run}: the first process made this folder, this one does not see it; put it where all"
             " machines can read it"
         )
     return Materials(
-        load_recipe(run / "recipe.toml", run), SubwordPair.load(run), open_store(run / "data")
+        load_recipe(RunFolder(run).recipe, run),
+        SubwordPair.load(run),
+        open_store(RunFolder(run).data),
     )
 
 
@@ -228,23 +231,23 @@ def training_content(data: DataConfig, run: Path) -> tuple[str, str]:
             "",
         )
     except NmtError as error:
-        if not (checkpoints(run) and (run / "data" / "store.json").exists()):
+        if not (RunFolder(run).checkpoints() and RunFolder(run).store_card.exists()):
             raise
         return "", f"going on with the run's own copy of the training text ({error})"
 
 
 def _store(run: Path, recipe: Recipe, subwords: SubwordPair, mark: str, dev: Dev | None) -> Store:
-    folder = run / "data"
-    if (folder / "store.json").exists():
+    folder = RunFolder(run).data
+    if RunFolder(run).store_card.exists():
         store = open_store(folder)
         if store.fingerprint == mark:
             return store
-        if checkpoints(run):
+        if RunFolder(run).checkpoints():
             raise NmtError(
                 f"{run}: the training data have changed since this run began; put them back or"
                 " choose another --run"
             )
-    (run / SHORTLIST).unlink(missing_ok=True)
+    RunFolder(run).shortlist.unlink(missing_ok=True)
     audit = Audit()
     pairs = watched_training_pairs(recipe, audit, dev)
     return build_store(folder, pairs, subwords, recipe.data, audit, mark)
@@ -253,8 +256,8 @@ def _store(run: Path, recipe: Recipe, subwords: SubwordPair, mark: str, dev: Dev
 def _record_lengths(run: Path, recipe: Recipe, store: Store) -> None:
     """The longest lines of this run's data and of those of the model that it starts from; later
     both may have gone."""
-    path = run / LENGTHS
-    if path.exists() and checkpoints(run):
+    path = RunFolder(run).lengths
+    if path.exists() and RunFolder(run).checkpoints():
         return
     lengths = [Lengths(int(store.source_lengths.max()), int(store.target_lengths.max()))]
     if recipe.training.start_from:
@@ -290,8 +293,8 @@ def clean_training_pairs(
 def _agreed(recipe: Recipe, run: Path) -> Recipe:
     """The recipe, after comparing it with the one that the folder was made with; without a
     checkpoint the new one takes its place."""
-    path = run / "recipe.toml"
-    if checkpoints(run) and not path.exists():
+    path = RunFolder(run).recipe
+    if RunFolder(run).checkpoints() and not path.exists():
         raise NmtError(
             f"{path}: missing, though the folder holds checkpoints; put it back or choose another"
             " --run"
@@ -299,20 +302,20 @@ def _agreed(recipe: Recipe, run: Path) -> Recipe:
     if path.exists():
         saved = _recipe_of(path)
         agreed = _with_choices(recipe, saved)
-        if checkpoints(run):
+        if RunFolder(run).checkpoints():
             refuse_other_settings(run, settings(saved), settings(agreed))
         if settings(saved) == settings(agreed):
             recipe = agreed
         else:
             for file in (*run.glob("subwords*.model"), *run.glob(SHORTLIST)):
                 file.unlink()
-            shutil.rmtree(run / "data", ignore_errors=True)
+            shutil.rmtree(RunFolder(run).data, ignore_errors=True)
     _write_recipe(path, recipe)
     return recipe
 
 
 def _names_in(run: Path) -> list[str]:
-    path = run / "recipe.toml"
+    path = RunFolder(run).recipe
     return names(_recipe_of(path)) if path.exists() else []
 
 
@@ -363,6 +366,6 @@ def _save_subwords(subwords: SubwordPair, run: Path) -> None:
 
 def _save_shortlist(shortlist: Shortlist, run: Path) -> None:
     temporary = run / f".{SHORTLIST}.writing"
-    with writing(run / SHORTLIST):
+    with writing(RunFolder(run).shortlist):
         shortlist.save(temporary)
-        move(temporary, run / SHORTLIST)
+        move(temporary, RunFolder(run).shortlist)

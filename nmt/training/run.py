@@ -13,9 +13,10 @@ import torch
 from nmt.errors import NmtError
 from nmt.model.translation import Seq2Seq
 from nmt.recipe import Recipe
+from nmt.run_folder import BEST, LAST, MetricsWriter, RunFolder
 from nmt.text.clean import Audit
 from nmt.text.segments import Lengths
-from nmt.training.checkpoint import Checkpoint, checkpoint_name, newest, point, prune
+from nmt.training.checkpoint import Checkpoint, newest, point, prune
 from nmt.training.dev_set import Dev, keep_dev, read_dev
 from nmt.training.distributed import Processes, joined
 from nmt.training.ending import cut_warmup, is_finished, is_last, is_stale, updates_of_run
@@ -34,7 +35,6 @@ from nmt.training.events import (
 from nmt.training.fine_tuning import start_from
 from nmt.training.idle import refuse_idle
 from nmt.training.loop import Learner, Update, make_optimizer, train_updates
-from nmt.training.metrics import Metrics
 from nmt.training.optimizer import layer_norms, learning_rate, make_average
 from nmt.training.plans import PlacedBatches
 from nmt.training.precision import autocast, choose_precision, described, is_compiled
@@ -174,7 +174,7 @@ class _Run:
     def _train(self) -> Generator[Event, None, _Outcome]:
         state = self.state
         if self.processes.is_first:
-            self.metrics = Metrics(self.run, state.metrics_bytes)
+            self.metrics = MetricsWriter(self.run, state.metrics_bytes)
             if self.metrics.lost:
                 lost = (
                     f"{self.metrics.lost:,} bytes shorter than when the checkpoint was written;"
@@ -260,10 +260,10 @@ class _Run:
                 start_from(self.model, self.average, self.recipe)
                 yield Note(f"starting from the weights of {self.config.start_from}")
             return
-        folder = self.run / "checkpoints" / name
+        folder = RunFolder(self.run).checkpoints_folder / name
         self.checkpoint.load(folder)
-        best = folder.with_name(checkpoint_name(self.state.best_update))
-        for link, checkpoint in (("last", folder), ("best", best)):
+        best = RunFolder(self.run).checkpoint(self.state.best_update)
+        for link, checkpoint in ((LAST, folder), (BEST, best)):
             if (
                 checkpoint.exists() and self.processes.is_first
             ):  # a kill may have come between writing a checkpoint and pointing to it
@@ -372,7 +372,7 @@ class _Run:
         self.session.count(self.state)
         folder = self.checkpoint.save(self.run)
         if is_best:
-            point(self.run, "best", folder)
+            point(self.run, BEST, folder)
         prune(self.run, self.config.keep, last_settled(self.run, self.subwords.target.size))
 
     def _end(self, finished: bool) -> Ended:

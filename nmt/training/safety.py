@@ -9,7 +9,7 @@ from typing import Any
 
 from nmt.data.store import Store
 from nmt.errors import NmtError
-from nmt.folders import checkpoints, update_of
+from nmt.run_folder import RunFolder, update_of
 from nmt.training.checkpoint import is_whole, read_state
 from nmt.training.plans import PlacedBatches
 from nmt.training.state import TrainingState
@@ -84,7 +84,7 @@ def last_good(run: Path, vocabulary: int) -> Path | None:
     return next(
         (
             folder
-            for folder in reversed(checkpoints(run))
+            for folder in reversed(RunFolder(run).checkpoints())
             if is_whole(folder) and _is_settled(folder, vocabulary)
         ),
         None,
@@ -95,13 +95,18 @@ def last_settled(run: Path, vocabulary: int) -> Path | None:
     """The checkpoint that a divergence would go back to, by its state alone: quicker, for it
     reads no weights."""
     return next(
-        (folder for folder in reversed(checkpoints(run)) if _is_settled(folder, vocabulary)), None
+        (
+            folder
+            for folder in reversed(RunFolder(run).checkpoints())
+            if _is_settled(folder, vocabulary)
+        ),
+        None,
     )
 
 
 def remove_after(run: Path, good: Path) -> None:
     """Removes the checkpoints newer than the good one."""
-    for folder in checkpoints(run):
+    for folder in RunFolder(run).checkpoints():
         if update_of(folder) > update_of(good):
             shutil.rmtree(folder)
 
