@@ -15,10 +15,11 @@ N  rows = B * K                  G  gate rows of a cell (4H for an LSTM)
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nmt.search.settings import Sampling
     from nmt.translation.options import SearchOptions
     from nmt.translation.translator import Translator
 
-__all__ = ["SearchOptions", "Translator", "__version__"]
+__all__ = ["Sampling", "SearchOptions", "Translator", "__version__"]
 __version__ = "0.1.0"
 
 
@@ -28,6 +29,10 @@ def __getattr__(name: str) -> Any:
         from nmt.translation.translator import Translator
 
         return Translator
+    if name == "Sampling":
+        from nmt.search.settings import Sampling
+
+        return Sampling
     if name == "SearchOptions":
         from nmt.translation.options import SearchOptions
 

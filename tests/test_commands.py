@@ -95,6 +95,18 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
             "argument --coverage: must be at least 0 and at most 1,000,000, got -1",
         ),
         (
+            ["translate", "m", "--top-k", "3", "--seed", "2"],
+            "without --sample nothing is drawn: add it, or leave out --top-k, --seed",
+        ),
+        (
+            ["translate", "m", "--sample", "--temperature", "0"],
+            "argument --temperature: must be above 0 and at most 1,000, got 0",
+        ),
+        (
+            ["translate", "m", "--sample", "--beam", "2"],
+            "samples are drawn, not searched for, got beam = 2; leave it out",
+        ),
+        (
             ["translate", "m", "--min-length", "5", "--max-length", "4"],
             "max_length must be at least 5, got 4",
         ),

@@ -66,6 +66,7 @@ ALLOWED = {
         "machine",
         "model",
         "recipe",
+        "scoring",
         "search",
         "text",
         "worker_processes",

@@ -10,6 +10,7 @@ from pathlib import Path
 from nmt.errors import NmtError, printable
 from nmt.limits import SEARCH_LIMITS, WHOLE
 from nmt.recipe import DEVICES
+from nmt.search.settings import Sampling
 from nmt.translation.options import SearchOptions
 from nmt.translation.shards import Shard
 
@@ -158,6 +159,60 @@ def add_option_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "sampling",
+        "Draw translations instead of searching for the likeliest. The same seed gives the same"
+        " translations, whatever the number of workers.",
+    )
+    group.add_argument(
+        "--sample", action="store_true", help="draw each piece from the model's probabilities"
+    )
+    group.add_argument(
+        "--temperature",
+        metavar="T",
+        type=search_number("temperature"),
+        help="sharpen (below 1) or flatten (above 1) the probabilities (default: 1)",
+    )
+    group.add_argument(
+        "--top-k",
+        metavar="K",
+        type=search_number("top_k"),
+        help="draw from the K likeliest pieces only",
+    )
+    group.add_argument(
+        "--top-p",
+        metavar="P",
+        type=search_number("top_p"),
+        help="draw from the fewest pieces whose probabilities sum up to P",
+    )
+    group.add_argument(
+        "--seed", metavar="S", type=search_number("seed"), help="choose other samples (default: 1)"
+    )
+    parser.add_argument(
+        "--mbr",
+        metavar="N",
+        type=search_number("mbr"),
+        default=0,
+        help=(
+            "choose among N samples, or the N best of the beam, the one with the highest expected"
+            " chrF (minimum Bayes risk); scores are then that chrF"
+        ),
+    )
+
+
+def _sampling(arguments: argparse.Namespace) -> Sampling | None:
+    given = {
+        name: value
+        for name in ("temperature", "top_k", "top_p", "seed")
+        if (value := getattr(arguments, name)) is not None
+    }
+    if given and not arguments.sample:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(f"without --sample nothing is drawn: add it, or leave out {names}")
+    return Sampling(**given) if arguments.sample else None
+
+
 def search_options(arguments: argparse.Namespace) -> SearchOptions:
     """What these arguments and --beam and --length-alpha make together."""
     try:
@@ -168,6 +223,8 @@ def search_options(arguments: argparse.Namespace) -> SearchOptions:
             min_length=arguments.min_length,
             max_length=arguments.max_length,
             coverage=arguments.coverage,
+            sampling=_sampling(arguments),
+            mbr=arguments.mbr,
         )
     except NmtError as error:
         raise UsageError(str(error)) from None

@@ -17,6 +17,7 @@ from nmt.commands.arguments import (
     UsageError,
     add_model_arguments,
     add_option_arguments,
+    add_sampling_arguments,
     add_search_arguments,
     at_least,
     log,
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_search_arguments(parser)
     add_option_arguments(parser)
+    add_sampling_arguments(parser)
     parser.add_argument(
         "--n-best",
         metavar="N",
@@ -207,7 +209,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _say_what_is_idle(options: SearchOptions, beam: int, form: str) -> None:
     """Names options that have no effect with the beam of the model's recipe or of the command
     line."""
-    if beam > 1:
+    if beam > 1 or options.sampling:
         return
     if options.coverage:
         log(

@@ -59,7 +59,7 @@ def sample(
         while rows:
             length += 1
             logits_NV, state = network.step(pieces_N, state)
-            own_NV = logits_NV if constrained else logits_NV.log_softmax(1)
+            own_NV = logits_NV if constrained else logits_NV.double().log_softmax(1)
             hidden_F = early_F if length < settings.min_length else never_F
             uniforms_N = torch.stack([numbers_NT[row][length - 1] for row in rows])
             allowed_NV = logits_NV.index_fill(1, hidden_F, -torch.inf)
@@ -92,13 +92,13 @@ def uniforms(place: Sequence[int], length: int) -> Tensor:
 
 def draw(logits_NV: Tensor, sampling: Sampling, uniforms_N: Tensor) -> Tensor:
     """A piece for each row, from logits that it leaves as they are and a uniform number of
-    [0, 1), in float64."""
+    [0, 1). In float64: a rounding that depends on the batch must not change a piece."""
     V = logits_NV.shape[1]
     count = min(sampling.top_k or V, V)
     if count == V and sampling.top_p == 1:
-        return _inverse((logits_NV / sampling.temperature).softmax(1), uniforms_N)
+        return _inverse((logits_NV.double() / sampling.temperature).softmax(1), uniforms_N)
     logits_NC, pieces_NC = logits_NV.topk(count, 1)
-    probabilities_NC = (logits_NC / sampling.temperature).softmax(1)
+    probabilities_NC = (logits_NC.double() / sampling.temperature).softmax(1)
     # probability of the likelier pieces; 0 for the first, which always stays
     before_NC = probabilities_NC.cumsum(1) - probabilities_NC
     kept_NC = probabilities_NC.masked_fill(before_NC >= sampling.top_p, 0)
@@ -108,7 +108,7 @@ def draw(logits_NV: Tensor, sampling: Sampling, uniforms_N: Tensor) -> Tensor:
 def _inverse(weights_NC: Tensor, uniforms_N: Tensor) -> Tensor:
     """The first column up to which the sum of the weights exceeds its share of them all: none of
     weight 0. The last one for weights that are not finite."""
-    sums_NC = weights_NC.double().cumsum(1)
+    sums_NC = weights_NC.cumsum(1)
     targets_N1 = (uniforms_N * sums_NC[:, -1])[:, None]
     found_N1 = torch.searchsorted(sums_NC, targets_N1, right=True)
     return found_N1[:, 0].clamp_(max=weights_NC.shape[1] - 1)

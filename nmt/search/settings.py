@@ -45,6 +45,7 @@ class SearchSettings:
     no_repeat_ngram: int = 0  # no sequence of so many pieces is repeated; 0: any may be
     coverage: float = 0.0  # weight of the coverage penalty; above 0 it ranks translations anew
     sampling: Sampling | None = None  # draw pieces instead of searching for the likeliest
+    mbr: int = 0  # candidates that translation chooses from by minimum Bayes risk; 0: no risk
     batch_pieces: int = 2048  # padded source pieces that translation searches at once
     scored: bool = True  # False: greedy without the softmax: the same pieces, scores are nan
     recorded: bool = False  # keep what each step picked
@@ -54,12 +55,17 @@ class SearchSettings:
     forbidden: tuple[int, ...] = (PAD, UNK, BOS)
 
     def __post_init__(self) -> None:
-        for name in ("beam", "length_alpha", "no_repeat_ngram", "coverage"):
+        for name in ("beam", "length_alpha", "no_repeat_ngram", "coverage", "mbr"):
             check_search(name, getattr(self, name))
         if not 1 <= self.n_best <= self.beam:
             raise NmtError(
                 f"n_best must be at least 1 and at most the beam of {self.beam}, got {self.n_best};"
                 " raise the beam"
+            )
+        if self.mbr and not self.n_best <= self.mbr <= self.beam:
+            raise NmtError(
+                f"mbr must be at least n_best ({self.n_best}) and at most the beam of {self.beam},"
+                f" got {self.mbr}; raise the beam, or draw samples"
             )
         check_lengths(self.min_length, self.max_length)
         if self.eos in self.forbidden:

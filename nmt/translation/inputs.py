@@ -4,7 +4,8 @@ truncated.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice, pairwise, zip_longest
+from itertools import groupby, islice, pairwise, zip_longest
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -75,16 +76,24 @@ def with_prefixes(
         yield line, prefix
 
 
-def split_breaks(pairs: Iterable[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[int]]:
-    """The lines of texts with prefixes, and how many each text has; a text's prefix is that of
-    its first line."""
-    lines: list[tuple[str, str]] = []
-    counts = []
-    for text, prefix in pairs:
+class SplitTexts(NamedTuple):
+    """The lines of texts."""
+
+    lines: list[tuple[str, str]]  # with their prefixes; a text's prefix is that of its first line
+    counts: list[int]  # of the lines of each text
+    places: list[tuple[int, ...]]  # of each line: the number of its text, and its own in the text
+
+
+def split_breaks(pairs: Iterable[tuple[str, str]], first: int = 0) -> SplitTexts:
+    """Takes texts with prefixes apart; `first` texts came before them."""
+    split = SplitTexts([], [], [])
+    for number, (text, prefix) in enumerate(pairs, first):
         parts = text.rstrip("\r\n").replace("\r\n", "\n").split("\n")
-        lines += [(part, "" if number else prefix) for number, part in enumerate(parts)]
-        counts.append(len(parts))
-    return lines, counts
+        split.counts.append(len(parts))
+        for line, part in enumerate(parts):
+            split.lines.append((part, "" if line else prefix))
+            split.places.append((number, line))
+    return split
 
 
 def join_breaks(lines: Iterable[str], counts: Sequence[int]) -> Iterator[str]:
@@ -101,6 +110,8 @@ class Segment(NamedTuple):
     prefix: list[int]  # what its translation begins with
     spaced: bool = True  # white space stands before it in the line
     within_word: bool = False  # it goes on with a word of the segment before
+    # its line in the whole input and its number in the line, which decide what is drawn for it
+    place: tuple[int, ...] = ()
 
 
 def cut_lines(
@@ -159,13 +170,21 @@ def encode_prefixes(
 
 
 def cut_into_batches(
-    lines: Sequence[tuple[str, str]], subwords: SubwordPair, longest: int, batch_pieces: int
+    lines: Sequence[tuple[str, str]],
+    subwords: SubwordPair,
+    longest: int,
+    batch_pieces: int,
+    places: Sequence[tuple[int, ...]],
 ) -> tuple[list[Segment], list[Integers]]:
     """The segments of lines with prefixes, as of `cut_lines`, and batches of their numbers, of at
     most `batch_pieces` padded pieces. Segments with a prefix keep to themselves: how the others are
-    searched does not depend on them."""
+    searched does not depend on them. `places` are of the lines."""
     texts, prefixes = [text for text, _ in lines], [prefix for _, prefix in lines]
-    segments = cut_lines(texts, prefixes, subwords, longest)
+    segments = [
+        segment._replace(place=(*places[segment.line], number))
+        for _, parts in groupby(cut_lines(texts, prefixes, subwords, longest), itemgetter(0))
+        for number, segment in enumerate(parts)
+    ]
     lengths = np.array([len(segment.ids) for segment in segments])
     forced = np.array([bool(segment.prefix) for segment in segments], dtype=bool)
     groups = [np.flatnonzero(forced == whether) for whether in (False, True)]

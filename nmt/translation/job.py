@@ -135,10 +135,12 @@ class TranslationJob(NamedTuple):
                 if "\n" in text
             ]
             texts = [text.replace("\n", " ") for text in texts]
-        parts, counts = split_breaks(zip(texts, prefixes, strict=True))
-        each = iter(translator.nbest_of(parts, self.settings, details, task.attention))
+        split = split_breaks(zip(texts, prefixes, strict=True), chunk.first)
+        each = iter(
+            translator.nbest_of(split.lines, self.settings, details, task.attention, split.places)
+        )
         found = []
-        for place, count in zip(places, counts, strict=True):
+        for place, count in zip(places, split.counts, strict=True):
             several = list(islice(each, count))
             segments = sum(best[0].segments for best in several if best[0].segments > 1)
             if segments:

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import Self
 
+from nmt.errors import NmtError
 from nmt.limits import WHOLE, check_lengths, check_search, whole_number
 from nmt.recipe import SearchConfig
-from nmt.search.settings import SearchSettings
+from nmt.search.settings import Sampling, SearchSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,11 @@ class SearchOptions:
     # beta of Wu et al. (2016, eq. 14), 0 or more: ranks the beam by (log_prob + beta * penalty) /
     # length**alpha
     coverage: float = 0.0
+    # draw translations instead of searching for the likeliest; the n best are n different samples
+    sampling: Sampling | None = None
+    # candidates (samples, or the best of the beam) of which the one is chosen whose chrF is highest
+    # in expectation, 0 to 1,000; 0: the best by score
+    mbr: int = 0
 
     def __post_init__(self) -> None:
         for name in sorted(WHOLE & vars(self).keys()):
@@ -47,7 +53,17 @@ class SearchOptions:
         for name in ("beam", "length_alpha", "no_repeat_ngram", "min_length", "coverage"):
             if getattr(self, name) is not None:
                 check_search(name, getattr(self, name))
+        check_search("mbr", self.mbr)
         check_lengths(self.min_length, self.max_length)
+        if self.sampling and self.beam is not None:
+            raise NmtError(
+                f"samples are drawn, not searched for, got beam = {self.beam}; leave it out"
+            )
+        if self.coverage and (self.mbr or self.sampling):
+            raise NmtError(
+                f"coverage ranks what a beam has found, got coverage = {self.coverage} with"
+                " sampling or mbr; leave one of them out"
+            )
 
     def override(self, beam: int | None, length_alpha: float | None) -> Self:
         """The same with another beam and length_alpha, where they are given."""
@@ -64,10 +80,11 @@ class SearchOptions:
         sentence.
 
         Raises:
-            NmtError: n_best is not between 1 and the beam.
+            NmtError: n_best is not between 1 and the beam, or mbr is larger than the beam.
         """
         beam = recipe.beam if self.beam is None else self.beam
-        scored = scored or beam > 1
+        beam = max(n_best, self.mbr) if self.sampling else beam
+        scored = scored or beam > 1 or self.mbr > 0
         return SearchSettings(
             beam=beam,
             n_best=n_best,
@@ -78,5 +95,7 @@ class SearchOptions:
             max_length=None if self.max_length is None else self.max_length + 1,
             no_repeat_ngram=self.no_repeat_ngram,
             coverage=self.coverage if scored else 0.0,  # one hypothesis, and nothing to rank
+            sampling=self.sampling,
+            mbr=self.mbr,
             scored=scored,
         )

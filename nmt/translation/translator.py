@@ -24,6 +24,7 @@ from nmt.search.settings import SearchSettings
 from nmt.text.lines import CHUNK_LINES, chunks, is_blank
 from nmt.text.segments import Lengths, shortest_of
 from nmt.text.subwords import SubwordPair
+from nmt.translation.candidates import candidates, expected_utilities
 from nmt.translation.inputs import (
     Segment,
     cut_into_batches,
@@ -191,11 +192,12 @@ class Translator:
             raise NmtError(
                 f"chunk_lines is a number of lines, got {size}; give 1 to answer each line at once"
             )
+        first = 0
         for chunk in chunks(with_prefixes(texts_of(lines, "lines"), prefixes), size):
-            parts, counts = split_breaks(chunk)
-            yield from join_breaks(
-                (best[0].text for best in self.nbest_of(parts, settings)), counts
-            )
+            split = split_breaks(chunk, first)
+            found = self.nbest_of(split.lines, settings, places=split.places)
+            yield from join_breaks((best[0].text for best in found), split.counts)
+            first += len(chunk)
 
     def nbest(
         self,
@@ -238,10 +240,13 @@ class Translator:
         settings: SearchSettings,
         details: bool = False,
         attention: bool = False,
+        places: Sequence[tuple[int, ...]] | None = None,
     ) -> list[list[Translation]]:
-        """As `nbest`, of single lines with their prefixes, "" for none."""
+        """As `nbest`, of single lines with their prefixes, "" for none. `places` are whole numbers
+        that with the seed decide what is sampled for each line; None: (0, 0), (1, 0), ..."""
+        places = [(line, 0) for line in range(len(lines))] if places is None else places
         segments, batches = cut_into_batches(
-            lines, self.subwords, self.lengths.source, settings.batch_pieces
+            lines, self.subwords, self.lengths.source, settings.batch_pieces, places
         )
         results: list[list[Translation]] = [[] for _ in segments]
         for batch in batches:
@@ -271,17 +276,40 @@ class Translator:
         attention: bool,
     ) -> list[list[Translation]]:
         sources = [segment.ids for segment in segments]
-        prefixes = [segment.prefix for segment in segments]
-        reranked = settings.coverage > 0
-        asked = replace(settings, n_best=settings.beam) if reranked else settings
-        found = beam_search(self.network, sources, asked, prefixes).hypotheses
-        plain = translations_of(found, self.subwords.target)
-        if not (details or attention or reranked):
+        if settings.sampling or settings.mbr:
+            found, plain = self._candidates(segments, settings)
+        else:
+            prefixes = [segment.prefix for segment in segments]
+            asked = replace(settings, n_best=settings.beam) if settings.coverage else settings
+            found = beam_search(self.network, sources, asked, prefixes).hypotheses
+            plain = translations_of(found, self.subwords.target)
+        if not (details or attention or settings.coverage):
             return plain
         return [
             self._judged(*each, settings, details, attention)
             for each in zip(sources, found, plain, strict=True)
         ]
+
+    def _candidates(
+        self, segments: Sequence[Segment], settings: SearchSettings
+    ) -> tuple[list[list[Hypothesis]], list[list[Translation]]]:
+        """The n best samples of each segment, or candidates of least risk, as hypotheses and in
+        words."""
+        asked = replace(settings, n_best=settings.mbr) if settings.mbr else settings
+        found = candidates(self.network, segments, asked)
+        hypotheses = [[each.hypothesis for each in several] for several in found]
+        plain = translations_of(hypotheses, self.subwords.target)
+        if not settings.mbr:
+            return hypotheses, plain
+        for several, ours, translations in zip(found, hypotheses, plain, strict=True):
+            utilities = expected_utilities(
+                [each.text for each in translations], [each.weight for each in several]
+            )
+            order = sorted(range(len(ours)), key=lambda rank: -utilities[rank])
+            order = order[: settings.n_best]
+            ours[:] = [ours[rank] for rank in order]
+            translations[:] = [translations[rank]._replace(score=utilities[rank]) for rank in order]
+        return hypotheses, plain
 
     def _judged(
         self,
