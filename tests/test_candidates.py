@@ -112,6 +112,13 @@ def test_minimum_bayes_risk_counts_a_sample_as_often_as_it_was_drawn(translator,
     assert best.score == pytest.approx((2 * 100 + chrf("NOOT", "AAP")) / 3)
 
 
+def test_the_score_of_a_line_in_segments_is_the_mean_of_their_expected_chrf(translator):
+    line = "aap noot mies wim zus jet teun vuur gijs lam kees bok . " * 3
+    ((best,),) = translator.nbest([line], 1, options=SearchOptions(beam=4, mbr=4))
+    assert best.segments > 1
+    assert 0 < best.score <= 100
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -3,6 +3,7 @@ risk among candidates."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from nmt.scoring.sentence_chrf import character_ngrams, sentence_chrf
@@ -11,7 +12,9 @@ from nmt.search.hypotheses import Hypothesis
 from nmt.search.sampling import sample
 from nmt.search.settings import SearchSettings
 from nmt.search.step import Network
+from nmt.text.subwords import Subwords
 from nmt.translation.inputs import Segment
+from nmt.translation.result import Translation, translations_of
 
 ROUNDS = 8  # of drawing until the samples of a sentence differ
 
@@ -24,14 +27,26 @@ class Candidate(NamedTuple):
 
 
 def candidates(
+    network: Network[Any], target: Subwords, segments: Sequence[Segment], settings: SearchSettings
+) -> tuple[list[list[Hypothesis]], list[list[Translation]]]:
+    """The n best of each segment, best first, as hypotheses and in words: n different samples, or
+    those of least risk among `settings.mbr` samples or as many of the beam's best."""
+    found = _found(
+        network, segments, replace(settings, n_best=settings.mbr) if settings.mbr else settings
+    )
+    plain = translations_of([[each.hypothesis for each in several] for several in found], target)
+    if settings.mbr:
+        ranked = [least_risk(*each)[: settings.n_best] for each in zip(found, plain, strict=True)]
+        found = [[candidate for candidate, _ in several] for several in ranked]
+        plain = [[translation for _, translation in several] for several in ranked]
+    return [[each.hypothesis for each in several] for several in found], plain
+
+
+def _found(
     network: Network[Any], segments: Sequence[Segment], settings: SearchSettings
 ) -> list[list[Candidate]]:
-    """Those of each segment, best first by score: `settings.mbr` samples, or the best of as large a
-    beam; n_best different ones where no risk is to be taken among them.
-
-    The weight of a sample is how often it was drawn, that of a hypothesis of the beam its
-    probability over those of the others.
-    """
+    """Best first by score. The weight of a sample is how often it was drawn, that of a hypothesis
+    of the beam its probability over that of the likeliest."""
     if settings.sampling is None:
         sources, prefixes = [each.ids for each in segments], [each.prefix for each in segments]
         found = beam_search(network, sources, settings, prefixes).hypotheses
@@ -64,7 +79,7 @@ def _weighed(hypotheses: Sequence[Hypothesis]) -> list[Candidate]:
 
 def expected_utilities(texts: Sequence[str], weights: Sequence[float]) -> list[float]:
     """The mean chrF of each text against all of them as references, by their weights: minimum
-    Bayes risk chooses the largest (Kumar & Byrne 2004; Eikema & Aziz 2020, eq. 5). 0 to 100."""
+    Bayes risk chooses the largest (Kumar & Byrne 2004; Eikema & Aziz 2020). 0 to 100."""
     ngrams = [character_ngrams(text) for text in texts]
     return [
         sum(
@@ -73,4 +88,19 @@ def expected_utilities(texts: Sequence[str], weights: Sequence[float]) -> list[f
         )
         / sum(weights)
         for ours in ngrams
+    ]
+
+
+def least_risk(
+    found: Sequence[Candidate], translations: Sequence[Translation]
+) -> list[tuple[Candidate, Translation]]:
+    """The candidates of a sentence and their translations, by expected utility, which becomes the
+    score."""
+    utilities = expected_utilities(
+        [each.text for each in translations], [each.weight for each in found]
+    )
+    ranked = sorted(zip(utilities, found, translations, strict=True), key=lambda each: -each[0])
+    return [
+        (candidate, translation._replace(score=utility))
+        for utility, candidate, translation in ranked
     ]

@@ -62,7 +62,9 @@ class Translation(NamedTuple):
 
     text: str
     log_prob: float  # nats, end of sentence included; of a line in segments the sum over them
-    score: float  # (log_prob + coverage) / length ** alpha; higher is better
+    # (log_prob + coverage) / length ** alpha, or expected chrF by minimum Bayes risk; higher is
+    # better
+    score: float
     pieces: tuple[str, ...]
     piece_log_probs: tuple[
         float, ...
@@ -143,9 +145,11 @@ def penalised(
     )
 
 
-def join_segments(segments: Sequence[SegmentTranslations], alpha: float) -> list[Translation]:
+def join_segments(
+    segments: Sequence[SegmentTranslations], alpha: float | None
+) -> list[Translation]:
     """The n-best list of a line: the best translations of its segments joined, then the second
-    best, and so on.
+    best, and so on. An `alpha` of None: the score is the mean of the segments' scores.
 
     Between them stands a space, or nothing inside a word and in Chinese and Japanese.
     """
@@ -159,7 +163,7 @@ def join_segments(segments: Sequence[SegmentTranslations], alpha: float) -> list
 
 
 def _joined(
-    segments: Sequence[SegmentTranslations], parts: list[Translation], alpha: float
+    segments: Sequence[SegmentTranslations], parts: list[Translation], alpha: float | None
 ) -> Translation:
     text = ""
     alignment: list[tuple[int, int]] = []
@@ -181,7 +185,11 @@ def _joined(
     return Translation(
         text=text,
         log_prob=log_prob,
-        score=(log_prob + coverage) / length**alpha,
+        score=(
+            sum(part.score for part in parts) / len(parts)
+            if alpha is None
+            else (log_prob + coverage) / length**alpha
+        ),
         pieces=tuple(piece for part in parts for piece in part.pieces),
         piece_log_probs=tuple(value for part in parts for value in part.piece_log_probs),
         alignment=tuple(alignment),

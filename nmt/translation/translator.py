@@ -24,7 +24,7 @@ from nmt.search.settings import SearchSettings
 from nmt.text.lines import CHUNK_LINES, chunks, is_blank
 from nmt.text.segments import Lengths, shortest_of
 from nmt.text.subwords import SubwordPair
-from nmt.translation.candidates import candidates, expected_utilities
+from nmt.translation.candidates import candidates
 from nmt.translation.inputs import (
     Segment,
     cut_into_batches,
@@ -263,9 +263,9 @@ class Translator:
             parts[segment.line].append(
                 SegmentTranslations(source_words, translations, segment.spaced, segment.within_word)
             )
+        alpha = None if settings.mbr else settings.length_alpha
         return [
-            each[0].translations if len(each) == 1 else join_segments(each, settings.length_alpha)
-            for each in parts
+            each[0].translations if len(each) == 1 else join_segments(each, alpha) for each in parts
         ]
 
     def _translate_batch(
@@ -277,7 +277,7 @@ class Translator:
     ) -> list[list[Translation]]:
         sources = [segment.ids for segment in segments]
         if settings.sampling or settings.mbr:
-            found, plain = self._candidates(segments, settings)
+            found, plain = candidates(self.network, self.subwords.target, segments, settings)
         else:
             prefixes = [segment.prefix for segment in segments]
             asked = replace(settings, n_best=settings.beam) if settings.coverage else settings
@@ -289,27 +289,6 @@ class Translator:
             self._judged(*each, settings, details, attention)
             for each in zip(sources, found, plain, strict=True)
         ]
-
-    def _candidates(
-        self, segments: Sequence[Segment], settings: SearchSettings
-    ) -> tuple[list[list[Hypothesis]], list[list[Translation]]]:
-        """The n best samples of each segment, or candidates of least risk, as hypotheses and in
-        words."""
-        asked = replace(settings, n_best=settings.mbr) if settings.mbr else settings
-        found = candidates(self.network, segments, asked)
-        hypotheses = [[each.hypothesis for each in several] for several in found]
-        plain = translations_of(hypotheses, self.subwords.target)
-        if not settings.mbr:
-            return hypotheses, plain
-        for several, ours, translations in zip(found, hypotheses, plain, strict=True):
-            utilities = expected_utilities(
-                [each.text for each in translations], [each.weight for each in several]
-            )
-            order = sorted(range(len(ours)), key=lambda rank: -utilities[rank])
-            order = order[: settings.n_best]
-            ours[:] = [ours[rank] for rank in order]
-            translations[:] = [translations[rank]._replace(score=utilities[rank]) for rank in order]
-        return hypotheses, plain
 
     def _judged(
         self,
