@@ -13,7 +13,7 @@ from nmt.engines.compiled.engine import (
     select_columns,
     unavailable_reason,
 )
-from nmt.engines.compiled.search import NATIVE
+from nmt.engines.compiled.search import COMPILED
 from nmt.engines.compiled.weights import PackedMatrix
 from nmt.engines.packed.layers import Kernels
 from nmt.engines.packed.network import PackedNetwork
@@ -256,7 +256,7 @@ def test_the_order_of_columns_changes_no_normaliser():
     torch.manual_seed(1)
     logits_NV, order_V = torch.randn(5, 640) * 4, torch.randperm(640)
     found, shuffled = (
-        NATIVE.best_pieces(each, torch.tensor([], dtype=torch.long), True)
+        COMPILED.best_pieces(each, torch.tensor([], dtype=torch.long), True)
         for each in (logits_NV.clone(), logits_NV[:, order_V])
     )
     assert torch.equal(found.normalisers_N, shuffled.normalisers_N)
@@ -303,7 +303,7 @@ def test_the_best_pieces_are_torchs(seed, scored):
     logits = [random_logits(9, seed) for _ in range(2)]
     expected, found = (
         kernels.best_pieces(each, forbidden_F, scored)
-        for kernels, each in zip((TORCH, NATIVE), logits, strict=True)
+        for kernels, each in zip((TORCH, COMPILED), logits, strict=True)
     )
     assert torch.equal(*logits)  # with the forbidden ones overwritten
     assert torch.equal(expected.pieces_N, found.pieces_N)

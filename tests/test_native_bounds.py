@@ -9,9 +9,9 @@ from native_networks import SETS, needs_library, network, small_shortlist
 from test_native_search import greedy
 
 from nmt.engines.choice import choose_engine
-from nmt.engines.compiled.candidates import NativeShortlist
+from nmt.engines.compiled.candidates import CompiledShortlist
 from nmt.engines.compiled.engine import CompiledNetwork
-from nmt.engines.compiled.search import NATIVE
+from nmt.engines.compiled.search import COMPILED
 from nmt.errors import NmtError
 from nmt.model.translation import Seq2Seq
 from nmt.model.weights import named_weights, read_weights, save_weights
@@ -40,7 +40,7 @@ def test_the_best_column_always_has_a_piece(scored):
             ):
                 logits_NV[row, chosen_V] = inside if number % 3 else -inside
                 logits_NV[row, vocabulary:] = behind
-        found = NATIVE.best_pieces(logits_NV, NOTHING, scored)
+        found = COMPILED.best_pieces(logits_NV, NOTHING, scored)
         assert (found.pieces_N >= 0).all()
         assert (found.pieces_N < vocabulary).all()
 
@@ -78,7 +78,7 @@ def test_a_piece_that_the_model_does_not_have_is_refused():
         with pytest.raises(NmtError, match=f"piece {piece} is none of the model's 200"):
             engine.step(torch.tensor([piece]), engine.start([[7]]))
         with pytest.raises(NmtError, match=f"piece {piece} is none of the model's 200"):
-            NativeShortlist(small_shortlist()).candidates(torch.tensor([[7, piece]]))
+            CompiledShortlist(small_shortlist()).candidates(torch.tensor([[7, piece]]))
 
 
 @needs_library

@@ -7,9 +7,9 @@ import torch
 from native_networks import CELLS, needs_library, network, random_sources, small_shortlist
 
 from nmt.data.batches import padded
-from nmt.engines.compiled.candidates import SHARED, NativeShortlist
+from nmt.engines.compiled.candidates import SHARED, CompiledShortlist
 from nmt.engines.compiled.engine import CompiledNetwork
-from nmt.engines.compiled.search import NATIVE
+from nmt.engines.compiled.search import COMPILED
 from nmt.engines.shortlist import Shortlist
 from nmt.errors import NmtError
 from nmt.search.beam import beam_search
@@ -33,7 +33,7 @@ def test_the_candidates_are_those_of_the_shortlist(sentences, shortlist):
     )
     source_BS = padded(random_sources()[:sentences], suffix=(EOS,))[0]
     found, (expected_C, allowed_BC) = (
-        NativeShortlist(spelling).candidates(source_BS),
+        CompiledShortlist(spelling).candidates(source_BS),
         spelling.candidates(source_BS),
     )
     outputs = found.outputs_O.tolist()
@@ -55,7 +55,7 @@ def test_the_candidates_are_those_of_the_shortlist(sentences, shortlist):
 
 @needs_library
 def test_candidates_of_few_sentences_lie_side_by_side(shortlist):
-    found = NativeShortlist(shortlist).candidates(padded(random_sources(), suffix=(EOS,))[0])
+    found = CompiledShortlist(shortlist).candidates(padded(random_sources(), suffix=(EOS,))[0])
     bits_BO = np.unpackbits(found.allowed.numpy().view(np.uint8), axis=1, bitorder="little").astype(
         bool
     )
@@ -69,14 +69,14 @@ def test_candidates_of_few_sentences_lie_side_by_side(shortlist):
 
 @needs_library
 def test_a_batch_of_nothing_has_no_candidates(shortlist):
-    found = NativeShortlist(shortlist).candidates(torch.empty(0, 5, dtype=torch.long))
+    found = CompiledShortlist(shortlist).candidates(torch.empty(0, 5, dtype=torch.long))
     assert [part.numel() for part in found] == [0, 0, 0, 0]
 
 
 class StepwiseNetwork:
     """A compiled network without the greedy search that is one call."""
 
-    search_kernels = NATIVE
+    search_kernels = COMPILED
 
     def __init__(self, engine: CompiledNetwork) -> None:
         self.device, self.autocast = engine.device, engine.autocast

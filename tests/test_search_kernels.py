@@ -9,7 +9,7 @@ from native_networks import needs_library
 from test_beam import BOS, EOS, TableNetwork, lengths_as_sources, random_tables, settings_of
 from torch import Tensor
 
-from nmt.engines.compiled.search import NATIVE
+from nmt.engines.compiled.search import COMPILED
 from nmt.search.beam import beam_search
 from nmt.search.constraints import Constrained
 from nmt.search.hypotheses import BeamRecord
@@ -103,7 +103,7 @@ def assert_equal(
 @pytest.mark.parametrize("seed", range(80))
 def test_a_step_is_torchs(seed: int) -> None:
     picks, next_rows, beam = TORCH.advance(*random_step(seed))
-    found_picks, found_next, found_beam = NATIVE.advance(*random_step(seed))
+    found_picks, found_next, found_beam = COMPILED.advance(*random_step(seed))
     kept_BP, live_BK = picks.log_probs_BP > -torch.inf, beam.log_probs_BK > -torch.inf
     assert_equal(found_picks, picks, {"parents_BP": kept_BP, "pieces_BP": kept_BP})
     assert_equal(found_next, next_rows, {"pieces_N": live_BK.view(-1), "rows_N": live_BK.view(-1)})
@@ -114,10 +114,10 @@ def test_a_step_is_torchs(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_a_step_from_logits_is_one_from_their_log_probabilities(seed: int) -> None:
     logits_NV, beam, unscored = random_step(seed)
-    normalisers_N = NATIVE.best_pieces(logits_NV.clone(), torch.tensor([BOS]), True).normalisers_N
-    expected = NATIVE.advance(logits_NV - normalisers_N[:, None], beam, unscored)
+    normalisers_N = COMPILED.best_pieces(logits_NV.clone(), torch.tensor([BOS]), True).normalisers_N
+    expected = COMPILED.advance(logits_NV - normalisers_N[:, None], beam, unscored)
     for part, value in zip(
-        NATIVE.advance(logits_NV, beam, unscored._replace(scored=True)), expected, strict=True
+        COMPILED.advance(logits_NV, beam, unscored._replace(scored=True)), expected, strict=True
     ):
         assert_equal(part, value, {})
 
@@ -138,7 +138,7 @@ def test_a_search_is_torchs(seed: int, beam: int, n_best: int, pieces: int) -> N
     }
     found, records = [], []
     sources = lengths_as_sources([2 + (sentence + seed) % LENGTHS for sentence in range(30)])
-    for kernels in (TORCH, NATIVE):
+    for kernels in (TORCH, COMPILED):
         # without the softmax, which differs
         network = Constrained(TableNetwork(tables_BCV, kernels), (), 0)
         result = beam_search(network, sources, settings_of(**settings, recorded=True))
@@ -151,7 +151,7 @@ def test_a_search_is_torchs(seed: int, beam: int, n_best: int, pieces: int) -> N
     assert len({len(picks.pieces_BP) for picks in records[0]}) > 1  # sentences have left
 
 
-@pytest.mark.parametrize("kernels", [TORCH, pytest.param(NATIVE, marks=needs_library)])
+@pytest.mark.parametrize("kernels", [TORCH, pytest.param(COMPILED, marks=needs_library)])
 @pytest.mark.parametrize(
     ("best", "live"), [(-1.0, 1), (-0.4, 0)]
 )  # the live prefix may reach -2 / 4 in the end
@@ -190,7 +190,7 @@ def test_the_best_take_the_free_slots_and_a_prefix_that_cannot_win_ends(
     )
 
 
-@pytest.mark.parametrize("kernels", [TORCH, pytest.param(NATIVE, marks=needs_library)])
+@pytest.mark.parametrize("kernels", [TORCH, pytest.param(COMPILED, marks=needs_library)])
 def test_a_sentence_at_its_max_length_can_only_end(kernels: SearchKernels) -> None:
     logits_NV = torch.arange(128.0).view(2, 64)
     beam = Beam(
@@ -210,7 +210,7 @@ def test_a_sentence_at_its_max_length_can_only_end(kernels: SearchKernels) -> No
 @needs_library
 def test_logits_that_are_not_finite_give_no_pick() -> None:
     logits_NV, forbidden_F = torch.full((1, 64), torch.nan), torch.tensor([BOS])
-    assert NATIVE.best_pieces(logits_NV.clone(), forbidden_F, True).values_N.isnan().all()
+    assert COMPILED.best_pieces(logits_NV.clone(), forbidden_F, True).values_N.isnan().all()
     beam = Beam(
         1,
         0,
@@ -220,6 +220,6 @@ def test_logits_that_are_not_finite_give_no_pick() -> None:
         torch.tensor([5]),
         torch.full((1, 1), -torch.inf),
     )
-    picks, _, after = NATIVE.advance(logits_NV, beam, rules(5, [4], torch.ones(4), scored=True))
+    picks, _, after = COMPILED.advance(logits_NV, beam, rules(5, [4], torch.ones(4), scored=True))
     assert (picks.log_probs_BP == -torch.inf).all()
     assert len(after.sentences_B) == 0

@@ -109,9 +109,8 @@ class Shortlist:
         BOS and EOS. The last ones may be PAD again, which then no sentence may use: they make a
         multiple of 64, so that products come in few sizes.
         """
-        source = (
-            source_BS.numpy()
-        )  # NumPy: torch takes several times as long over small bool tensors
+        # NumPy: torch takes several times as long over small bool tensors
+        source = source_BS.numpy()
         B, V = len(source), len(self.always_V)
         allowed = np.repeat(self.always_V.numpy()[None], B, 0)
         allowed.reshape(-1)[

@@ -25,9 +25,8 @@ class BeamRecord(NamedTuple):
     sentences that were still in the batch."""
 
     sentences_B: Tensor  # their numbers in the first batch
-    parents_BP: (
-        Tensor  # the pick that is continued, counted from the first step on; -1 at the first step
-    )
+    # the pick that is continued, counted from the first step on; -1 at the first step
+    parents_BP: Tensor
     pieces_BP: Tensor
     log_probs_BP: Tensor  # of the whole prefix; -inf where it fell off the beam
     scores_BP: Tensor  # log_prob / length ** length_alpha; -inf unless finished

@@ -74,9 +74,8 @@ class Rows(NamedTuple):
     """The logits of all rows and what is known of them after one look at every piece."""
 
     logits_NV: Tensor
-    maxima_NM: (
-        Tensor  # the maximum of each block, then the vocabulary's last pieces, too few for a block
-    )
+    # the maximum of each block, then the vocabulary's last pieces, too few for a block
+    maxima_NM: Tensor
     normalisers_N: Tensor  # log sum exp of each row; zeros if not scored
 
 
@@ -212,9 +211,8 @@ def advance(logits_NV: Tensor, beam: Beam, rules: Rules) -> tuple[BeamRecord, Ne
     live_BP, order_BP = picks.log_probs_BP.masked_fill(finished_BP, -torch.inf).sort(
         dim=1, descending=True, stable=True
     )
-    bounds_B1 = (
-        live_BP[:, :1] / rules.divisors_T[beam.max_lengths_B - 1, None]
-    )  # no continuation of the best prefix can score above
+    # no continuation of the best prefix can score above
+    bounds_B1 = live_BP[:, :1] / rules.divisors_T[beam.max_lengths_B - 1, None]
     live_BP.masked_fill_(bounds_B1 <= best_BQ[:, -1:], -torch.inf)
     widths: list[int] = (live_BP > -torch.inf).sum(1).tolist()
     stay = rows_to_keep(

@@ -49,9 +49,8 @@ class TranslationTask:
 
     model: Path
     device: str  # auto, cpu or cuda
-    precision: (
-        str | Kernels
-    )  # Kernels: what a probe has chosen, so that no other process chooses otherwise
+    # Kernels: what a probe has chosen, so that no other process chooses otherwise
+    precision: str | Kernels
     shortlist: bool  # whether one is used where the model has it
     name: str  # of the input, in notes
     form: str  # one of FORMATS

@@ -21,16 +21,13 @@ class SearchOptions:
         NmtError: a value is out of range.
     """
 
-    beam: int | None = (
-        None  # hypotheses kept for each sentence, 1 to 10,000; 1: greedy; None: the recipe's
-    )
-    length_alpha: float | None = (
-        None  # the score is log_prob / length**alpha, 0 to 10; None: the recipe's
-    )
+    # hypotheses kept for each sentence, 1 to 10,000; 1: greedy; None: the recipe's
+    beam: int | None = None
+    # the score is log_prob / length**alpha, 0 to 10; None: the recipe's
+    length_alpha: float | None = None
     no_repeat_ngram: int = 0  # a translation has no sequence of so many pieces twice; 0: it may
-    min_length: int = (
-        0  # of a translation, 0 to 100,000; raises the longest length that the recipe allows
-    )
+    # of a translation, 0 to 100,000; raises the longest length that the recipe allows
+    min_length: int = 0
     max_length: int | None = (
         # of a translation, 1 or more and at least min_length; None: the recipe's for each source
         # length

@@ -23,9 +23,8 @@ from nmt.errors import NmtError, advice
 from nmt.translation.job import Chunk, Rendered, TranslationJob, TranslationTask
 from nmt.worker_processes import child
 
-AHEAD = (
-    2  # chunks read for each worker: one in work and one for when that is done before its elders
-)
+# chunks read for each worker: one in work and one for when that is done before its elders
+AHEAD = 2
 
 
 def render_all(

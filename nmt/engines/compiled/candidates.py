@@ -32,7 +32,7 @@ class BatchCandidates(NamedTuple):
     own_BC: Tensor  # which pieces they are, in the order of the outputs; PAD up to a multiple of 64
 
 
-class NativeShortlist:
+class CompiledShortlist:
     """A shortlist in the order that the compiled function reads it. Most of 64 outputs side by
     side are candidates of few sentences."""
 

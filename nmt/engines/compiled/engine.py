@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from nmt.data.batches import padded
-from nmt.engines.compiled.candidates import NativeShortlist, refuse_piece
-from nmt.engines.compiled.search import NATIVE
+from nmt.engines.compiled.candidates import CompiledShortlist, refuse_piece
+from nmt.engines.compiled.search import COMPILED
 from nmt.engines.compiled.weights import PackedCell, PackedMatrix, gate_order, piece_table
 from nmt.engines.force_decoding import ScoredTarget, force_decode
 from nmt.engines.packed.layers import merged_weights
@@ -62,7 +62,7 @@ def unavailable_reason(config: ModelConfig) -> str | None:
     return None
 
 
-class NativeMemory:
+class CompiledMemory:
     """What the decoder reads of a batch, sentence after sentence without padding; never copied
     or changed in a search."""
 
@@ -71,19 +71,14 @@ class NativeMemory:
         keys: Tensor,  # [positions, H], half precision
         values: Tensor,  # [positions, H], half precision
         offsets: Tensor,  # [B + 1]
-        candidates_BC: (
-            Tensor | None
-        ),  # the pieces that the columns of a sentence's logits stand for; None: all
+        # the pieces that the columns of a sentence's logits stand for; None: all
+        candidates_BC: Tensor | None,
         columns: int,  # of the logits
-        allowed: (
-            Tensor
-            # [B, outputs / 64], 64 bits each: which outputs are the candidates of each sentence; None:  # noqa: E501
-            # all
-            | None
-        ),
-        others_B: (
-            Tensor | None
-        ),  # log of how many pieces are no candidates of each sentence; None: there are none
+        # [B, outputs / 64], 64 bits each: which outputs are the candidates of each sentence; None:
+        # all
+        allowed: Tensor | None,
+        # log of how many pieces are no candidates of each sentence; None: there are none
+        others_B: Tensor | None,
         half_variance: float,  # of the rows of the output layer
     ) -> None:
         self.columns = columns
@@ -104,13 +99,13 @@ class NativeMemory:
 class CompiledState(NamedTuple):
     """A search state."""
 
-    memory: NativeMemory
+    memory: CompiledMemory
     vectors_LNH: Tensor  # the layers' states: hidden (and cell) of layer 1, of layer 2, ...
     parents_N: Tensor | None  # the rows of `vectors_LNH` that go on; None: all
     sentences_B: Tensor  # the sentences of the memory that go on
-    candidates: (
-        Tensor | None
-    )  # [B, C], the pieces that the columns of a sentence's logits stand for, of all sentences; None: all pieces  # noqa: E501
+    # [B, C], the pieces that the columns of a sentence's logits stand for, of all sentences; None:
+    # all pieces
+    candidates: Tensor | None
     output: PackedMatrix  # the part of the output layer that they need
 
     def select(self, rows_N: Tensor, sentences_B: Tensor | None) -> Self:
@@ -143,20 +138,20 @@ class CompiledNetwork:
             self.output, self.moments = PackedMatrix.of(weight_VE), moments(weight_VE)
             self.mean = PackedMatrix.of(self.moments.mean_E[None])
             self.shortlist, self.size = shortlist, len(weight_VE)
-            self.native_shortlist = None if shortlist is None else NativeShortlist(shortlist)
+            self.compiled_shortlist = None if shortlist is None else CompiledShortlist(shortlist)
 
     @property
     def search_kernels(self) -> SearchKernels:
         """The compiled ones, with a greedy search that is one call."""
-        return NATIVE._replace(whole=self.greedy)
+        return COMPILED._replace(whole=self.greedy)
 
     def start(self, sources: Sequence[Sequence[int]], every_piece: bool = False) -> CompiledState:
         """Reads the sources."""
         source_BS, lengths_B = padded(sources, suffix=(EOS,))
         states, values, final_BH, offsets = self.encoder.read(source_BS, lengths_B)
         candidates_BC, allowed, others_B, output = None, None, None, self.output
-        if self.native_shortlist is not None and not every_piece:
-            outputs_O, counts_B, allowed, candidates_BC = self.native_shortlist.candidates(
+        if self.compiled_shortlist is not None and not every_piece:
+            outputs_O, counts_B, allowed, candidates_BC = self.compiled_shortlist.candidates(
                 source_BS
             )
             others_B, output = (self.size - counts_B).log(), select_columns(self.output, outputs_O)
@@ -166,7 +161,7 @@ class CompiledNetwork:
             self.moments.variance / 2,
         )
         columns = output.columns if candidates_BC is None else candidates_BC.shape[1]
-        memory = NativeMemory(
+        memory = CompiledMemory(
             keys, values, offsets, candidates_BC, columns, allowed, others_B, half_variance
         )
         return CompiledState(

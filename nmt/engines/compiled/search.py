@@ -57,4 +57,4 @@ def _integers(*shape: int) -> Tensor:
     return torch.empty(shape, dtype=torch.long)
 
 
-NATIVE = SearchKernels(_best_pieces, _advance)  # for logits in whole blocks of 64 columns
+COMPILED = SearchKernels(_best_pieces, _advance)  # for logits in whole blocks of 64 columns

@@ -24,9 +24,8 @@ from nmt.model.cells import CellState, Recurrence
 
 PRECISIONS = ("fp32", "bf16", "int8")
 SPAN = 32  # source positions of one product of attention
-FEW_ROWS = (
-    24  # up to so many rows fbgemm's int8 product is the faster one: it sets up nothing a call
-)
+# up to so many rows fbgemm's int8 product is the faster one: it sets up nothing a call
+FEW_ROWS = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,17 +284,15 @@ class PackedAttention:
         ).unbind(1)
         contexts = parts[0]
         for part in parts[1:]:
-            contexts = (
-                contexts + part
-            )  # in the order of the source: spans of padding add zero at the end
+            # in the order of the source: spans of padding add zero at the end
+            contexts = contexts + part
         return contexts.view(B, A, -1, H // A).transpose(1, 2).reshape(-1, H)
 
     def _additive_energies(self, queries_NH: Tensor, memory: PackedMemory) -> Tensor:
         B, S, H = memory.keys.shape
         sums_BKSH = queries_NH.view(B, -1, 1, H) + memory.keys[:, None]
-        energies_BKS = (
-            sums_BKSH.tanh_().mul_(self.energy_H).sum(-1)
-        )  # the order of a product's sums depends on its rows
+        # the order of a product's sums depends on its rows
+        energies_BKS = sums_BKSH.tanh_().mul_(self.energy_H).sum(-1)
         return functional.pad(energies_BKS, (0, memory.bias.shape[2] - S))
 
     def _spans(self, states_BSH: Tensor) -> Tensor:

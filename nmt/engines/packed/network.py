@@ -198,9 +198,8 @@ class PackedNetwork:
         if self.shortlist is None or every_piece:
             return PackedState(memory, decoder, attention.heads, None, self.output)
         candidates_C, allowed_BC = self.shortlist.candidates(source_BS)
-        precision = (
-            "bf16" if self.kernels.rounded_to_bf16 else "fp32"
-        )  # packing int8 takes longer than it saves in one batch
+        # packing int8 takes longer than it saves in one batch
+        precision = "bf16" if self.kernels.rounded_to_bf16 else "fp32"
         output = short_output(
             self.weight_VE, self.moments, candidates_C, allowed_BC, Kernels(precision=precision)
         )
