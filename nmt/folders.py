@@ -10,6 +10,8 @@ from nmt.engines.shortlist import largest_shortlist
 from nmt.errors import NmtError
 from nmt.files import TABLE_BYTES, file_hash, read_json
 from nmt.limits import shown
+from nmt.model.language_model import LanguageModel
+from nmt.model.network import TrainableNetwork
 from nmt.model.translation import Seq2Seq
 from nmt.model.weights import adopt_weights, largest_file, read_weights
 from nmt.recipe import Recipe, load_recipe
@@ -220,18 +222,44 @@ def _check_files(path: Path, hashes: dict[str, str], limits: Mapping[str, int]) 
             )
 
 
-def load_network(folder: ModelFolder, device: torch.device) -> Seq2Seq:
-    """The network of a model folder, ready to translate. Nothing is allocated before names and
+def load_network(folder: ModelFolder, device: torch.device) -> TrainableNetwork:
+    """The network of a model folder, ready to compute. Nothing is allocated before names and
     shapes have been compared."""
     model = empty_network(folder)
     adopt_weights(read_weights(folder.weights, model), model)
     return model.to(device).eval()
 
 
-def empty_network(folder: ModelFolder) -> Seq2Seq:
+def load_translation_model(folder: ModelFolder, device: torch.device) -> Seq2Seq:
+    """As `load_network`. Raises NmtError where the model is no translation model."""
+    if folder.recipe.task != "translation":
+        raise NmtError(
+            f"{folder.path}: a {folder.recipe.task.replace('-', ' ')}, which does not translate;"
+            " use nmt score or nmt sample"
+        )
+    model = load_network(folder, device)
+    assert isinstance(model, Seq2Seq)
+    return model
+
+
+def load_language_model(folder: ModelFolder, device: torch.device) -> LanguageModel:
+    """As `load_network`. Raises NmtError where the model is no language model."""
+    if folder.recipe.task != "language-model":
+        raise NmtError(
+            f"{folder.path}: a {folder.recipe.task} model, this needs a language model; train one"
+            " with nmt train --task language-model"
+        )
+    model = load_network(folder, device)
+    assert isinstance(model, LanguageModel)
+    return model
+
+
+def empty_network(folder: ModelFolder) -> TrainableNetwork:
     """The network of a model folder with names and shapes but without memory."""
     subwords = folder.subwords
     with torch.device("meta"):
+        if folder.recipe.task == "language-model":
+            return LanguageModel(folder.recipe.model, subwords.target.size)
         return Seq2Seq(
             folder.recipe.model, subwords.source.size, subwords.target.size, shared=subwords.joint
         )

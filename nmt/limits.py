@@ -37,6 +37,7 @@ AT_LEAST_ONE = Limit(1, 10**9)
 LIMITS: Mapping[str, Limit] = {
     "data.max_length": Limit(1, 10_000),
     "data.max_ratio": Limit(1, 10**6),
+    "data.window": Limit(1, 10_000),
     "subwords.vocab_size": Limit(0, 10**6),
     "subwords.character_coverage": Limit(0, 1, above=True),
     "subwords.rare_characters": Limit(0, 1),

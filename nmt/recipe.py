@@ -1,10 +1,8 @@
 """The recipe: one TOML file, five flat tables, read into frozen dataclasses that check
 themselves; limits.py has the end of each range."""
 
-import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,9 @@ from typing import Any
 from nmt.errors import NmtError
 from nmt.files import TABLE_BYTES, parse_toml, read_any, read_file
 from nmt.limits import check_number, shown
+from nmt.recipe_values import setting_value, toml_value, typed
 
+TASKS = ("translation", "language-model")
 KINDS = ("unigram", "bpe", "char")
 CELLS = ("lstm", "gru", "peephole", "tanh")
 ATTENTIONS = ("multiplicative", "additive")
@@ -30,10 +30,15 @@ class DataConfig:
     # corpus that chooses the best checkpoint, in the same formats; or 1000 or 2%: so much is split
     # off the training text
     dev: str
-    # language code translated from, as in the file names
-    source: str
-    # language code translated into
-    target: str
+    # language code translated from, as in the file names; a language model has none
+    source: str = ""
+    # language code translated into; a language model has none
+    target: str = ""
+    # language model: the text is one, its states carried on from window to window; false: each line
+    # is a text of its own
+    running: bool = False
+    # running text: pieces of a window, through which gradients go back; 1 to 10,000
+    window: int = 100
     # pieces a side; longer pairs are left out of training; 1 to 10,000
     max_length: int = 200
     # longer side / shorter side in pieces; more unequal pairs are left out; at least 1
@@ -45,11 +50,10 @@ class DataConfig:
         for key, text in (
             *(("train", text) for text in self.train),
             ("dev", self.dev),
-            ("source", self.source),
-            ("target", self.target),
+            *((key, text) for key, text in self.languages.items() if text),
         ):
             _check_text(f"data.{key}", text)
-        if self.source == self.target:
+        if self.source and self.source == self.target:
             raise NmtError(
                 f"data.source and data.target are both {self.source!r}; name two different"
                 " languages"
@@ -60,6 +64,11 @@ class DataConfig:
                     f"data.{key} must be a language code, the end of a file name, got {shown(code)}"
                 )
         _check_numbers("data", self)
+
+    @property
+    def languages(self) -> dict[str, str]:
+        """Both language codes by their keys."""
+        return {"source": self.source, "target": self.target}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +182,7 @@ class TrainingConfig:
     plateau: int = 2
     # folder of a model (run or export) whose weights and subwords training begins with: fine-tuning
     start_from: str = ""
-    # probability mass spread over all pieces; at least 0, below 1
+    # probability mass spread over all pieces; at least 0, below 1; a language model's default is 0
     label_smoothing: float = 0.1
     # weight of the divergence between two passes with different dropout; at least 0; 0: one pass
     r_drop: float = 0.0
@@ -187,7 +196,7 @@ class TrainingConfig:
     average_decay: float = 0.998
     # updates; 0: after each epoch
     validate_every: int = 0
-    # what the best checkpoint is best in: bleu, chrf or loss
+    # what the best checkpoint is best in: bleu, chrf or loss; of a language model always loss
     select: str = "bleu"
     # validations without improvement before training stops; 0: off
     patience: int = 0
@@ -227,6 +236,8 @@ class SearchConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
+    # translation or language-model
+    task: str = "translation"
     # the two languages and where their text is
     data: DataConfig
     # text <-> pieces
@@ -238,9 +249,31 @@ class Recipe:
     # how translations are found
     search: SearchConfig = field(default_factory=SearchConfig)
 
+    def __post_init__(self) -> None:
+        _check_choice("task", self.task, TASKS)
+        for key, code in self.data.languages.items():
+            if self.task == "translation" and not code:
+                raise NmtError(f"data.{key} is missing; write {key} = ... under [data]")
+            if self.task == "language-model" and code:
+                raise NmtError(
+                    f"data.{key} = {code!r} has no effect with task = 'language-model', which has"
+                    " one language; leave it out"
+                )
+        if self.task == "language-model" and self.training.select != "loss":
+            raise NmtError(
+                f"training.select = {self.training.select!r} has no effect with task ="
+                " 'language-model', whose checkpoints are selected by their loss; leave it out"
+            )
+
 
 TABLES: Mapping[str, type] = {
-    item.name: item.type for item in fields(Recipe) if isinstance(item.type, type)
+    item.name: item.type
+    for item in fields(Recipe)
+    if isinstance(item.type, type) and is_dataclass(item.type)
+}
+# keys of [training] whose default depends on the task
+TASK_DEFAULTS: Mapping[str, dict[str, Any]] = {
+    "language-model": {"label_smoothing": 0.0, "select": "loss"}
 }
 ELSEWHERE: Mapping[str, str] = {  # what other toolkits call a key
     "lr": "learning_rate", "max_steps": "updates", "train_steps": "updates", "steps": "updates", "max_epochs": "epochs",  # noqa: E501
@@ -248,13 +281,6 @@ ELSEWHERE: Mapping[str, str] = {  # what other toolkits call a key
     "rnn_size": "hidden_size", "num_layers": "encoder_layers", "max_seq_length": "max_length", "beam_size": "beam",  # noqa: E501
     "max_grad_norm": "clip_norm",
 }  # fmt: skip
-TYPE_NAMES: Mapping[object, str] = {
-    int: "a whole number",
-    float: "a number",
-    str: "a string",
-    bool: "true or false",
-    tuple[str, ...]: "a list of strings",
-}
 
 
 def load_recipe(path: Path, within: Path | None = None) -> Recipe:
@@ -279,6 +305,7 @@ def parse_recipe(text: str, name: str) -> Recipe:
     except ValueError as error:
         raise NmtError(f"{name}: not TOML: {error}") from None
     try:
+        task = document.pop("task", "translation")
         for table, content in document.items():
             if table not in TABLES:
                 raise NmtError(f"unknown table [{shown(table)[1:-1]}]{_suggestion(table, TABLES)}")
@@ -286,9 +313,16 @@ def parse_recipe(text: str, name: str) -> Recipe:
                 raise NmtError(
                     f"{table} must be a table, got {shown(content)}; write [{table}] above its keys"
                 )
-        return Recipe(**{table: _build(table, document.get(table, {})) for table in TABLES})
+        defaults = {"training": TASK_DEFAULTS.get(str(task), {})}
+        given = {table: defaults.get(table, {}) | document.get(table, {}) for table in TABLES}
+        return Recipe(task=task, **{table: _build(table, given[table]) for table in TABLES})
     except NmtError as error:
         raise NmtError(f"{name}: {error}") from None
+
+
+def default_recipe(task: str, data: DataConfig) -> Recipe:
+    """The recipe of a task with nothing but its data given."""
+    return Recipe(task=task, data=data, training=TrainingConfig(**TASK_DEFAULTS.get(task, {})))
 
 
 def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
@@ -303,8 +337,8 @@ def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
         if table not in TABLES:
             raise NmtError(f"unknown table in setting {setting!r}{_suggestion(table, TABLES)}")
         item = _known_field(table, key)
-        changes.setdefault(table, {})[key] = _typed(
-            f"{table}.{key}", item, _setting_value(item, text.strip())
+        changes.setdefault(table, {})[key] = typed(
+            f"{table}.{key}", item, setting_value(item, text.strip())
         )
     return replace(
         recipe,
@@ -314,26 +348,27 @@ def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
 
 def dump_recipe(recipe: Recipe) -> str:
     """The recipe as TOML with every key written out; `parse_recipe` reads it back equal."""
-    tables = asdict(recipe).items()
+    tables = ((table, asdict(getattr(recipe, table))) for table in TABLES)
     texts = {
         table: "".join(f"{key} = {toml_value(value)}\n" for key, value in values.items())
         for table, values in tables
     }
-    return "\n".join(f"[{table}]\n{text}" for table, text in texts.items())
+    task = f"task = {toml_value(recipe.task)}\n\n"
+    return task + "\n".join(f"[{table}]\n{text}" for table, text in texts.items())
 
 
 def _build(table: str, values: Mapping[str, object]) -> Any:
     """The table's dataclass from TOML values."""
-    typed = {
-        key: _typed(f"{table}.{key}", _known_field(table, key), value)
+    found = {
+        key: typed(f"{table}.{key}", _known_field(table, key), value)
         for key, value in values.items()
     }
     for item in fields(TABLES[table]):
-        if item.default is MISSING and item.name not in typed:
+        if item.default is MISSING and item.name not in found:
             raise NmtError(
                 f"{table}.{item.name} is missing; write {item.name} = ... under [{table}]"
             )
-    return TABLES[table](**typed)
+    return TABLES[table](**found)
 
 
 def _known_field(table: str, key: str) -> "Field[Any]":
@@ -366,42 +401,6 @@ def _suggestion(name: str, known: Iterable[str]) -> str:
         key for key in known if len(name) > 2 and set(name.split("_")) & set(key.split("_"))
     ]
     return f"; did you mean {' or '.join(names)}?" if names else f"; known are {', '.join(known)}"
-
-
-def _setting_value(item: "Field[Any]", text: str) -> object:
-    """What the user typed after `=`: as it stands where text is wanted, TOML otherwise."""
-    if item.type is str or (item.type == tuple[str, ...] and not text.startswith("[")):
-        return text
-    try:
-        values = parse_toml(f"value = {text}")
-    except ValueError:
-        return text
-    return values["value"] if len(values) == 1 else text
-
-
-def _typed(key: str, item: "Field[Any]", value: object) -> object:
-    """The value in the field's own type; a whole number is a number, one string is a list of
-    one."""
-    if item.type is float and type(value) is int:
-        try:
-            return float(value)
-        except OverflowError:
-            return math.inf if value > 0 else -math.inf
-    if item.type == tuple[str, ...]:
-        texts = [value] if isinstance(value, str) else value
-        if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
-            return tuple(texts)
-    elif type(value) is item.type:
-        return value
-    raise NmtError(f"{key} must be {TYPE_NAMES[item.type]}, got {shown(value)}")
-
-
-def toml_value(value: object) -> str:
-    """A value as TOML writes it."""
-    if isinstance(value, tuple):
-        return f"[{', '.join(toml_value(item) for item in value)}]"
-    # A JSON string is a TOML string, but for U+007F, which TOML wants escaped.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _check_text(key: str, text: str) -> None:

@@ -23,6 +23,7 @@ CARD = "model.json"  # makes a folder an exported model
 WEIGHTS = "model.safetensors"  # of an exported model, and of a checkpoint as they were trained
 AVERAGED = "averaged.safetensors"  # of a checkpoint: the running average, which translates
 OPTIMIZER = "optimizer.safetensors"  # of a checkpoint
+CARRIED = "carried.safetensors"  # of a checkpoint: states of running text, where it has such
 STATE = "state.json"  # of a checkpoint: all numbers, and the hashes of its files
 STORE_CARD = "store.json"  # of the data in pieces
 BEST, LAST = "best", "last"

@@ -186,8 +186,8 @@ def test_a_run_says_whether_its_recurrence_is_compiled(monkeypatch):
     assert (
         described("bf16", cpu, 512) == "cpu in bf16, the recurrence uncompiled (it was not built)"
     )
-    assert "half of model.hidden_size in each direction, 96 units: no multiple of 64" in described(
-        "bf16", cpu, 192
+    assert "a layer has 96 units, in the encoder half of model.hidden_size: no multiple of 64" in (
+        described("bf16", cpu, 96)
     )
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     assert "no AVX512-BF16" in described("bf16", cpu, 512)

@@ -19,7 +19,7 @@ from nmt.scoring.breakdown import Group, by_frequency, by_length, group_scores, 
 from nmt.scoring.checks import health, repeats
 from nmt.scoring.remarks import remarks, warnings
 from nmt.scoring.tokenisers import NAMES, advice, spaced, tokeniser_for
-from nmt.training.validation import Validator
+from nmt.training.translation_task import Validator
 
 CHINESE = "他们今天去学校。"
 THAI = "สวัสดีครับผม"

@@ -14,6 +14,7 @@ from nmt.training import run as run_module
 from nmt.training.checkpoint import is_whole, newest
 from nmt.training.events import Ended, Note, Report, Validated
 from nmt.training.plans import placed_batches
+from nmt.training.prepare import prepare
 from nmt.training.run import train
 
 
@@ -165,7 +166,7 @@ def test_gradients_that_are_not_finite_skip_the_update_and_end_the_run_if_they_s
 def test_batches_of_a_place_are_those_of_the_whole_run(tmp_path, tiny_recipe):
     recipe = replace(tiny_recipe, subwords=replace(tiny_recipe.subwords, sampling=0.3))
     list(train(recipe, tmp_path / "run", stop=stop_after(1)))
-    *_, materials = run_module.prepare(recipe, tmp_path / "run")
+    *_, materials = prepare(recipe, tmp_path / "run")
     whole = list(placed_batches(materials.store, materials.subwords, recipe, 1, 0))
     first_of_second = next(index for index, placed in enumerate(whole) if placed.epoch == 2)
     for start in (3, first_of_second + 2):

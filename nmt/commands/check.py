@@ -32,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     recipe = recipe_of(arguments)
+    if recipe.task != "translation":
+        raise NmtError(f"nmt check looks at pairs, the task is {recipe.task}; train it right away")
     from nmt.data.store import encoded_rows
     from nmt.text.clean import Audit, clean_pairs
     from nmt.training.dev_set import read_dev

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from nmt.commands.progress import DECIMALS
 from nmt.errors import printable
 from nmt.run_folder import RunFolder
 
@@ -41,6 +42,7 @@ def _facts(path: Path) -> dict[str, Any]:
     validation = folder.card.get("validation") or RunFolder(path).best_validation() or {}
     network = recipe.model
     return {
+        "task": recipe.task,
         "source": recipe.data.source,
         "target": recipe.data.target,
         "network": {
@@ -61,6 +63,25 @@ def _facts(path: Path) -> dict[str, Any]:
 
 def _lines(facts: dict[str, Any]) -> Iterator[str]:
     network, subwords = facts["network"], facts["subwords"]
+    if facts["task"] == "language-model":
+        yield "task: language model"
+        layers = f"{network['decoder_layers']} layers of {network['hidden_size']}"
+        yield f"network: {network['cell']}, {layers}"
+        yield f"pieces: {subwords['target']:,}, {subwords['kind']}"
+    else:
+        yield from _translation_lines(facts)
+    yield f"parameters: {facts['parameters']:,}"
+    yield f"weights: {facts['weights']}"
+    yield f"trained on: {', '.join(facts['train'])}"
+    if facts["sessions"]:
+        yield f"trained in: {_duration(facts['sessions'])}"
+    for score in facts["scores"]:
+        value = f"{score['value']:.{DECIMALS.get(score['metric'], 1)}f}"
+        yield (f"dev set {facts['dev']}: {score['metric']} = {value} {score.get('signature', '')}")
+
+
+def _translation_lines(facts: dict[str, Any]) -> Iterator[str]:
+    network, subwords = facts["network"], facts["subwords"]
     yield f"languages: {facts['source']} to {facts['target']}"
     layers = (
         f"{network['encoder_layers']}+{network['decoder_layers']} layers of"
@@ -76,16 +97,6 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
         else f"{subwords['source']:,} and {subwords['target']:,}"
     )
     yield f"subwords: {sizes}, {subwords['kind']}"
-    yield f"parameters: {facts['parameters']:,}"
-    yield f"weights: {facts['weights']}"
-    yield f"trained on: {', '.join(facts['train'])}"
-    if facts["sessions"]:
-        yield f"trained in: {_duration(facts['sessions'])}"
-    for score in facts["scores"]:
-        yield (
-            f"dev set {facts['dev']}: {score['metric']} = {score['value']:.1f}"
-            f" {score.get('signature', '')}"
-        )
 
 
 def _duration(sessions: list[dict[str, Any]]) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 LOG_COLUMNS = 100  # of a line in a log
 BAR_COLUMNS = 43  # of a bar of some signs with its numbers and times, beside the figures
 BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{postfix}"
+DECIMALS = {"perplexity": 2, "bits per character": 3}  # of scores that are told with more than one
 METRICS = {"bleu": "BLEU", "chrf": "chrF2", "loss": "loss"}  # training.select -> the score's name
 
 
@@ -82,7 +83,7 @@ def _lines(event: "Event", select: str, signatures: list[str]) -> Iterator[str]:
 
 def _validation_line(event: "Validated") -> str:
     def short(score: "Score") -> str:
-        return f"{score.metric} {score.value:.1f}"
+        return f"{score.metric} {score.value:.{DECIMALS.get(score.metric, 1)}f}"
 
     scores = ", ".join(map(short, event.validation.scores))
     best = ", the best so far" if event.is_best else ""

@@ -13,7 +13,8 @@ from itertools import takewhile
 
 from nmt import recipe as config
 from nmt.commands.recipes import add_recipe_arguments, recipe_or_example
-from nmt.recipe import TABLES, Recipe, toml_value
+from nmt.recipe import TABLES, Recipe
+from nmt.recipe_values import toml_value
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +35,10 @@ def starter_recipe(recipe: Recipe) -> str:
     meanings = {name: _comments(kind.__name__) for name, kind in TABLES.items()}
     tables = _comments("Recipe")
     lines = [
-        "# A recipe of nmt. All keys but those of [data] have their defaults, and can be left out."
+        "# A recipe of nmt. All keys but those of [data] have their defaults, and can be left out.",
+        "",
+        f"# {tables['task']}",
+        f"task = {toml_value(recipe.task)}",
     ]
     for table in TABLES:
         lines += ["", f"# {tables[table]}", f"[{table}]"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nmt.commands.arguments import UsageError
 from nmt.errors import NmtError
-from nmt.recipe import DataConfig, Recipe, load_recipe, with_settings
+from nmt.recipe import TASKS, DataConfig, Recipe, default_recipe, load_recipe, with_settings
 from nmt.run_folder import RunFolder
 from nmt.text.corpus import PARTNER
 from nmt.text.places import located, run_folders
@@ -21,6 +21,11 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         type=Path,
         help="all settings in one file, or a run folder; `nmt recipe` prints one",
+    )
+    parser.add_argument(
+        "--task",
+        choices=TASKS,
+        help="what is learnt (default: translation); a language model reads text files",
     )
     parser.add_argument(
         "--train",
@@ -62,12 +67,11 @@ def recipe_of(arguments: argparse.Namespace) -> Recipe:
     """
     train = [*(arguments.train or ()), *_file_pairs(arguments, "train")]
     dev = _dev(arguments)
-    options = {
-        "--train": train,
-        "--dev": dev,
-        "--source": arguments.source,
-        "--target": arguments.target,
-    }
+    options = {"--train": train, "--dev": dev}
+    if arguments.task != "language-model":
+        options |= {"--source": arguments.source, "--target": arguments.target}
+    if arguments.recipe and arguments.task:
+        raise UsageError("give either a recipe, which names its task, or --task")
     given = [option for option, value in options.items() if value]
     missing = [option for option, value in options.items() if not value]
     if arguments.recipe and given:
@@ -85,11 +89,13 @@ def recipe_of(arguments: argparse.Namespace) -> Recipe:
     recipe = load_recipe(path) if path else None
     try:
         if recipe is None:
-            recipe = Recipe(
-                data=DataConfig(
-                    train=tuple(train), dev=dev, source=arguments.source, target=arguments.target
-                )
+            data = DataConfig(
+                train=tuple(train),
+                dev=dev,
+                source=arguments.source or "",
+                target=arguments.target or "",
             )
+            recipe = default_recipe(arguments.task or "translation", data)
         recipe = with_settings(_with_free_epochs(recipe, arguments.set), arguments.set)
     except NmtError as error:
         raise UsageError(str(error)) from None
@@ -129,5 +135,6 @@ def recipe_or_example(arguments: argparse.Namespace) -> Recipe:
     if not arguments.recipe:
         arguments.train = arguments.train or ([] if arguments.train_source else ["text/train"])
         arguments.dev = arguments.dev or ("" if arguments.dev_source else "text/dev")
-        arguments.source, arguments.target = arguments.source or "nl", arguments.target or "en"
+        if arguments.task != "language-model":
+            arguments.source, arguments.target = arguments.source or "nl", arguments.target or "en"
     return recipe_of(arguments)

@@ -2,6 +2,7 @@
 
 nmt train RECIPE.toml
 nmt train --train PREFIX --dev PREFIX --source nl --target en      with the default recipe
+nmt train --task language-model --train TEXT --dev TEXT            a language model of text files
 
 Ctrl-C, SIGTERM and SIGUSR1 (which Slurm can send before a time limit) finish the update, save a
 checkpoint and end with status 130, 143 and
@@ -70,7 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _write_starter(arguments)
     recipe = _recipe(arguments)
     given: Path | None = arguments.recipe
-    name = given.stem if given else f"{recipe.data.source}-{recipe.data.target}"
+    languages = "-".join(filter(None, recipe.data.languages.values()))
+    name = given.stem if given else languages or recipe.task
     folder: Path = arguments.run or (given if given and given.is_dir() else Path("runs") / name)
     tells = (
         os.environ.get("RANK", "0") == "0"
@@ -98,7 +100,8 @@ def run(arguments: argparse.Namespace) -> int:
                         log(f"the same command continues {folder}")
                     return 128 + requests.received
     if tells:
-        log(f"the model is {folder}; try: nmt translate {folder}")
+        use = "sample" if recipe.task == "language-model" else "translate"
+        log(f"the model is {folder}; try: nmt {use} {folder}")
     return 0
 
 

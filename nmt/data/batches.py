@@ -1,7 +1,7 @@
 """Pieces -> batches: which pairs go together, in which order, and their tensors."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,21 @@ ROWS = 8  # batches of four times as many and more have a multiple of it: matrix
 # pieces; so that pairs of equal lengths change places and batches differ between epochs; more is
 # more padding
 SOURCE_JITTER = 1.0
+
+
+class TrainingBatch(Protocol):
+    """What training does with a batch, whatever its task."""
+
+    @property
+    def rows(self) -> int: ...
+    @property
+    def pieces(self) -> int: ...
+    @property
+    def padded_pieces(self) -> int: ...
+    @property
+    def longest(self) -> str: ...
+    def to(self, device: torch.device | str) -> "TrainingBatch": ...
+    def part(self, rows: slice) -> "TrainingBatch": ...
 
 
 class Batch(NamedTuple):
@@ -58,6 +73,17 @@ class Batch(NamedTuple):
     def pieces(self) -> int:
         """Target pieces, EOS included: what the loss is averaged over."""
         return int(self.output_lengths_B.sum())
+
+    @property
+    def rows(self) -> int:
+        """Pairs."""
+        return len(self.output_lengths_B)
+
+    @property
+    def longest(self) -> str:
+        """The first pair's size in words, for messages."""
+        source, target = int(self.source_lengths_B[0]), int(self.output_lengths_B[0])
+        return f"one pair of {source} and {target} pieces"
 
 
 def collate(

@@ -27,6 +27,7 @@ from nmt.text.subwords import SubwordPair
 if TYPE_CHECKING:
     from nmt.recipe import DataConfig
 
+Lengths = npt.NDArray[np.integer]
 ROWS = 10_000  # pairs encoded and written at a time
 IDS = pyarrow.list_(pyarrow.int32())
 TEXT = pyarrow.string()
@@ -45,8 +46,12 @@ class Store:
             about = json.loads((folder / STORE_CARD).read_text(encoding="utf-8"))
             self.fingerprint = str(about["fingerprint"])  # what `build_store` was given
             self.summary = tuple(str(line) for line in about["summary"])  # of the audit
-            self.source_lengths = np.load(folder / "source_lengths.npy", mmap_mode="r")
-            self.target_lengths = np.load(folder / "target_lengths.npy", mmap_mode="r")
+            self.source_lengths: npt.NDArray[np.integer] = np.load(
+                folder / "source_lengths.npy", mmap_mode="r"
+            )
+            self.target_lengths: npt.NDArray[np.integer] = np.load(
+                folder / "target_lengths.npy", mmap_mode="r"
+            )
             self._rows = datasets.Dataset.from_file(str(folder / "pairs.arrow")).with_format(
                 "arrow"
             )

@@ -13,7 +13,7 @@ from nmt.engines.packed.network import PackedNetwork
 from nmt.engines.plain import PlainNetwork
 from nmt.engines.shortlist import Shortlist
 from nmt.errors import NmtError
-from nmt.folders import ModelFolder, load_network
+from nmt.folders import ModelFolder, load_translation_model
 from nmt.model.primitives import has_lstm
 from nmt.model.translation import Seq2Seq
 
@@ -30,7 +30,7 @@ def load_translation_network(
         NmtError: no such precision, or not on this device; weights or shortlist are not those of
             the recipe.
     """
-    model = load_network(folder, device)
+    model = load_translation_model(folder, device)
     if device.type == "cuda":
         return PlainNetwork(model, gpu_precision(precision))
     candidates = None

@@ -175,6 +175,14 @@ def _card_text(
         f" `{score.get('signature', '')}`\n"
         for score in (validation or {}).get("scores", [])
     )
+    if folder.recipe.task == "language-model":
+        return (
+            f"# Language model\n\nA recurrent language model ({model.cell}, {model.decoder_layers}"
+            f" layers of {model.hidden_size}, {millions:.1f}M parameters, {precision}) trained by"
+            f" nmt {__version__} on {', '.join(data.train)}.\n\n"
+            f"{scores or '- no score was recorded'}\n\nWrite text with `nmt sample THIS_FOLDER`,"
+            " score text with `nmt score THIS_FOLDER TEXT`; recipe.toml says how it was trained.\n"
+        )
     return (
         f"# {data.source} to {data.target}\n\nA recurrent translation model ({model.cell},"
         f" {model.encoder_layers}+{model.decoder_layers} layers of {model.hidden_size},"

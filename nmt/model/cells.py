@@ -130,11 +130,29 @@ class Recurrence(nn.Module):
         a row's length means nothing. In training the recurrent weights are dropped once for all
         positions (weight drop, Merity et al. 2018): the calls stay fused.
         """
+        if not reverse or is_compiled(inputs_BTI, self.hidden_size):
+            return self._read(inputs_BTI, state, lengths_B, reverse)[0]
         B, T, _ = inputs_BTI.shape
         if lengths_B is None:
             lengths_B = torch.full((B,), T, device=inputs_BTI.device)
-        if state is None:
-            state = self.initial_state(B)
+        order = reversal_order(lengths_B, T)
+        return reorder(self._read(reorder(inputs_BTI, order), state)[0], order)
+
+    def read(self, inputs_BTI: Tensor, state: CellState | None = None) -> tuple[Tensor, CellState]:
+        """As a call, with the state after the last position, detached from the graph: it may be
+        carried on to the next part of a long sequence. Every row is T positions long."""
+        hidden_BTH, last = self._read(inputs_BTI, state)
+        return hidden_BTH, tuple(part_BH.detach() for part_BH in last)
+
+    def _read(
+        self,
+        inputs_BTI: Tensor,
+        state: CellState | None,
+        lengths_B: Tensor | None = None,
+        reverse: bool = False,
+    ) -> tuple[Tensor, CellState]:
+        B, T, _ = inputs_BTI.shape
+        state = self.initial_state(B) if state is None else state
         weights = (
             self.weight_input_GI,
             self.weight_drop(self.weight_hidden_GH),
@@ -142,21 +160,17 @@ class Recurrence(nn.Module):
             self.bias_hidden_G,
         )
         if is_compiled(inputs_BTI, self.hidden_size):
+            if lengths_B is None:
+                lengths_B = torch.full((B,), T, device=inputs_BTI.device)
             return compiled_recurrence(
                 self.cell, inputs_BTI, state, weights, self.peepholes_3H, lengths_B, reverse
             )
-        if not reverse:
-            return self._read(inputs_BTI, state, weights)
-        order = reversal_order(lengths_B, T)
-        return reorder(self._read(reorder(inputs_BTI, order), state, weights), order)
-
-    def _read(self, inputs_BTI: Tensor, state: CellState, weights: tuple[Tensor, ...]) -> Tensor:
         if self.cell == "peephole" or (self.cell == "lstm" and _lacks_lstm(inputs_BTI.device)):
             return self._scan(inputs_BTI, state, weights[1])
         first = tuple(part_NH.unsqueeze(0) for part_NH in state)
         biased, layers, dropout, bidirectional, batch_first = True, 1, 0.0, False, True
         if self.cell == "lstm":
-            return torch.lstm(
+            hidden_BTH, last_1BH, cell_1BH = torch.lstm(
                 inputs_BTI,
                 first,
                 weights,
@@ -166,9 +180,10 @@ class Recurrence(nn.Module):
                 self.training,
                 bidirectional,
                 batch_first,
-            )[0]
+            )
+            return hidden_BTH, (last_1BH[0], cell_1BH[0])
         fused = torch.gru if self.cell == "gru" else torch.rnn_tanh
-        return fused(
+        hidden_BTH, last_1BH = fused(
             inputs_BTI,
             first[0],
             weights,
@@ -178,15 +193,18 @@ class Recurrence(nn.Module):
             self.training,
             bidirectional,
             batch_first,
-        )[0]
+        )
+        return hidden_BTH, (last_1BH[0],)
 
-    def _scan(self, inputs_BTI: Tensor, state: CellState, weight_hidden_GH: Tensor) -> Tensor:
+    def _scan(
+        self, inputs_BTI: Tensor, state: CellState, weight_hidden_GH: Tensor
+    ) -> tuple[Tensor, CellState]:
         input_gates_BTG = nn.functional.linear(inputs_BTI, self.weight_input_GI, self.bias_input_G)
         hidden = []
         for input_gates_BG in input_gates_BTG.unbind(1):
             state = self._advance(input_gates_BG, state, weight_hidden_GH)
             hidden.append(state[0])
-        return torch.stack(hidden, dim=1)
+        return torch.stack(hidden, dim=1), state
 
     def _advance(
         self, input_gates_NG: Tensor, state: CellState, weight_hidden_GH: Tensor

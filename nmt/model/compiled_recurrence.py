@@ -36,8 +36,8 @@ def why_not(width: int = PANEL) -> str | None:
     machine; None: nothing does."""
     if width % PANEL:
         return (
-            f"an encoder layer has half of model.hidden_size in each direction, {width} units: no"
-            f" multiple of {PANEL}"
+            f"a layer has {width} units, in the encoder half of model.hidden_size: no multiple of"
+            f" {PANEL}"
         )
     if not torch.cpu._is_avx512_bf16_supported():
         return "this processor has no AVX512-BF16 instructions"
@@ -59,8 +59,9 @@ def compiled_recurrence(
     peepholes_3H: Tensor | None,
     lengths_B: Tensor,
     reverse: bool,
-) -> Tensor:
-    """The hidden states [B, T, H] of all positions in bf16; zero behind each row's length.
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The hidden states [B, T, H] of all positions in bf16, zero behind each row's length, and the
+    cell's state at the last position, which is no part of the graph.
 
     `state` is the cell's before the first position; `weights` are input weights, recurrent weights
     and both biases in torch's order. With `reverse` each row is read from its last position to its
@@ -68,10 +69,12 @@ def compiled_recurrence(
     Raises: RuntimeError in a second pass backwards through the same graph; the first one writes
     over what it reads.
     """
-    hidden_BTH: Tensor = _Recurrence.apply(
+    hidden_BTH: Tensor
+    hidden_BTH, last_BH = _Recurrence.apply(
         cell, reverse, lengths_B, inputs_BTI, state[0], state[-1], *weights, peepholes_3H
     )  # type: ignore[no-untyped-call]
-    return hidden_BTH
+    last_hidden_BH = hidden_BTH[:, -1]
+    return hidden_BTH, (last_hidden_BH, last_BH) if len(state) > 1 else (last_hidden_BH,)
 
 
 class _Sizes(NamedTuple):
@@ -87,7 +90,9 @@ class _Sizes(NamedTuple):
 
 class _Recurrence(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, cell: str, reverse: bool, lengths_B: Tensor, *tensors: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, cell: str, reverse: bool, lengths_B: Tensor, *tensors: Tensor
+    ) -> tuple[Tensor, Tensor]:
         (
             inputs_BTI,
             hidden_BH,
@@ -126,7 +131,10 @@ class _Recurrence(torch.autograd.Function):
         ctx.save_for_backward(inputs_NI, weight_GI, weight_GH, *arrays.values())
         ctx.cell, ctx.sizes, ctx.names, ctx.spent = cell, sizes, tuple(arrays), False
         ctx.dtypes = [tensor.dtype for tensor in tensors[:3]]
-        return hidden_BTH
+        states_BTH = arrays["states"]
+        last_BH = states_BH.new_empty(0) if states_BTH is None else states_BTH[:, -1].clone()
+        ctx.mark_non_differentiable(last_BH)
+        return hidden_BTH, last_BH
 
     @staticmethod
     @once_differentiable

@@ -12,6 +12,9 @@ from nmt.model.attention import Memory
 from nmt.model.decoder import Decoder, DecoderState
 from nmt.model.dropout import Dropout
 from nmt.model.encoder import Encoder
+from nmt.model.loss import Loss, output_loss
+from nmt.model.network import TrainableNetwork
+from nmt.model.r_drop import r_drop_loss
 from nmt.recipe import ModelConfig
 from nmt.vocabulary import PAD
 
@@ -28,7 +31,7 @@ class TranslationState(NamedTuple):
         return self._replace(memory=memory, decoder=self.decoder.select(rows_N))
 
 
-class Seq2Seq(nn.Module):
+class Seq2Seq(TrainableNetwork):
     """Encoder, attention and decoder over source and target pieces.
 
     With `shared` vocabulary and tied embeddings one matrix serves source, target and output (Press
@@ -40,12 +43,12 @@ class Seq2Seq(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
-        self.source_embedding = _embedding(source_size, config.embedding_size)
+        self.source_embedding = make_embedding(source_size, config.embedding_size)
         tied = config.tie_embeddings
         self.target_embedding = (
             self.source_embedding
             if shared and tied
-            else _embedding(target_size, config.embedding_size)
+            else make_embedding(target_size, config.embedding_size)
         )
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
@@ -83,6 +86,17 @@ class Seq2Seq(nn.Module):
         )
         return vectors_BTE, weights_BTS
 
+    def loss(self, batch: Batch, smoothing: float, r_drop: float = 0.0) -> Loss:
+        """As of every network."""
+        if r_drop:
+            batch = batch.twice()
+        vectors_BTE, _ = self(batch)
+        mask_BT = batch.output_mask_BT
+        rows_NE, targets_N = vectors_BTE[mask_BT], batch.output_BT[mask_BT]
+        if r_drop:
+            return r_drop_loss(rows_NE, self.output.weight, targets_N, smoothing, r_drop)
+        return output_loss(rows_NE, self.output.weight, targets_N, smoothing)
+
     def _embed(self, pieces_BL: Tensor, embedding: nn.Embedding) -> Tensor:
         """[B, L, E]; in training whole pieces are dropped as well (word dropout, Gal &
         Ghahramani 2016, sec. 4.2)."""
@@ -100,7 +114,7 @@ class Seq2Seq(nn.Module):
         return self.output(vectors_NE).float(), state._replace(decoder=decoder)
 
 
-def _embedding(size: int, width: int) -> nn.Embedding:
+def make_embedding(size: int, width: int) -> nn.Embedding:
     """One whose weights are still to be drawn. On the meta device torch's own draw would load
     its compiler, which takes a second."""
     weight = torch.empty(size, width) if torch.get_default_device().type == "meta" else None

@@ -49,6 +49,12 @@ def build_report(
     """Raises: NmtError for a folder that is no run or is damaged, and for runs between different
     languages."""
     runs = read_runs(list(paths))
+    for run in runs:
+        if run.recipe.task != "translation":
+            raise NmtError(
+                f"{run.path}: reports are made of translation runs, this one's task is"
+                f" {run.recipe.task}; its curves are in {RunFolder(run.path).metrics_file}"
+            )
     languages = {(run.recipe.data.source, run.recipe.data.target) for run in runs}
     if len(languages) > 1:
         pairs = ", ".join(f"{source} to {target}" for source, target in sorted(languages))

@@ -13,7 +13,7 @@ from typing import Any
 from nmt import __version__
 from nmt.pages.charts import histogram
 from nmt.pages.markup import Markup, details, escape, items, paragraph, section, table
-from nmt.recipe import dump_recipe
+from nmt.recipe import TABLES, dump_recipe
 from nmt.report.corpus import Corpus
 from nmt.report.curves import score_of
 from nmt.report.records import RunRecord
@@ -172,8 +172,8 @@ def _differences(runs: Sequence[RunRecord]) -> str:
     flat = [
         {
             f"{name}.{key}": value
-            for name, values in asdict(run.recipe).items()
-            for key, value in values.items()
+            for name in TABLES
+            for key, value in asdict(getattr(run.recipe, name)).items()
         }
         for run in runs
     ]

@@ -328,6 +328,11 @@ def plain(text: str) -> str:
     return unicodedata.normalize("NFC", JOINERS.sub("", text))
 
 
+def squeezed(text: str) -> str:
+    """A line with single spaces, as pieces write it."""
+    return " ".join(part for part in plain(text).split(" ") if part)
+
+
 def is_blank(text: str) -> bool:
     """Whether a text shows nothing."""
     return not plain(text).strip(" ")

@@ -37,7 +37,8 @@ def located(recipe: Recipe, folders: Sequence[Path]) -> Recipe:
             there = PARTNER.join(
                 part if folder == Path() else str(folder / part) for part in name.split(PARTNER)
             )
-            if is_corpus(there, data.source, data.target, split):
+            is_text = recipe.task == "language-model" and Path(there).is_file()
+            if is_text or is_corpus(there, data.source, data.target, split):
                 return there
         return name
 

@@ -10,7 +10,7 @@ from typing import Any
 from nmt.errors import NmtError
 from nmt.files import file_hash, read_json, write_atomically
 from nmt.folders import open_folder
-from nmt.recipe import Recipe
+from nmt.recipe import TABLES, Recipe
 from nmt.run_folder import RunFolder
 from nmt.text.subwords import SubwordPair
 
@@ -27,6 +27,11 @@ KEYS = (
     "report_every",
 )
 CHANGEABLE = {f"training.{key}" for key in KEYS}
+CONTENTS = {
+    "train": "the training data have",
+    "subwords": "the subwords have",
+    "dev": "the dev text has",
+}
 NAMES = {"data.train", "data.dev", "training.start_from"}  # of what is compared by its content
 
 
@@ -34,9 +39,11 @@ def settings(recipe: Recipe) -> dict[str, Any]:
     """The values by their keys that must stay as they are."""
     flat = {
         f"{table}.{key}": value
-        for table, values in asdict(recipe).items()
-        for key, value in values.items()
+        for table in TABLES
+        for key, value in asdict(getattr(recipe, table)).items()
     }
+    if recipe.task != "translation":  # which the runs before there were others do not name
+        flat["task"] = recipe.task
     return {
         key: value
         for key, value in flat.items()
@@ -44,13 +51,15 @@ def settings(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def begun(recipe: Recipe, subwords: SubwordPair, content: str) -> dict[str, Any]:
-    """What `write_begun` keeps; `content` is the hash of the training text."""
+def begun(recipe: Recipe, subwords: SubwordPair, content: str, dev: str = "") -> dict[str, Any]:
+    """What `write_begun` keeps; `content` is the hash of the training text, `dev` that of the dev
+    text where the run has no copy of it."""
     pieces = sha256(b"\0".join(subwords.models)).hexdigest()
     start = recipe.training.start_from
     return {
         "folder": str(Path.cwd()), "train": content, "subwords": pieces,
         "start_from": [start, _weights_hash(start)], "recipe": settings(recipe),
+        **({"dev": dev} if dev else {}),
     }  # fmt: skip
 
 
@@ -101,8 +110,8 @@ def refuse_changes(run: Path, now: dict[str, Any]) -> None:
     before = read_begun(run)
     if not before or not RunFolder(run).checkpoints():
         return
-    for key, name in {"train": "the training data have", "subwords": "the subwords have"}.items():
-        if before.get(key) != now[key]:
+    for key, name in CONTENTS.items():
+        if before.get(key) != now.get(key):
             raise NmtError(
                 f"{run}: {name} changed since this run began; put them back or choose another --run"
             )

@@ -7,6 +7,7 @@ No random state is among it: all randomness is a function of the seed and of the
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from nmt.errors import NmtError
 from nmt.files import file_hash, move, read_json, sync, writing
 from nmt.model.weights import (
+    HEADER_BYTES,
     array_shapes,
     copy_weights,
     largest_file,
@@ -27,7 +29,7 @@ from nmt.model.weights import (
     read_weights,
     save_weights,
 )
-from nmt.run_folder import AVERAGED, LAST, OPTIMIZER, STATE, WEIGHTS, RunFolder, update_of
+from nmt.run_folder import AVERAGED, CARRIED, LAST, OPTIMIZER, STATE, WEIGHTS, RunFolder, update_of
 from nmt.training.optimizer import WeightAverage
 from nmt.training.state import Session, TrainingState, Window, fits
 
@@ -51,7 +53,9 @@ class Checkpoint:
         optimizer: torch.optim.Optimizer,
         average: WeightAverage | None,
         state: TrainingState,
+        carried: Mapping[str, Tensor] | None = None,
     ) -> None:
+        self.carried = dict(carried or {})  # of a task, written in place
         self.model, self.optimizer, self.average, self.state = model, optimizer, average, state
 
     def save(self, run: Path) -> Path:
@@ -90,7 +94,10 @@ class Checkpoint:
             "state": asdict(self.state),
             "average_updates": self.average.updates if self.average else 0,
         }
-        hashes = {name: file_hash(folder / name) for name in FILES}
+        if self.carried:
+            save_weights(self.carried, folder / CARRIED)
+        names = [*FILES, *([CARRIED] if self.carried else [])]
+        hashes = {name: file_hash(folder / name) for name in names}
         text = json.dumps({**values, "sha256": {**hashes, STATE: _values_hash(values)}}, indent=1)
         (folder / STATE).write_text(text, encoding="utf-8")
 
@@ -117,6 +124,7 @@ class Checkpoint:
                 value.copy_(averaged[name])
             self.average.updates = saved["average_updates"]
         self._restore_optimizer(folder / OPTIMIZER)
+        self._restore_carried(folder / CARRIED)
         values = dict(saved["state"])
         window, sessions = (
             Window(**values.pop("window")),
@@ -146,6 +154,23 @@ class Checkpoint:
                     " or choose another --run"
                 )
             self.optimizer.state[names[name]][kind] = value.to(names[name].device)
+
+    def _restore_carried(self, path: Path) -> None:
+        if not self.carried:
+            return
+        try:
+            limit = HEADER_BYTES + 8 + sum(4 * each.numel() for each in self.carried.values())
+            found = {name: shape.shape for name, shape in array_shapes(path, limit).items()}
+            if found != {name: tuple(each.shape) for name, each in self.carried.items()}:
+                raise SafetensorError("other shapes than the recipe asks for")
+            tensors = load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise NmtError(
+                f"{path}: cannot be read ({error}); put the checkpoint back, or choose another"
+                " --run"
+            ) from error
+        for name, value in tensors.items():
+            self.carried[name].copy_(value)
 
 
 def read_state(folder: Path) -> dict[str, Any]:
@@ -198,7 +223,8 @@ def is_whole(folder: Path) -> bool:
     """
     try:
         hashes = read_state(folder)["sha256"]
-        return all(file_hash(folder / name) == hashes[name] for name in FILES)
+        names = [*FILES, *([CARRIED] if CARRIED in hashes else [])]
+        return all(file_hash(folder / name) == hashes[name] for name in names)
     except (OSError, ValueError, KeyError):
         return False
 

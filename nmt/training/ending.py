@@ -1,15 +1,14 @@
 """When a run ends: by its limits of epochs, updates and minutes, or for want of progress."""
 
-from nmt.data.store import Store
 from nmt.recipe import TrainingConfig
 from nmt.training.events import session_seconds
-from nmt.training.plans import PlacedBatches, updates_in_epoch
+from nmt.training.plans import PlacedBatches
 from nmt.training.state import TrainingState
 
 
-def updates_of_run(store: Store, config: TrainingConfig) -> int:
-    """How many the epochs have, or the limit of updates where that is less."""
-    updates = config.epochs * updates_in_epoch(store, config, epoch=1)
+def updates_of_run(in_epoch: int, config: TrainingConfig) -> int:
+    """How many the epochs of so many have, or the limit of updates where that is less."""
+    updates = config.epochs * in_epoch
     return min(updates, config.updates or updates)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nmt.errors import NmtError
 from nmt.folders import open_folder
-from nmt.model.translation import Seq2Seq
+from nmt.model.network import TrainableNetwork
 from nmt.model.weights import copy_weights, read_weights
 from nmt.recipe import ModelConfig, Recipe
 from nmt.text.subwords import SubwordPair
@@ -26,6 +26,11 @@ def first_subwords(recipe: Recipe) -> SubwordPair:
         NmtError: there is no such model, or it is of another network or vocabulary.
     """
     folder = open_folder(Path(recipe.training.start_from))
+    if folder.recipe.task != recipe.task:
+        raise NmtError(
+            f"{recipe.training.start_from}: cannot start from a model of another task"
+            f" ({folder.recipe.task} there, {recipe.task} here); name another model"
+        )
     refuse_other_network(recipe.training.start_from, folder.recipe.model, recipe.model)
     size = folder.subwords.source.size
     if recipe.subwords.vocab_size not in (0, size):
@@ -48,7 +53,7 @@ def refuse_other_network(name: str, theirs: ModelConfig, ours: ModelConfig) -> N
         )
 
 
-def start_from(model: Seq2Seq, average: WeightAverage | None, recipe: Recipe) -> None:
+def start_from(model: TrainableNetwork, average: WeightAverage | None, recipe: Recipe) -> None:
     """Gives model and average the weights of the model that the recipe names: its averaged ones,
     where there are such."""
     folder = open_folder(Path(recipe.training.start_from))

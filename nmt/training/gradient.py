@@ -8,11 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nmt.data.batches import Batch
+from nmt.data.batches import TrainingBatch
 from nmt.errors import NmtError
-from nmt.model.loss import Loss, output_loss
-from nmt.model.r_drop import r_drop_loss
-from nmt.model.translation import Seq2Seq
+from nmt.model.loss import Loss
+from nmt.model.network import TrainableNetwork
 from nmt.recipe import TrainingConfig
 
 OUT_OF_MEMORY = (
@@ -31,21 +30,16 @@ class Gradient(NamedTuple):
     part_pieces: int
 
 
-def batch_loss(model: Seq2Seq, batch: Batch, smoothing: float, r_drop: float = 0.0) -> Loss:
+def batch_loss(
+    model: TrainableNetwork, batch: TrainingBatch, smoothing: float, r_drop: float = 0.0
+) -> Loss:
     """The loss summed over a batch's target pieces, padding left out."""
-    if r_drop:
-        batch = batch.twice()
-    vectors_BTE, _ = model(batch)
-    mask_BT = batch.output_mask_BT
-    rows_NE, targets_N = vectors_BTE[mask_BT], batch.output_BT[mask_BT]
-    if r_drop:
-        return r_drop_loss(rows_NE, model.output.weight, targets_N, smoothing, r_drop)
-    return output_loss(rows_NE, model.output.weight, targets_N, smoothing)
+    return model.loss(batch, smoothing, r_drop)
 
 
 def add_gradients(
-    model: Seq2Seq,
-    batches: tuple[Batch, ...],
+    model: TrainableNetwork,
+    batches: tuple[TrainingBatch, ...],
     pieces: int,
     config: TrainingConfig,
     autocast: Callable[[], torch.autocast],
@@ -65,7 +59,7 @@ def add_gradients(
         torch.manual_seed(seed)
         part, largest = batches[0], 0
         try:
-            sums = torch.zeros(2, device=model.output.weight.device)
+            sums = torch.zeros(2, device=device_of(model))
             for part in _parts(batches, part_pieces):
                 largest = part.padded_pieces
                 sums += _add(model, part, pieces, config, autocast)
@@ -76,7 +70,7 @@ def add_gradients(
                 text in str(error) for text in OUT_OF_MEMORY
             ):
                 raise
-            if len(part.output_lengths_B) == 1:
+            if part.rows == 1:
                 raise NmtError(_too_small(part)) from None
         model.zero_grad(set_to_none=True)
         if torch.cuda.is_available():
@@ -85,23 +79,21 @@ def add_gradients(
 
 
 def _add(
-    model: Seq2Seq,
-    part: Batch,
+    model: TrainableNetwork,
+    part: TrainingBatch,
     pieces: int,
     config: TrainingConfig,
     autocast: Callable[[], torch.autocast],
 ) -> Tensor:
     with autocast():
-        loss = batch_loss(
-            model, part.to(model.output.weight.device), config.label_smoothing, config.r_drop
-        )
+        loss = batch_loss(model, part.to(device_of(model)), config.label_smoothing, config.r_drop)
     (loss.smoothed / pieces).backward()
     return torch.stack([loss.smoothed.detach(), loss.cross_entropy]).float()
 
 
-def _parts(batches: tuple[Batch, ...], part_pieces: int) -> Iterator[Batch]:
+def _parts(batches: tuple[TrainingBatch, ...], part_pieces: int) -> Iterator[TrainingBatch]:
     for batch in batches:
-        rows = len(batch.output_lengths_B)
+        rows = batch.rows
         if not rows:
             continue
         parts = min(rows, math.ceil(batch.padded_pieces / part_pieces)) if part_pieces else 1
@@ -110,9 +102,13 @@ def _parts(batches: tuple[Batch, ...], part_pieces: int) -> Iterator[Batch]:
             yield batch if parts == 1 else batch.part(slice(start, start + step))
 
 
-def _too_small(pair: Batch) -> str:
-    source, target = int(pair.source_lengths_B[0]), int(pair.output_lengths_B[0])
+def device_of(model: TrainableNetwork) -> torch.device:
+    """Where its weights are."""
+    return next(model.parameters()).device
+
+
+def _too_small(batch: TrainingBatch) -> str:
     return (
-        f"memory does not suffice to train on one pair of {source} and {target} pieces; lower"
+        f"memory does not suffice to train on {batch.longest}; lower"
         " data.max_length or model.hidden_size, or use a machine with more memory"
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 
 from nmt.errors import NmtError
-from nmt.recipe import Recipe, SubwordsConfig, TrainingConfig
+from nmt.recipe import DataConfig, ModelConfig, Recipe, SubwordsConfig, TrainingConfig
 
 OF_THE_TEXT = (
     "kind",
@@ -24,6 +24,14 @@ def refuse_idle(recipe: Recipe) -> None:
 def idle_settings(recipe: Recipe) -> Iterator[str]:
     """A line for each setting without effect; one that has its default was not asked for."""
     model, training, subwords = recipe.model, recipe.training, recipe.subwords
+    if recipe.task == "language-model":
+        yield from _idle_in_language_models(recipe)
+    elif recipe.data.running:
+        yield "data.running has no effect with task = 'translation'; leave it out"
+    if not recipe.data.running and recipe.data.window != DataConfig.window:
+        yield (
+            f"data.window = {recipe.data.window} has no effect without data.running; leave it out"
+        )
     if model.heads > 1 and model.attention == "additive":
         yield (
             f"model.heads = {model.heads} has no effect with model.attention = 'additive', which"
@@ -62,3 +70,31 @@ def idle_settings(recipe: Recipe) -> Iterator[str]:
                 f"subwords.{key} has no effect with training.start_from, whose subwords are taken;"
                 " leave it out"
             )
+
+
+def _idle_in_language_models(recipe: Recipe) -> Iterator[str]:
+    """What belongs to a source, to a second side, or to one pass over a batch."""
+    of_pairs = {
+        "model": (
+            recipe.model,
+            ModelConfig,
+            ("encoder_layers", "attention", "heads", "input_feeding"),
+        ),
+        "subwords": (recipe.subwords, SubwordsConfig, ("joint", "rare_characters", "sampling")),
+        "training": (recipe.training, TrainingConfig, ("r_drop",)),
+        "data": (recipe.data, DataConfig, ("max_ratio",)),
+    }
+    for table, (values, kind, keys) in of_pairs.items():
+        for key in keys:
+            if getattr(values, key) != getattr(kind, key):
+                yield (
+                    f"{table}.{key} = {getattr(values, key)!r} has no effect with task ="
+                    " 'language-model'; leave it out"
+                )
+    if recipe.data.running and recipe.data.max_length != DataConfig.max_length:
+        yield "data.max_length has no effect with data.running, which keeps all lines; leave it out"
+    if recipe.data.running and recipe.training.accumulate != 1:
+        yield (
+            f"training.accumulate = {recipe.training.accumulate} cannot be with data.running, whose"
+            " windows follow one another; raise training.batch_pieces instead"
+        )

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nmt.model.translation import Seq2Seq
+from nmt.model.network import TrainableNetwork
 from nmt.recipe import TrainingConfig
 from nmt.training.distributed import ALONE, Processes
-from nmt.training.gradient import add_gradients
+from nmt.training.gradient import add_gradients, device_of
 from nmt.training.optimizer import WeightAverage, clip_gradients, is_clipped, learning_rate
 from nmt.training.plans import PlacedBatches
 from nmt.training.safety import watch
@@ -20,7 +20,7 @@ from nmt.training.state import TrainingState
 class Learner(NamedTuple):
     """What training changes, and how."""
 
-    model: Seq2Seq
+    model: TrainableNetwork
     optimizer: torch.optim.Optimizer
     average: WeightAverage | None
     state: TrainingState
@@ -40,7 +40,7 @@ class Update(NamedTuple):
     clipped: bool
 
 
-def make_optimizer(model: Seq2Seq, config: TrainingConfig) -> torch.optim.AdamW:
+def make_optimizer(model: TrainableNetwork, config: TrainingConfig) -> torch.optim.AdamW:
     """AdamW (Loshchilov & Hutter 2019) with the betas of Vaswani et al. (2017), one fused kernel
     a step."""
     return torch.optim.AdamW(
@@ -65,7 +65,7 @@ def train_updates(
     model, optimizer, average, state, config, autocast, processes = learner
     model.train()
     parameters = list(model.parameters())
-    device = model.output.weight.device
+    device = device_of(model)
     for placed in feed:
         for group in optimizer.param_groups:
             group["lr"] = state.rate_factor * learning_rate(config, state.update + 1, updates)

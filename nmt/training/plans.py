@@ -1,11 +1,11 @@
 """The batches of a run, in their order and from any place on."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from nmt.data.batches import Batch, Block, Integers, batch_order, blocks, collate
+from nmt.data.batches import Batch, Block, Integers, TrainingBatch, batch_order, blocks, collate
 from nmt.data.store import Store
 from nmt.recipe import Recipe, TrainingConfig
 from nmt.text.rare_characters import Ids, sprinkle
@@ -24,7 +24,7 @@ class PlacedBatches(NamedTuple):
     place: int  # in the epoch, in updates from 0
     last: bool  # of the epoch
     seed: int  # of the network's random numbers in this update
-    batches: tuple[Batch, ...]  # this process's share of each; a share may be without rows
+    batches: tuple[TrainingBatch, ...]  # this process's share of each; a share may be without rows
     rows: Integers  # pair numbers in the store, of all processes
 
     @property
@@ -42,7 +42,17 @@ class Plan(NamedTuple):
     batches: Sequence[Integers]  # pair numbers in the store
 
 
-def plans(store: Store, config: TrainingConfig, epoch: int, place: int) -> Iterator[Plan]:
+class Rows(Protocol):
+    """What the order of an epoch depends on: the lengths of the pairs, in pieces."""
+
+    @property
+    def source_lengths(self) -> Integers: ...
+    @property
+    def target_lengths(self) -> Integers: ...
+    def __len__(self) -> int: ...
+
+
+def plans(store: Rows, config: TrainingConfig, epoch: int, place: int) -> Iterator[Plan]:
     """The updates of a run from a place in an epoch on. Blocks before it are made again, to
     count their updates, one at a time."""
     for current in range(epoch, config.epochs + 1):
@@ -53,7 +63,7 @@ def plans(store: Store, config: TrainingConfig, epoch: int, place: int) -> Itera
 
 
 def _plans_of_block(
-    store: Store, config: TrainingConfig, epoch: int, block: Block, passed: int, place: int
+    store: Rows, config: TrainingConfig, epoch: int, block: Block, passed: int, place: int
 ) -> Generator[Plan, None, int]:
     """Plans from `place` on, where `passed` updates of the epoch come before the block; returns
     how many updates the block has."""
@@ -64,7 +74,7 @@ def _plans_of_block(
     return len(updates)
 
 
-def updates_in_epoch(store: Store, config: TrainingConfig, epoch: int) -> int:
+def updates_in_epoch(store: Rows, config: TrainingConfig, epoch: int) -> int:
     """How many there are, counted a block at a time."""
     return sum(
         len(_updates(store, config, epoch, block))
@@ -73,7 +83,7 @@ def updates_in_epoch(store: Store, config: TrainingConfig, epoch: int) -> int:
 
 
 def _updates(
-    store: Store, config: TrainingConfig, epoch: int, block: Block
+    store: Rows, config: TrainingConfig, epoch: int, block: Block
 ) -> list[Sequence[Integers]]:
     """The batches of a block, as many together as make one update."""
     lengths = store.source_lengths[block.rows], store.target_lengths[block.rows]
@@ -102,7 +112,7 @@ class Maker(NamedTuple):
             for index, rows in enumerate(plan.batches)
         )
         # The first process draws as if it were alone.
-        seed = _seeds(config.seed, plan.epoch, first, *([rank] if rank else []))[3]
+        seed = seeds_at(config.seed, plan.epoch, first, *([rank] if rank else []))[3]
         return PlacedBatches(
             plan.epoch, plan.place, plan.last, seed, batches, np.concatenate(plan.batches)
         )
@@ -111,7 +121,7 @@ class Maker(NamedTuple):
         """This process's share of a batch: every size-th pair, so that all shares are of the
         same lengths."""
         subwords = self.recipe.subwords
-        seeds = _seeds(self.recipe.training.seed, *place)
+        seeds = seeds_at(self.recipe.training.seed, *place)
         share = rows[self.processes.rank :: self.processes.size]
         if not len(share):
             return collate([], [])
@@ -140,6 +150,6 @@ def placed_batches(
     return map(maker.make, plans(store, recipe.training, epoch, place))
 
 
-def _seeds(*place: int) -> list[int]:
+def seeds_at(*place: int) -> list[int]:
     """Of the source's pieces, the target's, the rare characters and the network."""
     return [int(seed) for seed in np.random.SeedSequence(place).generate_state(4)]

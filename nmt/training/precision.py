@@ -40,11 +40,11 @@ def autocast(device: torch.device, precision: str) -> Callable[[], torch.autocas
     return lambda: torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
-def described(precision: str, device: torch.device, hidden_size: int) -> str:
-    """Where and in what a network is trained, in words."""
+def described(precision: str, device: torch.device, units: int) -> str:
+    """Where and in what a network is trained, in words; `units` of its narrowest layer."""
     if device.type != "cpu" or precision != "bf16":
         return f"{device.type} in {precision}"
-    missing = why_not(hidden_size // 2)  # the encoder's layers in each direction
+    missing = why_not(units)
     return f"cpu in bf16, the recurrence {f'uncompiled ({missing})' if missing else 'compiled'}"
 
 

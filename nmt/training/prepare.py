@@ -108,8 +108,8 @@ def prepare(
         NmtError: the folder is of another recipe or cannot be written, or the training data have
             changed since the run began.
     """
-    moved = _names_in(run) != names(recipe)
-    recipe = _agreed(recipe, run)
+    moved = names_in(run) != names(recipe)
+    recipe = agreed_recipe(recipe, run)
     data = recipe.data
     held_out = dev.pairs if dev and dev.is_split else None
     content = (training_content(data, run)[0] if content is None else content) or str(
@@ -120,7 +120,7 @@ def prepare(
         subwords = SubwordPair.load(run)
     elif recipe.training.start_from:
         subwords = first_subwords(recipe)
-        _save_subwords(subwords, run)
+        save_subwords(subwords, run)
         yield f"took the {subwords.source.size:,} subword pieces of {recipe.training.start_from}"
     else:
         audit = Audit()
@@ -128,7 +128,7 @@ def prepare(
             (pair.source, pair.target) for pair in clean_training_pairs(recipe, audit, held_out)
         )
         subwords = train_subword_pair(pairs, recipe.subwords, recipe.training.seed)
-        _save_subwords(subwords, run)
+        save_subwords(subwords, run)
         pieces = f"{subwords.source.size:,} subword pieces" + (
             "" if subwords.joint else f" and {subwords.target.size:,}"
         )
@@ -151,7 +151,7 @@ def prepare(
         recipe, line = _fitted(recipe, subwords, store)
         yield line
     recipe = _resolved(recipe, subwords, store)
-    _write_recipe(RunFolder(run).recipe, recipe)
+    write_recipe(RunFolder(run).recipe, recipe)
     write_begun(run, begun(recipe, subwords, content), moved)
     yield Materials(recipe, subwords, store)
 
@@ -290,7 +290,7 @@ def clean_training_pairs(
     return without(pairs, held_out, audit) if held_out else pairs
 
 
-def _agreed(recipe: Recipe, run: Path) -> Recipe:
+def agreed_recipe(recipe: Recipe, run: Path) -> Recipe:
     """The recipe, after comparing it with the one that the folder was made with; without a
     checkpoint the new one takes its place."""
     path = RunFolder(run).recipe
@@ -310,16 +310,16 @@ def _agreed(recipe: Recipe, run: Path) -> Recipe:
             for file in (*run.glob("subwords*.model"), *run.glob(SHORTLIST)):
                 file.unlink()
             shutil.rmtree(RunFolder(run).data, ignore_errors=True)
-    _write_recipe(path, recipe)
+    write_recipe(path, recipe)
     return recipe
 
 
-def _names_in(run: Path) -> list[str]:
+def names_in(run: Path) -> list[str]:
     path = RunFolder(run).recipe
     return names(_recipe_of(path)) if path.exists() else []
 
 
-def _write_recipe(path: Path, recipe: Recipe) -> None:
+def write_recipe(path: Path, recipe: Recipe) -> None:
     """Writes nothing where nothing is new: a finished run may lie on a read-only disk."""
     text = dump_recipe(recipe)
     if not path.exists() or path.read_text(encoding="utf-8") != text:
@@ -351,7 +351,7 @@ def _with_choices(recipe: Recipe, saved: Recipe) -> Recipe:
     return replace(recipe, subwords=subwords, training=training)
 
 
-def _save_subwords(subwords: SubwordPair, run: Path) -> None:
+def save_subwords(subwords: SubwordPair, run: Path) -> None:
     """Both files of separate models appear, or none: the one that `prepare` looks for comes
     last."""
     temporary = run / ".subwords.writing"

@@ -11,13 +11,9 @@ from typing import Any
 import torch
 
 from nmt.errors import NmtError
-from nmt.model.translation import Seq2Seq
 from nmt.recipe import Recipe
 from nmt.run_folder import BEST, LAST, MetricsWriter, RunFolder
-from nmt.text.clean import Audit
-from nmt.text.segments import Lengths
 from nmt.training.checkpoint import Checkpoint, newest, point, prune
-from nmt.training.dev_set import Dev, keep_dev, read_dev
 from nmt.training.distributed import Processes, joined
 from nmt.training.ending import cut_warmup, is_finished, is_last, is_stale, updates_of_run
 from nmt.training.events import (
@@ -34,19 +30,11 @@ from nmt.training.events import (
 )
 from nmt.training.fine_tuning import start_from
 from nmt.training.idle import refuse_idle
+from nmt.training.language_task import LanguageTask
 from nmt.training.loop import Learner, Update, make_optimizer, train_updates
 from nmt.training.optimizer import layer_norms, learning_rate, make_average
 from nmt.training.plans import PlacedBatches
 from nmt.training.precision import autocast, choose_precision, described, is_compiled
-from nmt.training.prefetch import fed_ahead
-from nmt.training.prepare import (
-    Materials,
-    clean_training_pairs,
-    locked,
-    open_materials,
-    prepare,
-    training_content,
-)
 from nmt.training.safety import (
     is_diverged,
     last_good,
@@ -57,7 +45,9 @@ from nmt.training.safety import (
     skip_line,
 )
 from nmt.training.state import TrainingState, Window
-from nmt.training.validation import Validation, Validator, judge
+from nmt.training.task import Task
+from nmt.training.translation_task import TranslationTask
+from nmt.training.validation import Validation, judge
 from nmt.translation.translator import choose_device
 
 
@@ -86,31 +76,22 @@ def train(
     device = choose_device(recipe.training.device)
     with ExitStack() as stack:
         processes = stack.enter_context(joined(device))
-        materials, dev = None, None
+        kind: type[LanguageTask] | type[TranslationTask] = (
+            LanguageTask if recipe.task == "language-model" else TranslationTask
+        )
+        task: Task | None = None
         if processes.is_first:
-            content, gone = training_content(recipe.data, run)
-            dev = read_dev(
-                recipe.data,
-                run,
-                clean_training_pairs(recipe, Audit()),
-                content,
-                recipe.training.seed,
-            )
-            yield from (Note(line) for line in (gone, dev.note) if line)
-            if note := stack.enter_context(locked(run)):
-                yield Note(note)
-            for made in prepare(recipe, run, fit, dev, content):
-                if isinstance(made, Materials):
-                    materials = made
-                else:
+            for made in kind.prepare(recipe, run, fit, stack):
+                if isinstance(made, str):
                     yield Note(made)
-            keep_dev(run, dev)
+                else:
+                    task = made
         processes.share(None, device)  # the others wait for the folder
-        if materials is None:
-            materials = open_materials(run)
-        events = _Run(materials, dev, device, processes, run, stop, clock).events()
+        if task is None:
+            task = kind.open(run)
+        events = _Run(task, device, processes, run, stop, clock).events()
         if processes.is_first:
-            yield from (Note(line) for line in materials.store.summary)
+            yield from (Note(line) for line in task.summary)
             yield from events
         else:
             yield from (event for event in events if isinstance(event, Started | Ended))
@@ -121,34 +102,29 @@ class _Run:
 
     def __init__(
         self,
-        materials: Materials,
-        dev: Dev | None,
+        task: Task,
         device: torch.device,
         processes: Processes,
         run: Path,
         stop: Callable[[], bool],
         session: SessionClock,
     ) -> None:
-        self.recipe, self.subwords, self.store = materials
-        self.config, self.run, self.stop = self.recipe.training, run, stop
-        self.dev, self.device, self.processes, self.session = dev, device, processes, session
+        self.task, self.config, self.run, self.stop = task, task.recipe.training, run, stop
+        self.device, self.processes, self.session = device, processes, session
         # Each shape of a batch has kernels of its own, which oneDNN keeps: 1,024 of them are
         # gigabytes, and making them again costs little.
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
         if self.config.threads:
             torch.set_num_threads(self.config.threads)
         torch.manual_seed(self.config.seed)
-        self.model = Seq2Seq(
-            self.recipe.model,
-            self.subwords.source.size,
-            self.subwords.target.size,
-            self.subwords.joint,
-        ).to(self.device)
+        self.model = task.network().to(self.device)
         self.optimizer = make_optimizer(self.model, self.config)
         self.average = make_average(self.model, self.config)
         self.state = TrainingState()
-        self.checkpoint = Checkpoint(self.model, self.optimizer, self.average, self.state)
-        self.updates = updates_of_run(self.store, self.config)
+        self.checkpoint = Checkpoint(
+            self.model, self.optimizer, self.average, self.state, task.carried(device)
+        )
+        self.updates = updates_of_run(task.updates_in_epoch(), self.config)
         self.saved_at = time.monotonic()
 
     def events(self) -> Iterator[Event]:
@@ -156,10 +132,7 @@ class _Run:
         if is_finished(self.state, self.config):
             yield self._end(finished=True)
             return
-        if self.dev:
-            self.validator = Validator(
-                *self.dev.pairs, self.subwords, self.recipe, self.device, Lengths.load(self.run)
-            )
+        self.task.begin(self.device)
         self.autocast = autocast(self.device, self.state.precision)
         self.session.begin(self.state, self._where())
         if cut := cut_warmup(self.config, self.updates):
@@ -181,14 +154,8 @@ class _Run:
                     " their rows are lost"
                 )
                 yield Note(f"{self.metrics.path}: {lost}")
-        with fed_ahead(
-            self.store,
-            self.subwords,
-            self.recipe,
-            (state.epoch, state.batch),
-            self.processes,
-            self.device,
-        ) as feed:
+        place = state.epoch, state.batch
+        with self.task.feed(place, self.processes, self.device) as feed:
             return (yield from self._learn(feed))
 
     def _learn(self, feed: Iterator[PlacedBatches]) -> Generator[Event, None, _Outcome]:
@@ -201,8 +168,8 @@ class _Run:
             clock.count(update.pieces)
             yield Advanced(state.update)
             if state.skipped_in_row:
-                refuse_endless_skips(state.skipped_in_row, self.store, update.placed)
-                yield Note(skip_line(state.update, self.store, update.placed))
+                refuse_endless_skips(state.skipped_in_row, self.task.where, update.placed)
+                yield Note(skip_line(state.update, self.task.where, update.placed))
             at_end = is_last(update.placed, state, config)
             if not at_end and self._is_out_of_time():
                 yield Note(
@@ -215,7 +182,7 @@ class _Run:
             )  # a run without any report would have no curves
             if state.update % config.report_every == 0 or is_short:
                 yield self._report(update.placed.epoch, clock)
-            if is_diverged(state, self.subwords.target.size):
+            if is_diverged(state, self.task.vocabulary):
                 return _Outcome.DIVERGED
             due = (
                 update.placed.last
@@ -257,7 +224,7 @@ class _Run:
             )
             self.state.compiled = is_compiled(self.state.precision, self.device)
             if self.config.start_from:
-                start_from(self.model, self.average, self.recipe)
+                start_from(self.model, self.average, self.task.recipe)
                 yield Note(f"starting from the weights of {self.config.start_from}")
             return
         folder = RunFolder(self.run).checkpoints_folder / name
@@ -287,9 +254,9 @@ class _Run:
         """Back to the last checkpoint before a divergence, with half the learning rate; once in
         a run."""
         at = self.state.update
-        good = last_good(self.run, self.subwords.target.size) if self.processes.is_first else None
+        good = last_good(self.run, self.task.vocabulary) if self.processes.is_first else None
         name = self.processes.share(good and good.name, self.device)
-        refuse_divergence(self.state, name, self.subwords.target.size)
+        refuse_divergence(self.state, name, self.task.vocabulary)
         if good:
             remove_after(self.run, good)
         yield Note(
@@ -303,7 +270,7 @@ class _Run:
     def _description(self) -> str:
         parameters = sum(parameter.numel() for parameter in self.model.parameters())
         return (
-            f"{parameters / 1e6:.1f}M parameters, {len(self.store):,} pairs, {self.updates:,}"
+            f"{parameters / 1e6:.1f}M parameters, {self.task.counted}, {self.updates:,}"
             f" updates, {self._where()}"
         )
 
@@ -311,7 +278,9 @@ class _Run:
         """What the updates are made on."""
         threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
         processes = f"{self.processes.size} processes, " if self.processes.size > 1 else ""
-        return f"{processes}{described(self.state.precision, self.device, self.model.config.hidden_size)}{threads}"  # noqa: E501
+        return (
+            f"{processes}{described(self.state.precision, self.device, self.task.units)}{threads}"
+        )
 
     def _report(self, epoch: int, clock: Clock) -> Report:
         state, window = self.state, self.state.window
@@ -338,7 +307,7 @@ class _Run:
     def _validate(self, update: Update) -> Iterator[Validated]:
         """The first process looks at the dev set; what follows from its value happens in all."""
         validation = self._look() if self.processes.is_first else None
-        rank = validation and validation.rank(self.config.select, self.subwords.target.size)
+        rank = validation and validation.rank(self.config.select, self.task.vocabulary)
         is_best = judge(self.state, self.config, self.processes.share(rank, self.device))
         if not validation:
             return
@@ -354,7 +323,7 @@ class _Run:
     def _look(self) -> Validation:
         if self.average:
             self.average.swap()
-        validation = self.validator.validate(self.model, self.state.precision, self.autocast)
+        validation = self.task.validate(self.model, self.state.precision, self.autocast)
         if self.average:
             self.average.swap()
         return validation
@@ -373,7 +342,7 @@ class _Run:
         folder = self.checkpoint.save(self.run)
         if is_best:
             point(self.run, BEST, folder)
-        prune(self.run, self.config.keep, last_settled(self.run, self.subwords.target.size))
+        prune(self.run, self.config.keep, last_settled(self.run, self.task.vocabulary))
 
     def _end(self, finished: bool) -> Ended:
         best_value = self.state.best_rank[0] if self.state.best_rank else None

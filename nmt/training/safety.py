@@ -3,11 +3,10 @@ is not finite."""
 
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nmt.data.store import Store
 from nmt.errors import NmtError
 from nmt.run_folder import RunFolder, update_of
 from nmt.training.checkpoint import is_whole, read_state
@@ -126,21 +125,23 @@ SKIPS_IN_ROW = 20  # updates without a finite gradient before training gives up
 NAMED = 3  # lines in a message about one skipped update
 
 
-def skip_line(update: int, store: Store, placed: PlacedBatches) -> str:
+def skip_line(update: int, where: Callable[[int], str], placed: PlacedBatches) -> str:
     """For people, about the update just skipped."""
     rows = placed.rows[:NAMED].tolist()
     more = f" and {len(placed.rows) - NAMED} more" if len(placed.rows) > NAMED else ""
     return (
         f"update {update:,} skipped, its gradient was not finite:"
-        f" {grouped([store.where(row) for row in rows])}{more}"
+        f" {grouped([where(row) for row in rows])}{more}"
     )
 
 
-def refuse_endless_skips(skipped_in_row: int, store: Store, placed: PlacedBatches) -> None:
+def refuse_endless_skips(
+    skipped_in_row: int, where: Callable[[int], str], placed: PlacedBatches
+) -> None:
     """Raises NmtError, which names all lines of the last batch, after too many skipped updates
     in a row."""
     if skipped_in_row >= SKIPS_IN_ROW:
-        lines = grouped([store.where(row) for row in placed.rows.tolist()])
+        lines = grouped([where(row) for row in placed.rows.tolist()])
         raise NmtError(
             f"the gradient was not finite in {skipped_in_row} updates in a row; lower"
             " training.learning_rate, train with training.precision = 'fp32', or look at the last"
