@@ -150,7 +150,10 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
             ["evaluate", "h", "h", "--reference", "r", "--paired"],
             "--paired needs two or more different systems",
         ),
-        (["score", "m", "--source", "s"], "the following arguments are required: --target"),
+        (
+            ["score", "m", "--source", "s"],
+            "give --source and --target, or TEXT for a language model",
+        ),
     ],
 )
 def test_bad_arguments_are_refused(

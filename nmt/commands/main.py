@@ -16,6 +16,7 @@ from nmt.commands import (
     info,
     recipe,
     report,
+    sample,
     score,
     train,
     translate,
@@ -31,6 +32,7 @@ COMMANDS: dict[str, ModuleType] = {
     "translate": translate,
     "evaluate": evaluate,
     "score": score,
+    "sample": sample,
     "check": check,
     "recipe": recipe,
     "average": average,
@@ -42,6 +44,7 @@ PRINTING = (
     "translate",
     "evaluate",
     "score",
+    "sample",
     "check",
     "info",
 )  # commands whose results go to standard output
