@@ -92,6 +92,20 @@ def test_a_uniform_number_picks_the_piece_in_whose_share_it_lies() -> None:
     assert draw_pieces(logits_NV, Sampling(top_k=2), numbers_N).tolist() == [4, 4, 4, 4, 4, 3]
 
 
+def test_a_flat_row_draws_from_as_many_pieces_as_top_p_needs() -> None:
+    logits_NV = torch.zeros(2, 1000)
+    logits_NV[1, 7] = 20.0  # beside a row of which the likeliest piece is enough
+    numbers_N = torch.tensor([1 - 2**-53, 0.999], dtype=torch.float64)
+    flat, sharp = draw_pieces(logits_NV, Sampling(top_p=0.9), numbers_N).tolist()
+    assert sharp == 7
+    drawn = {
+        draw_pieces(logits_NV[:1], Sampling(top_p=0.9), torch.tensor([number / 5000])).item()
+        for number in range(5000)
+    }
+    assert flat in drawn
+    assert len(drawn) == 900  # each has a thousandth
+
+
 def test_a_sample_begins_with_its_prefix_and_counts_its_pieces_as_the_network_does() -> None:
     settings = settings_of(beam=1, no_repeat_ngram=1)
     (output,) = sample(ConstantNetwork(), lengths_as_sources([4]), settings, [(1,)], [(2, 4)])

@@ -18,6 +18,8 @@ from nmt.search.hypotheses import Hypothesis, in_pieces, nothing_finite
 from nmt.search.settings import Sampling, SearchSettings
 from nmt.search.step import Network
 
+MANY = 256  # pieces that top_p mostly needs no more of
+
 
 def sample(
     network: Network[Any],
@@ -59,13 +61,17 @@ def sample(
         while rows:
             length += 1
             logits_NV, state = network.step(pieces_N, state)
-            own_NV = logits_NV if constrained else logits_NV.double().log_softmax(1)
-            hidden_F = early_F if length < settings.min_length else never_F
+            # in float64: a rounding that depends on the batch must not change a piece
+            allowed_NV = logits_NV.double()
+            normalisers_N = 0 if constrained else allowed_NV.logsumexp(1)
+            allowed_NV.index_fill_(
+                1, early_F if length < settings.min_length else never_F, -torch.inf
+            )
             uniforms_N = torch.stack([numbers_NT[row][length - 1] for row in rows])
-            allowed_NV = logits_NV.index_fill(1, hidden_F, -torch.inf)
             pieces_N = draw(allowed_NV, sampling, uniforms_N.to(network.device))
             pieces_N[[length == longest[row] for row in rows]] = settings.eos
-            picked = pieces_N.tolist(), own_NV.gather(1, pieces_N[:, None])[:, 0].tolist()
+            picked_N = logits_NV.gather(1, pieces_N[:, None])[:, 0].double() - normalisers_N
+            picked = pieces_N.tolist(), picked_N.tolist()
             for row, piece, log_prob in zip(rows, *picked, strict=True):
                 pieces[row].append(piece)
                 log_probs[row] += log_prob
@@ -91,17 +97,28 @@ def uniforms(place: Sequence[int], length: int) -> Tensor:
 
 
 def draw(logits_NV: Tensor, sampling: Sampling, uniforms_N: Tensor) -> Tensor:
-    """A piece for each row, from logits that it leaves as they are and a uniform number of
-    [0, 1). In float64: a rounding that depends on the batch must not change a piece."""
+    """A piece for each row, from logits that it leaves as they are and a uniform number of [0, 1),
+    in float64."""
+    probabilities_NV = (logits_NV.double() / sampling.temperature).softmax(1)
     V = logits_NV.shape[1]
-    count = min(sampling.top_k or V, V)
-    if count == V and sampling.top_p == 1:
-        return _inverse((logits_NV.double() / sampling.temperature).softmax(1), uniforms_N)
-    logits_NC, pieces_NC = logits_NV.topk(count, 1)
-    probabilities_NC = (logits_NC.double() / sampling.temperature).softmax(1)
+    if not sampling.top_k and sampling.top_p == 1:
+        return _inverse(probabilities_NV, uniforms_N)
+    likeliest_NC, pieces_NC = probabilities_NV.topk(min(sampling.top_k or MANY, V), 1)
+    if sampling.top_k:
+        likeliest_NC = likeliest_NC / likeliest_NC.sum(1, keepdim=True)
+    chosen_N = _nucleus(likeliest_NC, pieces_NC, sampling.top_p, uniforms_N)
+    flat_N = (likeliest_NC.sum(1) < sampling.top_p).nonzero()[:, 0]
+    if not sampling.top_k and len(flat_N):
+        every = probabilities_NV[flat_N].sort(1, descending=True)
+        chosen_N[flat_N] = _nucleus(*every, sampling.top_p, uniforms_N[flat_N])
+    return chosen_N
+
+
+def _nucleus(likeliest_NC: Tensor, pieces_NC: Tensor, top_p: float, uniforms_N: Tensor) -> Tensor:
+    """A piece for each row, of the fewest whose probabilities, largest first, sum up to top_p."""
     # probability of the likelier pieces; 0 for the first, which always stays
-    before_NC = probabilities_NC.cumsum(1) - probabilities_NC
-    kept_NC = probabilities_NC.masked_fill(before_NC >= sampling.top_p, 0)
+    before_NC = likeliest_NC.cumsum(1) - likeliest_NC
+    kept_NC = likeliest_NC.masked_fill(before_NC >= top_p, 0)
     return pieces_NC.gather(1, _inverse(kept_NC, uniforms_N)[:, None])[:, 0]
 
 

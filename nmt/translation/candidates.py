@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from nmt.scoring.sentence_chrf import character_ngrams, sentence_chrf
+import numpy as np
+
+from nmt.scoring.sentence_chrf import pairwise_chrf
 from nmt.search.beam import beam_search
 from nmt.search.hypotheses import Hypothesis
 from nmt.search.sampling import sample
@@ -80,15 +82,8 @@ def _weighed(hypotheses: Sequence[Hypothesis]) -> list[Candidate]:
 def expected_utilities(texts: Sequence[str], weights: Sequence[float]) -> list[float]:
     """The mean chrF of each text against all of them as references, by their weights: minimum
     Bayes risk chooses the largest (Kumar & Byrne 2004; Eikema & Aziz 2020). 0 to 100."""
-    ngrams = [character_ngrams(text) for text in texts]
-    return [
-        sum(
-            weight * sentence_chrf(ours, theirs)
-            for weight, theirs in zip(weights, ngrams, strict=True)
-        )
-        / sum(weights)
-        for ours in ngrams
-    ]
+    means: list[float] = np.average(pairwise_chrf(texts), axis=1, weights=weights).tolist()
+    return means
 
 
 def least_risk(
