@@ -4,7 +4,10 @@ model that knows the answers."""
 import argparse
 import importlib
 import json
+import math
 import subprocess
+from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ from evaluation.robustness import measures_of
 from evaluation.speed.frontier import points_of
 from evaluation.speed.picture import Point, scatter
 from nmt.errors import NmtError
+from nmt.recipe import load_recipe
 
 
 def measure(value: float, noise: float = 0.0) -> dict[str, object]:
@@ -313,3 +317,26 @@ def test_every_committed_result_names_its_commit_and_processor(
     assert all(all(row) for row in rows)
     assert command.main(["--results"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(rows)
+
+
+def test_a_language_model_is_measured_on_the_last_tenth_of_the_text(tmp_path, monkeypatch) -> None:
+    from evaluation import language_model
+
+    text = "".join(f"the {word} sat on the mat .\n" for word in ("cat", "dog", "cow") * 40)
+    (tmp_path / "text.txt").write_text(text)
+    recipe = load_recipe(language_model.ROOT / "evaluation" / "recipes" / "tinyshakespeare.toml")
+    small = replace(
+        recipe,
+        model=replace(recipe.model, hidden_size=16, embedding_size=8),
+        training=replace(recipe.training, updates=4, validate_every=2, batch_pieces=200),
+    )
+    monkeypatch.setattr(language_model, "load_recipe", lambda path: small)
+    (tmp_path / "out").mkdir()
+    wishes = Namespace(text=tmp_path / "text.txt", recipe="tinyshakespeare")
+    found = language_model.run(tmp_path / "out", wishes)
+    assert found["characters"] == {"train": int(0.9 * len(text)), "dev": len(text) // 10}
+    assert found["updates"] == 4
+    nats, bits = (found["measures"][name]["value"] for name in ("validation", "validation, bits"))
+    assert bits == pytest.approx(nats / math.log(2), abs=1e-3)
+    (score,) = (each for each in found["dev"]["scores"] if each["metric"] == "bits per character")
+    assert bits == pytest.approx(score["value"], abs=0.05)  # cut into stretches there, bf16 maybe
