@@ -24,13 +24,14 @@ FOLDER = Path(__file__).parent
 
 
 def find_runs(folder: Path = FOLDER) -> dict[str, str]:
-    """Name -> first line of the docstring of every module here that defines `run`; none of them
-    is imported."""
+    """Name -> first line of the docstring of every module or package here that defines `run`;
+    none of them is imported."""
     found = {}
     for path in sorted(folder.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         if any(isinstance(node, ast.FunctionDef) and node.name == "run" for node in tree.body):
-            name = ".".join(path.relative_to(folder).with_suffix("").parts)
+            parts = path.relative_to(folder).with_suffix("").parts
+            name = ".".join(part for part in parts if part != "__init__")
             found[name] = (ast.get_docstring(tree) or "").partition("\n")[0]
     return found
 

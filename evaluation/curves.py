@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from evaluation.quality import measure, measures_of
+from evaluation.scores import measure, measures_of
 from nmt.errors import NmtError
 from nmt.recipe import load_recipe
 from nmt.run_folder import RunFolder

@@ -1,7 +1,7 @@
 """BLEU and chrF of a run on a test set, greedy and with a beam; of the quickstart model, trained
 where it is missing, if none is named.
 
-python -m evaluation quality [RUN TEST] [--as NAME] [--save]
+python -m evaluation scores [RUN TEST] [--as NAME] [--save]
 """
 
 import argparse
