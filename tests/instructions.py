@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from nmt.engines.choice import has_bf16_kernels
-from nmt.model.compiled_recurrence import why_not
+from nmt.model.compiled_recurrence import unavailable_reason
 
-AVAILABLE = why_not() is None
+AVAILABLE = unavailable_reason() is None
 needs_instructions = pytest.mark.skipif(
     not AVAILABLE, reason="no AVX512-BF16 instructions or no compiled library"
 )

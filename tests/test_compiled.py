@@ -191,7 +191,7 @@ def test_a_run_says_whether_its_recurrence_is_compiled(monkeypatch):
     )
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     assert "no AVX512-BF16" in described("bf16", cpu, 512)
-    monkeypatch.setattr(precision, "why_not", lambda hidden_size: None)
+    monkeypatch.setattr(precision, "unavailable_reason", lambda hidden_size: None)
     assert described("bf16", cpu, 512) == "cpu in bf16, the recurrence compiled"
 
 

@@ -11,7 +11,7 @@ from nmt import native
 from nmt.engines.compiled.engine import linear
 from nmt.engines.compiled.weights import PackedMatrix
 from nmt.errors import NmtError
-from nmt.model.compiled_recurrence import why_not
+from nmt.model.compiled_recurrence import unavailable_reason
 from nmt.native import arrays, build
 
 
@@ -87,7 +87,7 @@ def test_an_old_assembler_builds_everything_but_what_training_needs(
     assert library.nmt_step
     assert not any(hasattr(library, name) for name in native.TRAINING)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
-    assert "use a newer one" in why_not(64)
+    assert "use a newer one" in unavailable_reason(64)
 
 
 @needs_library

@@ -27,11 +27,11 @@ def is_compiled(inputs: Tensor, width: int) -> bool:
         and inputs.dtype in (torch.float32, torch.bfloat16)
         and torch.is_autocast_enabled("cpu")
         and torch.get_autocast_dtype("cpu") == torch.bfloat16
-        and why_not(width) is None
+        and unavailable_reason(width) is None
     )
 
 
-def why_not(width: int = PANEL) -> str | None:
+def unavailable_reason(width: int = PANEL) -> str | None:
     """What keeps layers of so many units, by default of any, from compiled training on this
     machine; None: nothing does."""
     if width % PANEL:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nmt.model.compiled_recurrence import why_not
+from nmt.model.compiled_recurrence import unavailable_reason
 from nmt.native import SoftmaxArrays, address, functions, threads_for
 
 # the logits of 1,024 rows and 8,000 pieces are 16 MB in bf16; measured fastest of 512 to 2048 on a
@@ -113,7 +113,11 @@ def softmax_gradient(
 
 def softmax_is_compiled(logits: Tensor) -> bool:
     """Whether compiled code makes the softmax of such logits."""
-    return logits.dtype == torch.bfloat16 and logits.device.type == "cpu" and why_not() is None
+    return (
+        logits.dtype == torch.bfloat16
+        and logits.device.type == "cpu"
+        and unavailable_reason() is None
+    )
 
 
 def compute_dtype(rows: Tensor) -> torch.dtype:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 
-from nmt.model.compiled_recurrence import why_not
+from nmt.model.compiled_recurrence import unavailable_reason
 from nmt.model.primitives import has_lstm
 
 SPEEDUP = 1.2  # bf16 has to be this much faster to be worth its rounding
@@ -24,7 +24,7 @@ def choose_precision(wish: str, device: torch.device) -> str:
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     if not (torch.cpu._is_avx512_bf16_supported() and has_lstm(torch.bfloat16)):
         return "fp32"
-    if why_not() is None:
+    if unavailable_reason() is None:
         return "bf16"
     return "bf16" if _seconds(torch.float32) > SPEEDUP * _seconds(torch.bfloat16) else "fp32"
 
@@ -32,7 +32,7 @@ def choose_precision(wish: str, device: torch.device) -> str:
 def is_compiled(precision: str, device: torch.device) -> bool:
     """Whether compiled code takes part in training; other code draws other random numbers and
     rounds elsewhere."""
-    return device.type == "cpu" and precision == "bf16" and why_not() is None
+    return device.type == "cpu" and precision == "bf16" and unavailable_reason() is None
 
 
 def autocast(device: torch.device, precision: str) -> Callable[[], torch.autocast]:
@@ -44,7 +44,7 @@ def described(precision: str, device: torch.device, units: int) -> str:
     """Where and in what a network is trained, in words; `units` of its narrowest layer."""
     if device.type != "cpu" or precision != "bf16":
         return f"{device.type} in {precision}"
-    missing = why_not(units)
+    missing = unavailable_reason(units)
     return f"cpu in bf16, the recurrence {f'uncompiled ({missing})' if missing else 'compiled'}"
 
 
