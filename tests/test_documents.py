@@ -90,6 +90,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
             " runs/de-en"
         )
         assert run_command(train) == 0
+        texts = "--train corpus/train.en --dev corpus/dev.en"
+        assert run_command(f"nmt train --task language-model {texts} --run runs/english") == 0
         (folder / "recipe.toml").write_text(
             (folder / "runs/de-en/recipe.toml").read_text(encoding="utf-8"), encoding="utf-8"
         )
@@ -103,7 +105,9 @@ def run_command(line: str) -> int:
     words = shlex.split(line, comments=True)
     assert words.pop(0) == "nmt", f"only nmt is run here, got {line!r}"
     if words[0] == "train":
-        words += [part for key, value in SMALL.items() for part in ("--set", f"{key}={value}")]
+        one_side = {"subwords.vocab_size": 0} if "language-model" in words else {}
+        settings = (SMALL | one_side).items()
+        words += [part for key, value in settings for part in ("--set", f"{key}={value}")]
     with pytest.MonkeyPatch.context() as patch:
         if "<" in words:
             at = words.index("<")
