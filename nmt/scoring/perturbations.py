@@ -2,11 +2,16 @@
 and a seed."""
 
 import random
-from collections.abc import Sequence
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 TYPO_SHARE = 0.1  # of the words
 UNSEEN = "☃🦩⸙ꙮ𝄞"  # characters that corpora of sentences hardly have
+INVISIBLE = ("\N{NO-BREAK SPACE}", "  ", "\N{SOFT HYPHEN}", "\N{ZERO WIDTH SPACE}")
+QUOTES = (("“", "”"), ("„", "“"), ("«", "»"), ('"', '"'))
+ROWS = (2, 3, 4, 6, 8, 32)  # sentences on a line
 STOPS = (".", "!", "?", "…", "。", "！", "？")
 
 
@@ -17,6 +22,7 @@ class Condition(NamedTuple):
     about: str  # what was done, for people
     sources: list[str]
     references: list[str]  # changed where the source's change calls for it
+    alike: str = ""  # a name in FOLDS: what is made equal in outputs and references
 
 
 def conditions(sources: Sequence[str], references: Sequence[str], seed: int = 1) -> list[Condition]:
@@ -24,47 +30,141 @@ def conditions(sources: Sequence[str], references: Sequence[str], seed: int = 1)
     fewer lines."""
     chance = random.Random(seed)
     plain, expected = list(sources), list(references)
-    share = f"{TYPO_SHARE:.0%}"
-    made = [
+    return [
         Condition("as it is", "the test set itself", plain, expected),
-        Condition(
-            "typos",
-            f"a letter swapped, dropped, doubled or replaced in {share} of the words",
-            [typos(s, chance) for s in plain],
-            expected,
-        ),
-        Condition(
-            "lower case", "the source in lower case", [line.lower() for line in plain], expected
-        ),
-        Condition(
-            "unseen characters",
-            "a character from outside the corpus as one more word",
-            [unseen(s, chance) for s in plain],
-            expected,
-        ),
-        Condition(
-            "no final stop",
-            "no full stop at the end, in the reference neither",
-            [unstopped(s) for s in plain],
-            [unstopped(s) for s in expected],
-        ),
+        *_of_characters(plain, expected, chance),
+        *_of_case(plain, expected),
+        *_of_punctuation(plain, expected, chance),
         Condition(
             "doubled",
             "every sentence twice on its line",
             [f"{s} {s}" for s in plain],
             [f"{s} {s}" for s in expected],
         ),
+        *(
+            Condition(
+                f"{count} in a row",
+                f"{count} sentences on one line",
+                joined(plain, count),
+                joined(expected, count),
+            )
+            for count in ROWS
+            if len(plain) >= count
+        ),
     ]
-    return made + [
-        Condition(
-            f"{count} in a row",
-            f"{count} sentences on one line",
-            joined(plain, count),
-            joined(expected, count),
-        )
-        for count in (4, 8)
-        if len(plain) >= count
-    ]
+
+
+def _of_characters(
+    plain: list[str], expected: list[str], chance: random.Random
+) -> Iterator[Condition]:
+    share = f"{TYPO_SHARE:.0%}"
+    yield Condition(
+        "typos",
+        f"a letter swapped, dropped, doubled or replaced in {share} of the words",
+        [typos(s, chance) for s in plain],
+        expected,
+    )
+    yield Condition(
+        "unseen characters",
+        "a character from outside the corpus as one more word; it is not scored",
+        [unseen(s, chance) for s in plain],
+        expected,
+        "unseen",
+    )
+    yield Condition(
+        "invisible characters",
+        "a no-break space, a second space, a soft hyphen or a zero-width space in each line",
+        [invisible(s, chance) for s in plain],
+        expected,
+    )
+    yield Condition(
+        "decomposed accents",
+        "accented letters as a letter and a combining accent (NFD)",
+        [unicodedata.normalize("NFD", s) for s in plain],
+        expected,
+    )
+
+
+def _of_case(plain: list[str], expected: list[str]) -> Iterator[Condition]:
+    yield Condition("lower case", "the source in lower case", [s.lower() for s in plain], expected)
+    yield Condition(
+        "upper case",
+        "the source in capitals; scored without case",
+        [s.upper() for s in plain],
+        expected,
+        "case",
+    )
+    yield Condition(
+        "title case",
+        "every word with a capital; scored without case",
+        [" ".join(word[:1].upper() + word[1:] for word in s.split(" ")) for s in plain],
+        expected,
+        "case",
+    )
+
+
+def _of_punctuation(
+    plain: list[str], expected: list[str], chance: random.Random
+) -> Iterator[Condition]:
+    yield Condition(
+        "no final stop",
+        "no full stop at the end, in the reference neither",
+        [unstopped(s) for s in plain],
+        [unstopped(s) for s in expected],
+    )
+    yield Condition(
+        "doubled final stop",
+        "the final stop two or three times; repeated stops are scored as one",
+        [stops_repeated(s, chance) for s in plain],
+        expected,
+        "stops",
+    )
+    yield Condition(
+        "no punctuation",
+        "no punctuation on either side",
+        [unpunctuated(s) for s in plain],
+        [unpunctuated(s) for s in expected],
+    )
+    yield Condition(
+        "quotes",
+        "typographic, straight or angle quotes around the line; scored as one kind",
+        [f"{left}{s}{right}" for s in plain for left, right in [chance.choice(QUOTES)]],
+        [f'"{s}"' for s in expected],
+        "quotes",
+    )
+    yield Condition(
+        "typographic apostrophes",
+        "’ instead of '; scored as one kind",
+        [s.replace("'", "’") for s in plain],
+        expected,
+        "quotes",
+    )
+
+
+def _without_case(line: str) -> str:
+    return line.lower()
+
+
+def _without_unseen(line: str) -> str:
+    return " ".join(line.translate({ord(each): " " for each in UNSEEN}).split())
+
+
+def _quotes_alike(line: str) -> str:
+    line = re.sub("[“”„‟«»]|''|,,", '"', line)
+    return re.sub("[‘’‚]", "'", line)
+
+
+def _stops_alike(line: str) -> str:
+    return re.sub(r"([.!?…。！？])[.!?…。！？]+", r"\1", line)
+
+
+FOLDS: Mapping[str, Callable[[str], str]] = {
+    "": str,
+    "case": _without_case,
+    "unseen": _without_unseen,
+    "quotes": _quotes_alike,
+    "stops": _stops_alike,
+}
 
 
 def typos(line: str, chance: random.Random, share: float = TYPO_SHARE) -> str:
@@ -80,6 +180,39 @@ def unseen(line: str, chance: random.Random) -> str:
     words = line.split(" ")
     words.insert(chance.randrange(len(words)), chance.choice(UNSEEN))
     return " ".join(words)
+
+
+def invisible(line: str, chance: random.Random) -> str:
+    """A kind of space in the place of one space, or a character without width inside a word."""
+    character = chance.choice(INVISIBLE)
+    spaces = [place for place, each in enumerate(line) if each == " "]
+    inside = [
+        place
+        for place in range(1, len(line))
+        if line[place - 1].isalpha() and line[place].isalpha()
+    ]
+    if character.isspace():
+        if not spaces:
+            return line
+        place = chance.choice(spaces)
+        return line[:place] + character + line[place + 1 :]
+    if not inside:
+        return line
+    place = chance.choice(inside)
+    return line[:place] + character + line[place:]
+
+
+def stops_repeated(line: str, chance: random.Random) -> str:
+    """The final stop two or three times; as it is without one."""
+    bare = unstopped(line)
+    stop = line.rstrip()[len(bare) :].strip()
+    return bare + stop * chance.randint(2, 3)
+
+
+def unpunctuated(line: str) -> str:
+    """Letters, numbers and spaces alone, apostrophes and hyphens inside words too."""
+    bare = re.sub(r"(?<!\w)['’-]|['’-](?!\w)|[^\w\s'’-]", " ", line)
+    return " ".join(bare.split())
 
 
 def unstopped(line: str) -> str:

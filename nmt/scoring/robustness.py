@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from nmt.scoring.bleu import Score, corpus_scores
 from nmt.scoring.checks import Health, health
-from nmt.scoring.perturbations import conditions
+from nmt.scoring.perturbations import FOLDS, conditions
 from nmt.scoring.tokenisers import USUAL
 
 
@@ -17,6 +17,9 @@ class Outcome(NamedTuple):
     lines: int
     scores: list[Score]
     health: Health
+    share: float  # first score / that of the unchanged test set, compared in the same way
+    hypotheses: list[str]
+    sources: list[str]
 
 
 def measure_robustness(
@@ -29,11 +32,37 @@ def measure_robustness(
 ) -> list[Outcome]:
     """Scores and health under every condition, the unchanged test set first; the least amount of
     text is one line."""
-    outcomes = []
-    for name, about, changed, expected in conditions(sources, references):
+    outcomes: list[Outcome] = []
+    for name, about, changed, expected, alike in conditions(sources, references):
         hypotheses = translate(changed)
-        scores = corpus_scores(hypotheses, [expected], metrics, confidence, tokeniser)
+
+        def scored(outputs: Sequence[str], right: Sequence[str], alike: str = alike) -> list[Score]:
+            fold = FOLDS[alike]
+            return corpus_scores(
+                [fold(line) for line in outputs],
+                [[fold(line) for line in right]],
+                metrics,
+                confidence,
+                tokeniser,
+            )
+
+        scores = scored(hypotheses, expected)
+        plain = outcomes[0].hypotheses if outcomes else hypotheses
+        best = scored(plain, references)[0].value if alike else _first(outcomes, scores)
         outcomes.append(
-            Outcome(name, about, len(changed), scores, health(hypotheses, expected, changed))
+            Outcome(
+                name,
+                about,
+                len(changed),
+                scores,
+                health(hypotheses, expected, changed),
+                scores[0].value / best if best else 1.0,
+                hypotheses,
+                changed,
+            )
         )
     return outcomes
+
+
+def _first(outcomes: Sequence[Outcome], scores: Sequence[Score]) -> float:
+    return (outcomes[0].scores if outcomes else scores)[0].value
