@@ -235,7 +235,7 @@ def test_checkpoints_without_a_recipe_are_refused(
 
 
 def test_subwords_that_were_half_written_are_made_again(tmp_path: Path) -> None:
-    from nmt.training.prepare import _save_subwords
+    from nmt.training.prepare import save_subwords
 
     characters = train_subwords(["abc"], SubwordsConfig(kind="char"), 300, seed=1)
     (tmp_path / ".subwords.writing").mkdir()
@@ -244,9 +244,9 @@ def test_subwords_that_were_half_written_are_made_again(tmp_path: Path) -> None:
         largest_file(10),
         pytest.raises(NmtError, match=r"cannot write the subwords \(File too large\)"),
     ):
-        _save_subwords(SubwordPair(characters, characters), tmp_path)
+        save_subwords(SubwordPair(characters, characters), tmp_path)
     assert not list(tmp_path.glob("*.model"))
-    _save_subwords(SubwordPair(characters, characters), tmp_path)
+    save_subwords(SubwordPair(characters, characters), tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["subwords.model"]
 
 
