@@ -15,6 +15,7 @@ from nmt.folders import load_language_model, open_folder
 from nmt.model import language_model
 from nmt.model.language_model import LanguageState
 from nmt.recipe import Recipe
+from nmt.search.lookahead import look_ahead
 from nmt.search.sampling import draw, uniforms
 from nmt.search.settings import Sampling
 from nmt.text.lines import chunks, plain
@@ -37,6 +38,24 @@ class TextScore(NamedTuple):
     symbols: tuple[tuple[str, float], ...]  # each piece with its own; U+2581 starts a word
 
 
+class SymbolNode(NamedTuple):
+    """A symbol that may come next; "\\n" is the end of a line, U+2581 starts a word."""
+
+    parent: int  # index of the node before it; -1: the given text
+    symbol: str
+    probability: float  # after its parent
+    log_prob: float  # from the given text to this symbol, nats
+    rest: float | None  # probability of all symbols after it that are not shown; None: not expanded
+
+
+class SymbolTree(NamedTuple):
+    """What a language model expects after a text."""
+
+    text: str
+    rest: float  # probability of all symbols after the text that are not shown
+    nodes: list[SymbolNode]  # every parent before its children
+
+
 class LanguageModel:
     """A language model that `nmt train --task language-model` has trained.
 
@@ -49,7 +68,7 @@ class LanguageModel:
     def __init__(
         self, model: language_model.LanguageModel, subwords: Subwords, recipe: Recipe
     ) -> None:
-        self.running = recipe.data.running
+        self.running, self.spelt = recipe.data.running, recipe.subwords.kind == "char"
         self.network = LanguageNetwork(model, self.running)
         self.model, self.subwords, self.recipe = model, subwords, recipe
 
@@ -129,18 +148,34 @@ class LanguageModel:
             read, _ = self._primed(text)
             logits_1V, _ = self._next(read)
             probabilities, pieces = logits_1V.softmax(1)[0].topk(min(count, self.subwords.size))
-        names = [
-            LINE_END if piece == EOS else self.subwords.pieces([piece])[0]
-            for piece in pieces.tolist()
-        ]
+        names = [self._name(piece) for piece in pieces.tolist()]
         return list(zip(names, probabilities.tolist(), strict=True))
+
+    def tree(self, text: str = "", depth: int = 3, width: int = 3, beam: int = 4) -> SymbolTree:
+        """The `width` likeliest symbols after a text, and after each of the `beam` likeliest
+        prefixes, to `depth` symbols. The end of the line ends a text of a model of lines.
+
+        Raises:
+            NmtError: a number is below 1, or a model of lines is given several.
+        """
+        for name, value in (("depth", depth), ("width", width), ("beam", beam)):
+            if value < 1:
+                raise NmtError(f"{name} must be at least 1, got {value}; 3 is usual")
+        ends = () if self.running else (EOS,)
+        read, _ = self._primed(text)
+        found = look_ahead(self.network, read, depth, width, beam, HIDDEN, ends)
+        nodes = [SymbolNode(node.parent, self._name(node.piece), *node[2:]) for node in found.nodes]
+        return SymbolTree(text, found.rest, nodes)
+
+    def _name(self, piece: int) -> str:
+        return LINE_END if piece == EOS else self.subwords.pieces([piece])[0]
 
     def _sample(self, prime: str, length: int, sampling: Sampling, number: int) -> Iterator[str]:
         uniforms_T = uniforms((sampling.seed, number), length).to(self.network.device)
         hidden_F = torch.tensor(HIDDEN, device=self.network.device)
         read, line = self._primed(prime)
         writer = _Writer(self.subwords, line)
-        yield prime
+        yield prime if self.spelt else prime.rstrip(" ")  # a piece brings the space before it
         with torch.inference_mode():
             state = self.network.start([read])
             pieces_1 = torch.zeros(1, dtype=torch.long, device=self.network.device)
@@ -163,6 +198,8 @@ class LanguageModel:
                 "the prime has several lines, this is a model of single lines; give the last one"
             )
         ids = self.subwords.encode([plain(line) for line in lines])
+        if self.spelt and text.endswith(" ") and ids[-1]:  # which encoding takes away
+            ids[-1] = ids[-1] + self.subwords.encode(["a b"])[0][2:3]  # the space between
         read = [piece for row in ids[:-1] for piece in (*row, EOS)]
         return read + ids[-1], ids[-1]
 

@@ -142,6 +142,62 @@ def test_the_score_command_tells_perplexity_and_what_it_is_of(lines, tmp_path, c
     assert [name for name, _ in rows[0]["symbols"]] == [*"▁the▁cat▁sat", "\n"]
 
 
+def test_a_tree_of_all_symbols_is_the_whole_distribution(lines):
+    """All prefixes of two symbols: what is not shown is what is never written (PAD, UNK, BOS)."""
+    model = nmt.LanguageModel.load(lines)
+    size = model.subwords.size - 3
+    tree = model.tree("the c", depth=2, width=1000, beam=1000)
+    first = [node for node in tree.nodes if node.parent < 0]
+    assert len(first) == size
+    assert len(tree.nodes) == size + (size - 1) * size  # nothing follows the end of the line
+    assert sum(node.probability for node in first) + tree.rest == pytest.approx(1)
+    for number, node in enumerate(tree.nodes[:size]):
+        after = [each for each in tree.nodes if each.parent == number]
+        if node.symbol == "\n":
+            assert (after, node.rest) == ([], None)
+            continue
+        assert node.rest is not None
+        assert sum(each.probability for each in after) + node.rest == pytest.approx(1)
+        assert after[0].log_prob == pytest.approx(node.log_prob + math.log(after[0].probability))
+
+
+def test_a_tree_has_the_probabilities_of_the_scores(lines):
+    model = nmt.LanguageModel.load(lines)
+    tree = model.tree("the ", depth=3, width=2, beam=3)
+    scored = {text: model.score([text])[0].symbols for text in ("the cat", "the dog")}
+    compared = 0
+    for number, node in enumerate(tree.nodes):
+        path = [node]
+        while path[0].parent >= 0:
+            path.insert(0, tree.nodes[path[0].parent])
+        word = "".join(each.symbol for each in path)
+        for text, symbols in scored.items():
+            if text[4 : 4 + len(word)] == word:
+                compared += 1
+                expected = [value for _, value in symbols[5 : 5 + len(word)]]
+                assert node.log_prob == pytest.approx(sum(expected), abs=1e-4), number
+    assert compared >= 3
+    levels = [node for node in tree.nodes if node.rest is not None and node.parent >= 0]
+    assert len(levels) <= 3  # of the second depth; the third is not expanded
+    assert len([node for node in tree.nodes if node.parent < 0]) == 2
+
+
+def test_the_tree_command_prints_and_writes_the_same_tree(lines, tmp_path, capsys):
+    model = nmt.LanguageModel.load(lines)
+    tree = model.tree("the ", depth=2, width=2, beam=1)
+    assert main(["tree", str(lines), "the ", "--depth", "2", "--width", "2", "--beam", "1"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    first = tree.nodes[0]
+    assert printed[:2] == ['"the "', f'├─ "{first.symbol}" {first.probability:.3f}']
+    assert len(printed) == 1 + len(tree.nodes) + 2  # and what is not shown of two prefixes
+    out = tmp_path / "tree.json"
+    options = ["--depth", "2", "--width", "2", "--beam", "1", "--out", str(out)]
+    assert main(["tree", str(lines), "the ", *options]) == 0
+    written = json.loads(out.read_text())
+    assert [node["symbol"] for node in written["nodes"]] == [node.symbol for node in tree.nodes]
+    assert written["rest"] == tree.rest
+
+
 def test_an_exported_language_model_scores_the_same(lines, tmp_path):
     export_model(lines, tmp_path / "model")
     before, after = (nmt.LanguageModel.load(path) for path in (lines, tmp_path / "model"))
@@ -164,6 +220,8 @@ def test_info_says_what_a_language_model_is(lines, capsys):
         (["score", "--source", "a"], "give --source and --target, or TEXT"),
         (["score", "text", "--source", "a"], "give either TEXT"),
         (["score", "text", "--precision", "int8"], "a language model computes in fp32"),
+        (["tree", "a", "--out", "a.html"], "--out must end in .json or .txt, got a.html"),
+        (["tree", "a", "--depth", "0"], "must be at least 1, got 0"),
     ],
 )
 def test_what_a_language_model_cannot_do_is_refused(arguments, message, lines, capsys):

@@ -20,6 +20,7 @@ from nmt.commands import (
     score,
     train,
     translate,
+    tree,
 )
 from nmt.commands.arguments import UsageError
 from nmt.commands.memory import is_shortage, shortage_line
@@ -33,6 +34,7 @@ COMMANDS: dict[str, ModuleType] = {
     "evaluate": evaluate,
     "score": score,
     "sample": sample,
+    "tree": tree,
     "check": check,
     "recipe": recipe,
     "average": average,
@@ -45,6 +47,7 @@ PRINTING = (
     "evaluate",
     "score",
     "sample",
+    "tree",
     "check",
     "info",
 )  # commands whose results go to standard output

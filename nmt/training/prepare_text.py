@@ -96,7 +96,7 @@ def open_text(run: Path) -> TextMaterials:
     """What another process has prepared.
 
     Raises:
-        NmtError: the folder is not there, or the text is read as one, which takes one process.
+        NmtError: the folder is not there, so not shared between the machines.
     """
     if not RunFolder(run).recipe.exists():
         raise NmtError(
@@ -104,11 +104,6 @@ def open_text(run: Path) -> TextMaterials:
             " machines can read it"
         )
     recipe, subwords = load_recipe(RunFolder(run).recipe, run), SubwordPair.load(run).target
-    if recipe.data.running:
-        raise NmtError(
-            "data.running trains in one process: the states of its streams are carried on; start"
-            " without torchrun"
-        )
     return TextMaterials(
         recipe, subwords, TextStore(RunFolder(run).data), read_dev_text(recipe, subwords)
     )

@@ -76,6 +76,11 @@ def train(
     device = choose_device(recipe.training.device)
     with ExitStack() as stack:
         processes = stack.enter_context(joined(device))
+        if processes.size > 1 and recipe.data.running:
+            raise NmtError(
+                "data.running trains in one process: the states of its streams are carried on;"
+                " start without torchrun"
+            )
         kind: type[LanguageTask] | type[TranslationTask] = (
             LanguageTask if recipe.task == "language-model" else TranslationTask
         )
