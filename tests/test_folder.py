@@ -12,23 +12,8 @@ from nmt.errors import NmtError
 from nmt.text import records, subwords
 from nmt.text.corpus import read_pairs
 from nmt.training import prepare as folder_module
-from nmt.training.prepare import default_batch_pieces, default_epochs, prepare
+from nmt.training.prepare import prepare
 from nmt.training.run import train
-
-
-@pytest.mark.parametrize(
-    ("pairs", "epochs"), [(100, 20), (30_000, 14), (120_000, 7), (100_000_000, 3)]
-)
-def test_larger_corpora_are_read_fewer_times(pairs, epochs):
-    assert default_epochs(pairs) == epochs
-
-
-@pytest.mark.parametrize(
-    ("pairs", "pieces"), [(100, 2048), (99_999, 2048), (100_000, 4096), (1_000_000, 8192)]
-)
-def test_larger_corpora_have_larger_batches(pairs, pieces):
-    assert default_batch_pieces(pairs) == pieces
-
 
 NOTE = "made the lexical shortlist"
 
@@ -53,6 +38,16 @@ def test_a_run_gets_its_shortlist_once(run, tiny_recipe):
     *notes, _ = prepare(tiny_recipe, run)
     assert NOTE in notes
     assert file.read_bytes() == made
+
+
+def test_what_the_corpus_size_decides_is_told_once(run, tiny_recipe):
+    asked = replace(tiny_recipe, training=replace(tiny_recipe.training, epochs=0))
+    line = "chosen for 120 pairs: training.epochs = 20"
+    *notes, materials = prepare(asked, run)
+    assert line in notes
+    assert materials.recipe.training.epochs == 20
+    *notes, _ = prepare(asked, run)
+    assert line not in notes
 
 
 def test_what_is_learnt_from_a_sample_says_so(run, tiny_recipe, monkeypatch):

@@ -16,7 +16,6 @@ from nmt.text import subwords as module
 from nmt.text.subwords import (
     SubwordPair,
     Subwords,
-    default_vocab_size,
     train_subword_pair,
     train_subwords,
 )
@@ -269,20 +268,6 @@ def test_a_missing_model_is_refused(tmp_path: Path) -> None:
         match=r"subwords.model: cannot read the subword model \(No such file or directory\)",
     ):
         SubwordPair.load(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("pairs", "size"),
-    [(1, 500), (50_000, 4000), (200_000, 8000), (4_000_000, 32_000), (10**9, 32_000)],
-)
-def test_default_sizes(pairs: int, size: int) -> None:
-    assert default_vocab_size(pairs) == size
-
-
-@settings(deadline=None)
-@given(pairs=st.integers(0, 10**8))
-def test_default_sizes_never_fall(pairs: int) -> None:
-    assert default_vocab_size(pairs) <= default_vocab_size(pairs + 1000)
 
 
 @settings(deadline=None)

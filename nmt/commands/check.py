@@ -100,7 +100,7 @@ def _subwords(
 
 
 def _print_cost(recipe: Recipe, sample: "list[Pair]", pairs: int) -> None:
-    from nmt.text.subwords import default_vocab_size
+    from nmt.defaults import default_vocab_size
     from nmt.training.cost import estimate
 
     if pairs > len(sample) and not recipe.subwords.vocab_size:

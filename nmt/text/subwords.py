@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 import sentencepiece
 
+from nmt.defaults import default_vocab_size
 from nmt.errors import NmtError
 from nmt.files import read_file
 from nmt.machine import require_threads
@@ -38,7 +39,6 @@ PARALLEL_LINES = 1000  # from so many lines on, encoding uses all cores
 THREADS = (
     16  # that subwords are learnt with on every machine: another number could give other pieces
 )
-SMALLEST_DEFAULT, LARGEST_DEFAULT = 500, 32_000  # pieces
 
 Item = TypeVar("Item")
 
@@ -183,13 +183,6 @@ class SubwordPair(NamedTuple):
         else:
             self.source.save(folder / SOURCE_SUBWORDS)
             self.target.save(folder / TARGET_SUBWORDS)
-
-
-def default_vocab_size(pairs: int) -> int:
-    """Pieces for a corpus of this size: 4,000 for 50 thousand pairs, 8,000 for 200 thousand,
-    32,000 from 4 million on."""
-    smooth: float = 8000 * (pairs / 200_000) ** 0.465
-    return min(LARGEST_DEFAULT, max(SMALLEST_DEFAULT, round(smooth / 500) * 500))
 
 
 def train_subword_pair(

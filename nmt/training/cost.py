@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from nmt.data.batches import batch_order, collate
+from nmt.defaults import default_batch_pieces, default_epochs
 from nmt.model.translation import Seq2Seq
 from nmt.recipe import Recipe
 from nmt.text.subwords import train_subword_pair
@@ -17,7 +18,6 @@ from nmt.training.loop import Learner, make_optimizer, train_updates
 from nmt.training.optimizer import make_average
 from nmt.training.plans import PlacedBatches
 from nmt.training.precision import autocast, choose_precision
-from nmt.training.prepare import default_batch_pieces, default_epochs
 from nmt.training.state import TrainingState
 from nmt.translation.translator import choose_device
 

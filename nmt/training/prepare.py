@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nmt.data.store import Store, build_store, open_store
+from nmt.defaults import choices, default_batch_pieces, default_epochs
 from nmt.engines.lexicon import learn_shortlist, sampled_rows
 from nmt.engines.shortlist import Shortlist
 from nmt.errors import NmtError
@@ -150,7 +151,9 @@ def prepare(
     if fit:
         recipe, line = _fitted(recipe, subwords, store)
         yield line
-    recipe = _resolved(recipe, subwords, store)
+    asked, recipe = recipe, _resolved(recipe, subwords, store)
+    if chosen := choices(asked, recipe, f"{len(store):,} pairs"):
+        yield chosen
     write_recipe(RunFolder(run).recipe, recipe)
     write_begun(run, begun(recipe, subwords, content), moved)
     yield Materials(recipe, subwords, store)
@@ -176,20 +179,6 @@ def open_materials(run: Path) -> Materials:
         SubwordPair.load(run),
         open_store(RunFolder(run).data),
     )
-
-
-def default_epochs(pairs: int) -> int:
-    """Passes over a corpus of this size: 14 for 30,000 pairs, 5 for 200,000, 3 from 650,000 on;
-    small corpora need more."""
-    return max(3, min(20, round(14 * math.sqrt(30_000 / pairs))))
-
-
-def default_batch_pieces(pairs: int) -> int:
-    """Padded pieces a side in one update: a small corpus needs many updates more than it needs
-    exact gradients."""
-    if pairs < 100_000:
-        return 2048
-    return 4096 if pairs < 1_000_000 else 8192
 
 
 def _fitted(recipe: Recipe, subwords: SubwordPair, store: Store) -> tuple[Recipe, str]:

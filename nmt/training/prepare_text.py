@@ -9,19 +9,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nmt.data.text_store import TextLine, TextStore, build_text_store
+from nmt.defaults import (
+    choices,
+    default_batch_pieces,
+    default_epochs,
+    default_vocab_size,
+)
 from nmt.errors import NmtError
 from nmt.files import file_hash
 from nmt.recipe import Recipe, load_recipe
 from nmt.run_folder import RunFolder
 from nmt.text.lines import clean_lines, open_bytes, squeezed
-from nmt.text.subwords import SubwordPair, Subwords, default_vocab_size, train_subwords
+from nmt.text.subwords import SubwordPair, Subwords, train_subwords
 from nmt.training.begun import begun, names, read_begun, refuse_changes, write_begun
 from nmt.training.fine_tuning import first_subwords
 from nmt.training.prepare import (
     SPARE,
     agreed_recipe,
-    default_batch_pieces,
-    default_epochs,
     names_in,
     save_subwords,
     write_recipe,
@@ -86,7 +90,9 @@ def prepare_text(recipe: Recipe, run: Path, fit: bool = False) -> Iterator[str |
     pair = SubwordPair(subwords, subwords)
     refuse_changes(run, begun(recipe, pair, content, dev_content))
     store = _store(run, recipe, subwords, content)
-    recipe = _resolved(recipe, subwords, store)
+    asked, recipe = recipe, _resolved(recipe, subwords, store)
+    if chosen := choices(asked, recipe, f"{len(store.pieces):,} pieces of text"):
+        yield chosen
     write_recipe(RunFolder(run).recipe, recipe)
     write_begun(run, begun(recipe, pair, content, dev_content), moved)
     yield TextMaterials(recipe, subwords, store, read_dev_text(recipe, subwords))
