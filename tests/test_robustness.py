@@ -93,6 +93,8 @@ def test_a_copying_system_gets_everything_but_the_changed_text() -> None:
     values = {name: measure["value"] for name, measure in found.items()}
     assert values["as it is: BLEU"] == 100
     assert values["typos: share of plain BLEU"] < 1
+    typos = found["typos: BLEU"]["noise"] / 100  # the plain BLEU is 100
+    assert found["typos: share of plain BLEU"]["noise"] == pytest.approx(typos, abs=6e-4)
     assert values["upper case: share of plain BLEU"] == 1
     assert values["unseen characters: kept"] == 1
     assert values["symbols alone: exact"] == values["blank lines: blank"] == 1

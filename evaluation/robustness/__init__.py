@@ -93,8 +93,8 @@ def measures_of(outcomes: Sequence[Outcome]) -> Measures:
         found[f"{name}: BLEU"] = _measure(bleu.value, noise, f"BLEU {bleu.signature}", 2)
         found[f"{name}: share of plain BLEU"] = _measure(
             outcome.share,
-            noise / max(1.0, bleu.value),
-            "share of the BLEU of the plain test set",
+            outcome.share * noise / max(bleu.value, 0.01),
+            "share of the plain test set's BLEU",
             3,
         )
         found[f"{name}: length ratio"] = _measure(
