@@ -9,6 +9,7 @@ from native_networks import SETS
 
 from nmt import native
 from nmt.commands.main import main
+from nmt.engines.export import export_model
 from nmt.engines.packed.layers import Kernels
 from nmt.engines.packed.network import PackedNetwork
 from nmt.engines.plain import PlainNetwork
@@ -159,6 +160,15 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 def other_model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """One with the same subwords and another cell."""
     return untrained_run(tmp_path_factory.mktemp("other"), seed=2, cell="gru")
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An exported model whose network has learnt nothing."""
+    folder = tmp_path_factory.mktemp("exported")
+    (folder / "run").mkdir()
+    export_model(Path(untrained_run(folder / "run")), folder / "model")
+    return folder / "model"
 
 
 @pytest.fixture

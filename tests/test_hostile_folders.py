@@ -1,75 +1,25 @@
-"""Model, run and corpus folders of an attacker, who computes every hash anew: one line, no
-crash, no wait, no file outside touched."""
+"""Model folders of an attacker, who computes every hash anew: one line, no crash, no wait."""
 
 import json
 import os
 import random
 import re
 import shutil
-import subprocess
-import sys
-import time
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import failure, untrained_run
+from conftest import untrained_run
+from hostile import DEEP, NAMES, hash_again, refused, set_recipe
 from safetensors.torch import load_file, save_file
-from training_runs import stop_after
 
 from nmt.commands.main import main
-from nmt.engines.export import export_model
 from nmt.errors import NmtError, printable
-from nmt.files import file_hash
-from nmt.text.charsmap import has_charsmap
-from nmt.text.corpus import read_pairs
-from nmt.text.subwords import Subwords
-from nmt.training.run import train
-
-ROOT = Path(__file__).parent.parent
-DEEP = "[" * 200_000
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("exported")
-    run = folder / "run"
-    run.mkdir()
-    export_model(Path(untrained_run(run)), folder / "model")
-    return folder / "model"
 
 
 @pytest.fixture
 def model(exported, tmp_path):
     return Path(shutil.copytree(exported, tmp_path / "model"))
-
-
-def hash_again(model, **changed):
-    """Writes the card that fits whatever the files are now."""
-    card = json.loads((model / "model.json").read_text())
-    card["sha256"] = {
-        name: file_hash(model / name) for name in card["sha256"] if (model / name).is_file()
-    }
-    (model / "model.json").write_text(json.dumps(card | changed))
-
-
-def set_recipe(model, line):
-    key = line.partition(" ")[0]
-    lines = (model / "recipe.toml").read_text().splitlines()
-    (model / "recipe.toml").write_text(
-        "\n".join(line if each.startswith(f"{key} = ") else each for each in lines) + "\n"
-    )
-    hash_again(model)
-
-
-def refused(capsys, *arguments):
-    """The error of a command that must say one line, soon."""
-    start = time.monotonic()
-    message = failure(capsys, *map(str, arguments))
-    assert time.monotonic() - start < 20
-    assert len(message) < 1500
-    return message
 
 
 @pytest.mark.parametrize(
@@ -157,9 +107,6 @@ def replace_by(path, kind, outside):
         path.symlink_to("/dev/zero" if kind == "zeros" else outside)
 
 
-NAMES = ("model.json", "recipe.toml", "subwords.model", "model.safetensors")
-
-
 @pytest.mark.parametrize("kind", ["fifo", "zeros", "sparse", "folder", "outside"])
 @pytest.mark.parametrize("name", NAMES)
 def test_only_regular_files_of_the_folder_are_read(model, exported, capsys, name, kind):
@@ -237,215 +184,6 @@ def test_weights_of_another_type(model, capsys, dtype):
     save_file(arrays, model / "model.safetensors")
     hash_again(model)
     assert "model.safetensors" in refused(capsys, "info", model)
-
-
-def number(value):
-    return bytes([value & 127 | 128]) + number(value >> 7) if value > 127 else bytes([value])
-
-
-def field(index, content):
-    return number(8 * index + 2) + number(len(content)) + content
-
-
-@pytest.mark.parametrize(
-    "extra",
-    [
-        field(3, field(2, bytes(4096))),
-        field(5, field(2, b"x")),
-        field(3, field(1, b"identity")) + field(3, field(1, b"") + field(2, b"x")),
-        b"\x0b\x0c" + field(3, field(2, b"x")),
-        number(2**32 + 26) + number(3) + field(2, b"x"),
-        b"\x9a\x80\x80\x80\x00" + number(3) + field(2, b"x"),
-    ],
-)
-def test_subwords_with_a_table_of_characters_are_refused(exported, extra):
-    model = (exported / "subwords.model").read_bytes()
-    assert not has_charsmap(model)
-    for crafted in (model + extra, extra + model):
-        with pytest.raises(
-            NmtError,
-            match=(
-                r"rewrites characters by its own table, which nmt never writes|not a sentencepiece"
-                r" model"
-            ),
-        ):
-            Subwords(crafted, "theirs")
-
-
-MUTATE = """
-import random, sys
-from pathlib import Path
-from nmt.text.subwords import Subwords
-from nmt.errors import NmtError
-model, generator = Path(sys.argv[1]).read_bytes(), random.Random(int(sys.argv[3]))
-loaded = 0
-for _ in range(int(sys.argv[2])):
-    content = bytearray(model)
-    for _ in range(generator.choice((1, 1, 2, 8, 64))):
-        place = generator.randrange(len(content))
-        kind = generator.randrange(4)
-        if kind == 0:
-            content[place] = generator.randrange(256)
-        elif kind == 1:
-            content[place] ^= 1 << generator.randrange(8)
-        elif kind == 2:
-            del content[place : place + generator.randrange(1, 20)]
-        else:
-            content[place:place] = generator.randbytes(generator.randrange(1, 20))
-    try:
-        subwords = Subwords(bytes(content))
-        loaded += 1
-        subwords.decode(subwords.encode(["de kat zit op een mat", "x\\U0001f600 \\u2581"]))
-        subwords.pieces(range(subwords.size))
-    except NmtError:
-        pass
-print(loaded)
-"""
-
-
-def mutated(model, count, seed):
-    """How many of so many damaged subword models could be loaded, in a process of their own."""
-    command = [sys.executable, "-c", MUTATE, str(model), str(count), str(seed)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=500
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return int(done.stdout)
-
-
-def test_no_damaged_subword_model_ends_the_process(exported):
-    assert mutated(exported / "subwords.model", 300, seed=1) > 10
-
-
-@pytest.mark.slow
-def test_ten_thousand_damaged_subword_models_end_no_process(exported):
-    assert mutated(exported / "subwords.model", 10_000, seed=2) > 300
-
-
-@pytest.fixture
-def precious(tmp_path):
-    """A user's file and folder outside of the run."""
-    (tmp_path / "precious").write_text("kept")
-    (tmp_path / "mine" / "update-000001").mkdir(parents=True)
-    yield tmp_path / "precious"
-    assert (tmp_path / "precious").read_text() == "kept"
-    assert (tmp_path / "mine" / "update-000001").is_dir()
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        ".lock", ".recipe.toml.writing", "recipe.toml", "metrics.jsonl", "checkpoints", "data", "data.partial", "shortlist.safetensors",  # noqa: E501
-        ".shortlist.safetensors.writing", ".subwords.writing", "best", "last", "tensorboard", "begun.json", "data/store.json",  # noqa: E501
-    ],
-)  # fmt: skip
-def test_training_follows_no_link_out_of_its_run(tmp_path, tiny_recipe, precious, name):
-    run = tmp_path / "run"
-    (run / name).parent.mkdir(parents=True)
-    (run / name).symlink_to(
-        tmp_path / "mine"
-        if name in ("checkpoints", "data", "best", "last", "tensorboard")
-        else precious
-    )
-    with pytest.raises(
-        NmtError,
-        match=(
-            f"run/{name}: a link to .*; put what it leads to in its place, or choose another folder"
-        ),
-    ):
-        list(train(tiny_recipe, run, stop=stop_after(1)))
-
-
-def test_training_waits_for_no_pipe(tmp_path, tiny_recipe):
-    (tmp_path / "run").mkdir()
-    os.mkfifo(tmp_path / "run" / "metrics.jsonl")
-    with pytest.raises(
-        NmtError, match=r"run/metrics.jsonl: neither a file nor a folder; delete it"
-    ):
-        list(train(tiny_recipe, tmp_path / "run", stop=stop_after(1)))
-
-
-def with_state(checkpoint, change):
-    saved = json.loads((checkpoint / "state.json").read_text())
-    hashes = saved.pop("sha256")
-    change(saved)
-    hashes["state.json"] = sha256(json.dumps(saved).encode()).hexdigest()
-    (checkpoint / "state.json").write_text(json.dumps({**saved, "sha256": hashes}))
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda saved: saved["state"].update(update="many"),
-        lambda saved: saved["state"].update(update=10**30),
-        lambda saved: saved["state"].update(epoch=[1]),
-        lambda saved: saved["state"].update(metrics_bytes=1.5),
-        lambda saved: saved["state"].update(precision=None),
-        lambda saved: saved["state"]["window"].update(pieces="x"),
-        lambda saved: saved["state"].update(sessions=[{"a": 1}]),
-        lambda saved: saved.update(average_updates={}),
-    ],
-)
-def test_a_state_of_other_types_is_a_damaged_checkpoint(begun_run, tmp_path, change):
-    recipe, whole = begun_run
-    run = Path(shutil.copytree(whole, tmp_path / "run", symlinks=True))
-    for checkpoint in (run / "checkpoints").iterdir():
-        with_state(checkpoint, change)
-    with pytest.raises(NmtError, match="every checkpoint is damaged"):
-        list(train(recipe, run, stop=stop_after(1)))
-
-
-@pytest.fixture
-def begun_run(tmp_path, tiny_recipe):
-    list(train(tiny_recipe, tmp_path / "begun", stop=stop_after(2)))
-    return tiny_recipe, tmp_path / "begun"
-
-
-def test_an_optimizer_of_another_network_is_named(begun_run):
-    recipe, run = begun_run
-    checkpoint = (run / "last").resolve()
-    save_file({"exp_avg.nothing": torch.zeros(1)}, checkpoint / "optimizer.safetensors")
-    saved = json.loads((checkpoint / "state.json").read_text())
-    saved["sha256"]["optimizer.safetensors"] = file_hash(checkpoint / "optimizer.safetensors")
-    (checkpoint / "state.json").write_text(json.dumps(saved))
-    with pytest.raises(NmtError, match=r"optimizer.safetensors: of another network"):
-        list(train(recipe, run, stop=stop_after(1)))
-
-
-@pytest.mark.parametrize(
-    "part", ["../train", "/etc/passwd", "hf:///home", "hf://../x", "a/../../b", "link/train"]
-)
-def test_a_corpus_names_no_files_outside_its_folder(tmp_path, part):
-    (tmp_path / "c").mkdir()
-    (tmp_path / "c" / "link").symlink_to("/usr")
-    text = (
-        'name = "c"\nlanguages = ["nl", "en"]\nlicence = "l"\norigin = "o"\n[splits]\ntrain ='
-        f' "{part}"\n'
-    )
-    (tmp_path / "c" / "corpus.toml").write_text(text)
-    with pytest.raises(
-        NmtError,
-        match=r"corpus.toml: names files outside its folder, .*; name those files themselves",
-    ):
-        list(read_pairs(str(tmp_path / "c"), "nl", "en"))
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        f"name = {DEEP}",
-        "name = [[1]]",
-        "obtain = [1]",
-        "a" + ".a" * 50_000 + " = 1",
-        f"languages = {10**30}",
-    ],
-)
-def test_a_corpus_card_of_other_types(tmp_path, line):
-    (tmp_path / "corpus.toml").write_text(
-        f'{line}\nlicence = "l"\norigin = "o"\n[splits]\ntrain = "x"\n'
-    )
-    with pytest.raises(NmtError, match=r"corpus.toml: "):
-        list(read_pairs(str(tmp_path), "nl", "en"))
 
 
 def test_an_export_tells_nothing_of_the_exporters_machine(tmp_path, capsys):
