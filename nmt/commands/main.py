@@ -23,7 +23,7 @@ from nmt.commands import (
     tree,
 )
 from nmt.commands.arguments import UsageError
-from nmt.commands.memory import is_shortage, shortage_line
+from nmt.commands.memory import is_shortage, refuse_small_limit, shortage_line
 from nmt.commands.parsing import Parser, explain
 from nmt.commands.streams import STDOUT, abandon_output, open_streams, refuse_closed_output
 from nmt.errors import NmtError, explained
@@ -51,6 +51,7 @@ PRINTING = (
     "check",
     "info",
 )  # commands whose results go to standard output
+WITHOUT_TORCH = ("evaluate", "check", "recipe")
 INTERRUPTED = 128 + signal.SIGINT
 NO_READER = 128 + signal.SIGPIPE
 
@@ -71,6 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.command in PRINTING and getattr(arguments, "output", None) is None:
             refuse_closed_output()
+        if arguments.command not in WITHOUT_TORCH:
+            refuse_small_limit()
         status = COMMANDS[arguments.command].run(arguments)
         sys.stdout.flush()
     except UsageError as error:

@@ -4,6 +4,8 @@ import errno
 import resource
 from pathlib import Path
 
+from nmt.errors import NmtError
+
 WORDS = (
     "can't allocate memory",  # torch
     "Cannot allocate memory",  # the system
@@ -12,6 +14,9 @@ WORDS = (
     "failed to map segment",  # the loader of libraries
     "cannot map zero-fill pages",
 )
+# Bytes of address space below which torch's libraries (0.57 GiB with its build for CPUs) end the
+# process themselves, with lines of their own, while they are loaded.
+LEAST = 512 * 2**20
 PRIMITIVE = "could not create a primitive"  # oneDNN's, for want of memory or of instructions
 
 
@@ -39,6 +44,20 @@ def shortage_line(error: BaseException, status: Path = Path("/proc/self/status")
     if limit is not None:
         cure = f"raise the limit on address space, {limit / 2**30:.2f} GiB (ulimit -v), or {cure}"
     return f"out of memory{''.join(parts)}; {cure}"
+
+
+def refuse_small_limit() -> None:
+    """Ask this before torch is loaded.
+
+    Raises:
+        NmtError: the limit on address space is too small for that.
+    """
+    limit = _limit()
+    if limit is not None and limit < LEAST:
+        raise NmtError(
+            "out of memory: torch cannot be loaded; raise the limit on address space,"
+            f" {limit / 2**30:.2f} GiB (ulimit -v), to 1 GiB or more"
+        )
 
 
 def _limit() -> int | None:

@@ -132,8 +132,8 @@ def run(arguments: argparse.Namespace) -> int:
     options = search_options(arguments)
     if options.beam == 1 and options.coverage:
         raise UsageError(
-            "--coverage ranks what the beam has found: it has no effect with --beam 1, which finds"
-            " one translation"
+            "--coverage ranks what the beam finds: it has no effect with --beam 1; give a larger"
+            " --beam"
         )
     shard, output = _shard(arguments)
     from nmt.engines.choice import SLOWER
@@ -212,10 +212,7 @@ def _say_what_is_idle(options: SearchOptions, beam: int, form: str) -> None:
     if beam > 1 or options.sampling:
         return
     if options.coverage:
-        log(
-            "--coverage has no effect: the beam is 1, which finds one translation; give a larger"
-            " --beam"
-        )
+        log("--coverage has no effect: the recipe's beam is 1; give a larger --beam")
     if options.length_alpha is not None and form == "text":
         log(
             "--length-alpha has no effect: the beam is 1, which finds one translation; give a"
