@@ -10,7 +10,7 @@ from evaluation import __main__ as command
 from evaluation.quality import status
 from evaluation.quality.curves import curves
 from evaluation.quality.plan import load_plan
-from evaluation.quality.summary import markdown
+from evaluation.quality.summary import markdown, unfinished
 from evaluation.quality.trials import (
     Place,
     Program,
@@ -124,6 +124,25 @@ def test_the_status_says_what_is_left_step_by_step(tmp_path: Path) -> None:
     assert list(status(plan, tmp_path))[-1] == "1 of 4 trials done"
 
 
+def test_a_begun_training_is_reported_with_its_curve(tmp_path: Path) -> None:
+    plan = load_plan(plan_of(tmp_path), tmp_path)
+    run = place_of(tmp_path, next(plan.trials())).run
+    run.mkdir(parents=True)
+    row = {
+        "kind": "validation", "update": 7, "epoch": 1, "cross_entropy": 3.25, "best": True,
+        "scores": [{"metric": "BLEU", "value": 2.5, "signature": "s"}],
+    }  # fmt: skip
+    (run / "metrics.jsonl").write_text(json.dumps(row) + "\n")
+    assert unfinished(plan, tmp_path) == {
+        "toy/small/seed-1": {
+            "about": "",
+            "left": "training, at update 7, best dev score 2.50",
+            "minutes so far": 0,
+            "curve, dev": [{"epoch": 1, "update": 7, "loss": 3.25, "BLEU": 2.5}],
+        }
+    }
+
+
 def test_a_failing_command_is_named_with_its_log(tmp_path: Path) -> None:
     with pytest.raises(NmtError, match=r"nmt train ended with status 2 .*; see .*log"):
         Program(ROOT).call(Place(tmp_path).log, "train", "--no-such-option")
@@ -143,11 +162,16 @@ def test_tables_and_curves_show_every_trial_best_first() -> None:
             "curve, dev": [{"epoch": 1, "BLEU": 1.0}, {"epoch": 2, "BLEU": bleu}],
         }  # fmt: skip
 
-    results = {"trials": {"a/<low>/1": about(5.0), "a/high/1": about(9.0)}}
+    begun = {"left": "training, at update 7", "curve, dev": [{"epoch": 1, "BLEU": 2.5}]}
+    results = {
+        "trials": {"a/<low>/1": about(5.0), "a/high/1": about(9.0)},
+        "unfinished": {"a/begun/1": begun},
+    }
     rows = markdown(results).splitlines()[2:]
     assert rows[0].startswith("| a/high/1 | 2.9M | 3 | 4, 1 | 9.00 ± 1.00 | 30.00 ± 1.00 |")
     assert "a/<low>/1" in rows[1]
-    assert curves(results).count("<polyline") == 2
+    assert curves(results).count("<polyline") == 3
+    assert markdown(results).endswith("Unfinished:\n\n- a/begun/1: training, at update 7\n")
     assert "a/&lt;low&gt;/1 5.0" in curves(results)
 
 

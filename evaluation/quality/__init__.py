@@ -6,7 +6,8 @@ python -m evaluation quality PLAN.toml --data DIR --report --as quality.NAME --s
 
 A plan names corpora, seeds, search settings and rungs (evaluation/recipes/ted10k.toml is one).
 Search settings are chosen on the dev set; test sets are translated once, by these settings.
-The results hold what is finished; OUT/table.md and OUT/curves.svg are made of them.
+The results hold what is finished, and the curves of what is not. OUT/table.md and OUT/curves.svg
+are made of them.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from typing import Any
 from evaluation.machine import ROOT
 from evaluation.quality.curves import curves
 from evaluation.quality.plan import Plan, load_plan
-from evaluation.quality.summary import finished, markdown, summary
+from evaluation.quality.summary import finished, markdown, summary, unfinished
 from evaluation.quality.trials import Program, missing, place_of, work
 from nmt.errors import NmtError
 from nmt.files import write_atomically
@@ -49,7 +50,7 @@ def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """The results of every finished trial, after working on the others.
 
     Raises:
-        NmtError: the plan is wrong, a command of nmt failed, or nothing is finished.
+        NmtError: the plan is wrong, a command of nmt failed, or no trial has a score.
     """
     plan = load_plan(arguments.plan, arguments.data)
     names = [rung.name for rung in plan.rungs]
@@ -65,8 +66,8 @@ def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
                 print(f"quality: {trial.name}", file=sys.stderr)
                 work(trial, plan, place_of(out, trial), Program(arguments.checkout.resolve()))
     trials = finished(plan, out)
-    if not trials:
-        raise NmtError(f"{out}: no trial is finished; leave out --report, or see --status")
+    if not trials and not unfinished(plan, out):
+        raise NmtError(f"{out}: no trial has a score yet; leave out --report, or see --status")
     sizes = {
         trial.name: Translator.load(place_of(out, trial).run, precision="fp32").parameters()
         for trial in trials

@@ -12,7 +12,7 @@ def curves(results: dict[str, Any]) -> str:
     """One line a trial, its name and best score beside it."""
     lines = {
         name: [(point["epoch"], point.get("BLEU", 0.0)) for point in about["curve, dev"]]
-        for name, about in results["trials"].items()
+        for name, about in (results["trials"] | results["unfinished"]).items()
     }
     lines = {name: points for name, points in lines.items() if points}
     last = max((epoch for points in lines.values() for epoch, _ in points), default=1)

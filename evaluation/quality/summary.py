@@ -33,7 +33,28 @@ def summary(plan: Plan, out: Path, parameters: dict[str, int]) -> dict[str, Any]
         baseline = trial._replace(rung=plan.rungs[0])
         if trial.rung != plan.rungs[0] and baseline in trials:
             found[trial.name]["against the baseline"] = compare_with(baseline, trial, plan, out)
-    return {"measures": _measures(found), "trials": found}
+    return {"measures": _measures(found), "trials": found, "unfinished": unfinished(plan, out)}
+
+
+def unfinished(plan: Plan, out: Path) -> dict[str, Any]:
+    """What is left of each trial whose training has begun, and its curve so far. They have no
+    measures: a schedule that has not ended says little of the score that it ends with."""
+    found = {}
+    for trial in plan.trials():
+        place = place_of(out, trial)
+        left = next(missing(trial, plan, place), "")
+        if left and (points := curve(place.run)):
+            found[trial.name] = {
+                "about": trial.rung.about,
+                "left": left,
+                "minutes so far": _minutes(RunFolder(place.run)),
+                "curve, dev": points,
+            }
+    return found
+
+
+def _minutes(folder: RunFolder) -> float:
+    return round(sum(float(row["seconds"]) for row in folder.sessions()) / 60, 1)
 
 
 def _about(trial: Trial, plan: Plan, place: Place) -> dict[str, Any]:
@@ -46,7 +67,7 @@ def _about(trial: Trial, plan: Plan, place: Place) -> dict[str, Any]:
     return {
         "about": trial.rung.about,
         "trained at": json.loads(place.done.read_text(encoding="utf-8"))["commit"],
-        "training minutes": round(sum(row["seconds"] for row in folder.sessions()) / 60, 1),
+        "training minutes": _minutes(folder),
         "sessions": folder.sessions(),
         "search": {"beam": way.beam, "length_alpha": way.length_alpha},
         "dev BLEU by search": dev_by_way,
@@ -133,7 +154,8 @@ def _measures(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def markdown(results: dict[str, Any]) -> str:
-    """The results as a table: one row a trial, the best dev BLEU first."""
+    """The results as a table, one row a trial, the best dev BLEU first; below it what is
+    unfinished."""
     rows = sorted(results["trials"].items(), key=lambda item: -item[1]["scores"]["dev"][0]["value"])
     texts = list(dict.fromkeys(text for _, about in rows for text in about["scores"]))
     header = [
@@ -151,7 +173,9 @@ def markdown(results: dict[str, Any]) -> str:
                 ", ".join(_p(tests) for tests in about.get("against the baseline", {}).values()),
             ]
         )  # fmt: skip
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    table = "".join(f"| {' | '.join(cells)} |\n" for cells in lines) if rows else ""
+    left = [f"- {name}: {about['left']}\n" for name, about in results["unfinished"].items()]
+    return table + ("\nUnfinished:\n\n" + "".join(left) if left else "")
 
 
 def _cell(scores: dict[str, Any], text: str, index: int) -> str:
