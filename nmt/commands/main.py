@@ -51,7 +51,7 @@ PRINTING = (
     "check",
     "info",
 )  # commands whose results go to standard output
-WITHOUT_TORCH = ("evaluate", "check", "recipe")
+WITHOUT_TORCH = ("evaluate", "recipe")
 INTERRUPTED = 128 + signal.SIGINT
 NO_READER = 128 + signal.SIGPIPE
 
