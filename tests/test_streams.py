@@ -72,6 +72,59 @@ def test_results_without_a_place_are_one_line(
     )
 
 
+def printing(model: str, folder: Path) -> dict[str, list[str]]:
+    """Commands that print a result, by their name."""
+    corpus = write_corpus(folder / "train", 20)
+    text = ["--train", corpus, "--dev", corpus, "--source", "nl", "--target", "en"]
+    sides = ["--source", f"{corpus}.nl", "--target", f"{corpus}.en"]
+    return {
+        "info": ["info", model],
+        "recipe": ["recipe", *text],
+        "check": ["check", *text],
+        "score": ["score", model, *sides],
+    }
+
+
+@pytest.mark.parametrize("command", ["info", "recipe", "check", "score"])
+def test_every_command_names_the_output_that_it_cannot_write(
+    model: str, tmp_path: Path, command: str
+) -> None:
+    done = shell(printing(model, tmp_path)[command], ">&-")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "nmt: error: standard output: it is closed; leave out the <&- or >&- that closed it\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["info", "recipe"])
+def test_every_command_prints_its_result_without_the_other_streams(
+    model: str, tmp_path: Path, command: str
+) -> None:
+    done = shell(printing(model, tmp_path)[command], "<&- 2>&-")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "written"), [("export", "model.json"), ("report", "page"), ("average", "")]
+)
+def test_commands_that_write_files_need_no_stream(
+    model: str, tmp_path: Path, command: str, written: str
+) -> None:
+    """This run has no checkpoints to average: its failure is a status of 1 without a word."""
+    out = tmp_path / "out"
+    arguments = {
+        "export": ["export", model, str(out)],
+        "report": ["report", model, "-o", str(out / "page")],
+        "average": ["average", model, "--last", "1"],
+    }[command]
+    if command == "report":
+        out.mkdir()
+    done = shell(arguments, "<&- >&- 2>&-")
+    assert (done.returncode, done.stdout, done.stderr) == (0 if written else 1, "", "")
+    assert not written or (out / written).stat().st_size > 100
+
+
 @needs_full
 def test_a_full_device_is_named() -> None:
     with (
