@@ -329,3 +329,16 @@ def test_a_language_model_is_measured_on_the_last_tenth_of_the_text(tmp_path, mo
     assert bits == pytest.approx(nats / math.log(2), abs=1e-3)
     (score,) = (each for each in found["dev"]["scores"] if each["metric"] == "bits per character")
     assert bits == pytest.approx(score["value"], abs=0.05)  # cut into stretches there, bf16 maybe
+
+
+def test_the_documents_quote_the_result_of_the_language_model() -> None:
+    path = results.RESULTS / "language_model.tinyshakespeare.json"
+    found = results.read_results(path)
+    text = (machine.ROOT / "docs" / "language-models.md").read_text(encoding="utf-8")
+    nats, bits, seconds = (
+        found["measures"][name]["value"] for name in ("validation", "validation, bits", "training")
+    )
+    quoted = f"**{nats:.3f} nats a character** ({bits:.3f} bits) after {seconds:.0f} seconds"
+    assert quoted in text.replace("\n", " ")
+    assert f"{found['characters']['dev']:,} characters" in text
+    assert found["sample"].splitlines()[2] in text
