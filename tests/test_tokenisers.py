@@ -8,10 +8,12 @@ import pytest
 import torch
 from conftest import untrained_translator
 from sacrebleu.metrics.bleu import BLEU
+from training_runs import stop_after
 
 from nmt.commands.evaluate import TOKENISERS
 from nmt.commands.main import main
 from nmt.errors import NmtError
+from nmt.recipe import Recipe
 from nmt.scoring import tokenisers
 from nmt.scoring.benchmark import Benchmark, evaluate
 from nmt.scoring.bleu import corpus_scores
@@ -19,6 +21,8 @@ from nmt.scoring.breakdown import Group, by_frequency, by_length, group_scores, 
 from nmt.scoring.checks import health, repeats
 from nmt.scoring.remarks import remarks, warnings
 from nmt.scoring.tokenisers import NAMES, advice, spaced, tokeniser_for
+from nmt.training.events import Note
+from nmt.training.run import train
 from nmt.training.translation_task import Validator
 
 CHINESE = "他们今天去学校。"
@@ -224,3 +228,15 @@ def test_bad_choices_are_refused(
     with pytest.raises(SystemExit):
         main(["evaluate", "--reference", "reference", "made", *arguments])
     assert message in capsys.readouterr().err
+
+
+def test_training_says_that_words_of_japanese_are_not_found(
+    tmp_path: Path, tiny_recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokenisers, "find_spec", lambda module: None)
+    for name in ("train", "dev"):
+        (tmp_path / f"{name}.en").rename(tmp_path / f"{name}.ja")
+    recipe = replace(tiny_recipe, data=replace(tiny_recipe.data, target="ja"))
+    events = train(recipe, tmp_path / "run", stop=stop_after(1))
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert tokeniser_for("ja").note in notes

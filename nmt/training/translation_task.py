@@ -58,7 +58,8 @@ class TranslationTask:
         content, gone = training_content(recipe.data, run)
         pairs = clean_training_pairs(recipe, Audit())
         dev = read_dev(recipe.data, run, pairs, content, recipe.training.seed)
-        yield from (line for line in (gone, dev.note) if line)
+        tokeniser = tokeniser_for(recipe.data.target)
+        yield from (line for line in (gone, dev.note, tokeniser.note) if line)
         if note := stack.enter_context(locked(run)):
             yield note
         for made in prepare(recipe, run, fit, dev, content):
