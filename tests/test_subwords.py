@@ -103,6 +103,14 @@ def test_the_space_mark_of_sentencepiece_becomes_a_space() -> None:
     assert UNIGRAM.decode(UNIGRAM.encode(["de\u2581hond"])) == ["de hond"]
 
 
+@pytest.mark.parametrize("kept", [1, 2, 3])
+def test_bytes_that_are_no_utf8_are_decoded_as_u_fffd(kept: int) -> None:
+    """A network may write part of a character that has no piece: U+1F600 is four bytes."""
+    word, [_, *face] = UNIGRAM.encode(["de"])[0], UNIGRAM.encode(["😀"])[0]
+    assert len(face) == 4
+    assert UNIGRAM.decode([[*word, *face[:kept], *word]]) == ["de" + "\ufffd" * kept + " de"]
+
+
 def test_a_blank_line_has_no_pieces() -> None:
     assert UNIGRAM.encode(["", "   "]) == [[], []]
     assert UNIGRAM.decode([[], [BOS, EOS, PAD]]) == ["", ""]
