@@ -23,7 +23,7 @@ from evaluation.robustness.odd_lines import (
     symbol_lines,
 )
 from nmt.files import write_atomically
-from nmt.recipe import load_recipe
+from nmt.recipe import dump_recipe, load_recipe
 from nmt.scoring.perturbations import UNSEEN
 from nmt.scoring.robustness import Outcome, measure_robustness
 from nmt.text.corpus import read_parallel
@@ -80,6 +80,7 @@ def run(out: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         "lines": len(sources),
         "precision": translator.network.precision,
         "seed": arguments.seed,
+        "recipe": dump_recipe(translator.recipe),
         "measures": measures,
     }
 
