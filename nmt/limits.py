@@ -41,6 +41,7 @@ LIMITS: Mapping[str, Limit] = {
     "subwords.vocab_size": Limit(0, 10**6),
     "subwords.character_coverage": Limit(0, 1, above=True),
     "subwords.rare_characters": Limit(0, 1),
+    "subwords.variety": Limit(0, 1),
     "subwords.sampling": Limit(0, 1),
     "model.embedding_size": Limit(1, 65_536),
     "model.hidden_size": Limit(1, 65_536),

@@ -86,6 +86,9 @@ class SubwordsConfig:
     # share of training pairs given random characters on both sides, so that unseen ones are copied;
     # 0 to 1
     rare_characters: float = 0.02
+    # share of training pairs changed as real text differs from clean text: placeholders for what is
+    # copied, lower case, typos, no final stop; 0: no placeholder pieces either; 0 to 1
+    variety: float = 0.15
     # in training; bpe: dropout probability; unigram: alpha, the smaller the wilder (0.5 is mild); 0
     # (off) to 1
     sampling: float = 0.0

@@ -86,7 +86,7 @@ def recipe_in(folder):
             source="nl",
             target="en",
         ),
-        subwords=SubwordsConfig(vocab_size=330),
+        subwords=SubwordsConfig(vocab_size=330, variety=0.0),
         model=ModelConfig(embedding_size=16, hidden_size=16, dropout=0.2),
         training=TrainingConfig(
             epochs=2,
@@ -106,6 +106,7 @@ def untrained_translator(seed=1, engine=True, shortlist=None, words=WORDS, **set
     outputs to differ."""
     recipe = Recipe(
         data=DataConfig(train=("train",), dev="dev", source="nl", target="en", max_length=40),
+        subwords=SubwordsConfig(variety=0.0),
         model=ModelConfig(**{"embedding_size": 12, "hidden_size": 16, **settings}),
         search=SearchConfig(beam=3, max_length_factor=1.0, max_length_extra=6),
     )
@@ -133,7 +134,7 @@ def untrained_run(folder, seed=1, **form):
     """The path of a run folder whose network has learnt nothing."""
     recipe = Recipe(
         data=DataConfig(train=("train",), dev="dev", source="nl", target="en"),
-        subwords=SubwordsConfig(kind="char"),
+        subwords=SubwordsConfig(kind="char", variety=0.0),
         model=ModelConfig(
             embedding_size=8, hidden_size=8, encoder_layers=1, decoder_layers=1, **form
         ),

@@ -31,7 +31,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def subwords() -> SubwordPair:
-    config = SubwordsConfig(kind="bpe")
+    config = SubwordsConfig(variety=0.0, kind="bpe")
     return SubwordPair(
         train_subwords(TEXT, config, 300, seed=1),
         train_subwords([line.upper() for line in TEXT], config, 300, seed=1),

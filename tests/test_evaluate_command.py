@@ -60,7 +60,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Two networks that have learnt nothing, each in its own way."""
     recipe = Recipe(
         data=DataConfig(train=("train",), dev="dev", source="nl", target="en"),
-        subwords=SubwordsConfig(kind="char"),
+        subwords=SubwordsConfig(variety=0.0, kind="char"),
         model=ModelConfig(embedding_size=8, hidden_size=8, encoder_layers=1, decoder_layers=1),
         search=SearchConfig(beam=2, max_length_extra=3, max_length_factor=1.0),
     )

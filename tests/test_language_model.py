@@ -186,7 +186,9 @@ def test_the_dev_text_is_read_once_and_whole():
 
 def test_a_store_keeps_running_text_and_counts_what_it_leaves_out_of_lines(tmp_path):
     lines = [TextLine(text, 0, number) for number, text in enumerate(("abc", "", "ab"), 1)]
-    subwords = train_subwords(["abc"], SubwordsConfig(kind="char", byte_fallback=False), 20, 1)
+    subwords = train_subwords(
+        ["abc"], SubwordsConfig(kind="char", byte_fallback=False, variety=0), 20, 1
+    )
     ((start, a, b, c),) = subwords.encode(["abc"])
     running = build_text_store(tmp_path / "running", lines, ["t"], subwords, None, "x")
     assert running.pieces.tolist() == [start, a, b, c, EOS, EOS, start, a, b, EOS]

@@ -111,7 +111,7 @@ def test_the_sample_is_even_and_bounded(monkeypatch):
 
 
 def pair_of(source_lines, target_lines, joint=True, **settings):
-    config = SubwordsConfig(vocab_size=0, joint=joint, **settings)
+    config = SubwordsConfig(variety=0.0, vocab_size=0, joint=joint, **settings)
     return train_subword_pair(zip(source_lines, target_lines, strict=True), config, seed=1)
 
 
@@ -163,7 +163,9 @@ def learnt(tmp_path, monkeypatch, request):
     )
     pairs = list(read_pairs(data.train[0], "nl", "en"))
     subwords = train_subword_pair(
-        [(pair.source, pair.target) for pair in pairs], SubwordsConfig(vocab_size=330), seed=1
+        [(pair.source, pair.target) for pair in pairs],
+        SubwordsConfig(variety=0.0, vocab_size=330),
+        seed=1,
     )
     store = build_store(tmp_path / "store", pairs, subwords, data, Audit())
     assert (len(list(sampled_rows(store.source_lengths, store.target_lengths))) > 1) == (

@@ -118,7 +118,7 @@ def test_prefixes_that_do_not_go_with_their_lines_are_refused(translator):
 
 def test_a_prefix_with_a_character_that_has_no_piece_is_refused():
     subwords = train_subwords(
-        ["aap noot"], SubwordsConfig(kind="char", byte_fallback=False), 50, seed=1
+        ["aap noot"], SubwordsConfig(variety=0.0, kind="char", byte_fallback=False), 50, seed=1
     )
     assert cut_lines(["Ω"], [""], SubwordPair(subwords, subwords), 9)[
         0
@@ -132,7 +132,7 @@ def test_a_prefix_with_a_character_that_has_no_piece_is_refused():
 
 def test_a_task_names_the_line_of_such_a_prefix():
     subwords = train_subwords(
-        ["aap noot"], SubwordsConfig(kind="char", byte_fallback=False), 50, seed=1
+        ["aap noot"], SubwordsConfig(variety=0.0, kind="char", byte_fallback=False), 50, seed=1
     )
     other = untrained_translator()
     other.subwords = SubwordPair(subwords, subwords)

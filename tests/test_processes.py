@@ -21,6 +21,7 @@ ROOT = Path(__file__).parent.parent
 SETTINGS = [
     *(
         "subwords.vocab_size=330",
+        "subwords.variety=0",
         "model.embedding_size=16",
         "model.hidden_size=16",
         "training.threads=1",

@@ -8,7 +8,7 @@ LINES = [
     " ".join(words)
     for words in product(("de kat", "een hond"), ("ziet", "hoort"), ("mij", "jou", "ons"))
 ] * 20
-SUBWORDS = train_subwords(LINES, SubwordsConfig(), 300, seed=1)
+SUBWORDS = train_subwords(LINES, SubwordsConfig(variety=0.0), 300, seed=1)
 PAIR = SubwordPair(SUBWORDS, SUBWORDS)
 IDS = SUBWORDS.encode(LINES)
 

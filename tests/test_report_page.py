@@ -66,7 +66,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     for cell in ("lstm", "gru"):
         recipe = Recipe(
             data=data,
-            subwords=SubwordsConfig(vocab_size=330),
+            subwords=SubwordsConfig(variety=0.0, vocab_size=330),
             model=ModelConfig(
                 cell=cell, embedding_size=16, hidden_size=16, encoder_layers=1, decoder_layers=2
             ),

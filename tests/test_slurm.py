@@ -97,6 +97,7 @@ def options(tmp_path: Path) -> list[str]:
     train, dev = write_corpus(tmp_path / "train", 300), write_corpus(tmp_path / "dev", 10, seed=2)
     settings = [
         "subwords.vocab_size=330",
+        "subwords.variety=0",
         "model.embedding_size=16",
         "model.hidden_size=16",
         "training.precision=fp32",

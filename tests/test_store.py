@@ -28,7 +28,10 @@ PAIRS = [
     for number in range(1, 101)
 ]
 CHARACTERS = train_subwords(
-    (text for pair in PAIRS for text in pair[:2]), SubwordsConfig(kind="char"), 400, seed=1
+    (text for pair in PAIRS for text in pair[:2]),
+    SubwordsConfig(variety=0.0, kind="char"),
+    400,
+    seed=1,
 )
 SUBWORDS = SubwordPair(CHARACTERS, CHARACTERS)  # "hond" is 5 pieces: the space mark and 4 letters
 

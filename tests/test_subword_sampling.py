@@ -16,7 +16,9 @@ LINES = [" ".join(GENERATOR.choices(WORDS, k=GENERATOR.randint(1, 9))) for _ in 
 
 
 def trained(kind: str) -> Subwords:
-    return train_subwords(LINES, SubwordsConfig(kind=kind, vocab_size=380), 380, seed=1)
+    return train_subwords(
+        LINES, SubwordsConfig(variety=0.0, kind=kind, vocab_size=380), 380, seed=1
+    )
 
 
 UNIGRAM, BPE = trained("unigram"), trained("bpe")

@@ -57,7 +57,7 @@ def trained(
 ) -> Subwords:
     return train_subwords(
         lines,
-        SubwordsConfig(kind=kind, vocab_size=vocab_size, byte_fallback=byte_fallback),
+        SubwordsConfig(variety=0.0, kind=kind, vocab_size=vocab_size, byte_fallback=byte_fallback),
         vocab_size or 330,
         seed=1,
     )
@@ -161,7 +161,7 @@ def test_saved_equals_loaded(tmp_path: Path) -> None:
 @pytest.mark.parametrize("joint", [True, False])
 def test_a_pair_saved_equals_loaded(tmp_path: Path, joint: bool) -> None:
     pair = train_subword_pair(
-        [(line, line.upper()) for line in LINES], SubwordsConfig(joint=joint), seed=1
+        [(line, line.upper()) for line in LINES], SubwordsConfig(variety=0.0, joint=joint), seed=1
     )
     pair.save(tmp_path)
     loaded = SubwordPair.load(tmp_path)
@@ -171,12 +171,12 @@ def test_a_pair_saved_equals_loaded(tmp_path: Path, joint: bool) -> None:
 
 
 def test_a_default_size_shrinks_to_what_the_text_has() -> None:
-    assert train_subwords(LINES, SubwordsConfig(), 30_000, seed=1).size < 1000
+    assert train_subwords(LINES, SubwordsConfig(variety=0.0), 30_000, seed=1).size < 1000
 
 
 def test_a_default_size_grows_to_hold_all_characters() -> None:
     lines = [chr(0x4E00 + i) for i in range(600)]
-    subwords = train_subwords(lines, SubwordsConfig(), 500, seed=1)
+    subwords = train_subwords(lines, SubwordsConfig(variety=0.0), 500, seed=1)
     assert all(
         len(ids) <= 2 for ids in subwords.encode(lines)
     )  # the space mark and the character: none is spelt in bytes
@@ -294,3 +294,9 @@ def test_a_reservoir_is_fair() -> None:
     assert all(
         abs(count - 600) < 100 for count in counts
     )  # binomial: 600 expected, standard deviation 20.5
+
+
+def test_a_vocabulary_without_room_for_the_special_pieces_is_refused():
+    with pytest.raises(NmtError, match="must be above 28"):
+        train_subwords(LINES, SubwordsConfig(vocab_size=28), 28, seed=1)
+    assert train_subwords(LINES, SubwordsConfig(), 28, seed=1).placeholders

@@ -48,7 +48,7 @@ def run(tmp_path_factory):
             target="en",
             max_length=60,
         ),
-        subwords=SubwordsConfig(vocab_size=340),
+        subwords=SubwordsConfig(variety=0.0, vocab_size=340),
         model=ModelConfig(embedding_size=32, hidden_size=32, dropout=0.1),
         training=TrainingConfig(
             epochs=10, batch_pieces=256, warmup=20, learning_rate=1e-2, precision="fp32"

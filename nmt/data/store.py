@@ -20,6 +20,7 @@ import pyarrow
 from nmt.errors import NmtError
 from nmt.files import move, writing
 from nmt.run_folder import STORE_CARD
+from nmt.text.augmentation import marked_pair
 from nmt.text.clean import BLANK, Audit
 from nmt.text.corpus import Pair
 from nmt.text.subwords import SubwordPair
@@ -185,8 +186,11 @@ def encoded_rows(
     out, counted in `audit`."""
     stream = iter(pairs)
     while chunk := list(islice(stream, ROWS)):
-        sources = subwords.source.encode([pair.source for pair in chunk])
-        targets = subwords.target.encode([pair.target for pair in chunk])
+        texts = [(pair.source, pair.target) for pair in chunk]
+        if subwords.placeholders:
+            texts = [marked_pair(*each) for each in texts]
+        sources = subwords.source.encode([source for source, _ in texts])
+        targets = subwords.target.encode([target for _, target in texts])
         rows = []
         for pair, source, target in zip(chunk, sources, targets, strict=True):
             reason = _unfit(len(source), len(target), data)

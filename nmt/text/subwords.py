@@ -23,6 +23,7 @@ from nmt.machine import require_threads
 from nmt.run_folder import SOURCE_SUBWORDS, SUBWORDS, TARGET_SUBWORDS
 from nmt.text.charsmap import has_charsmap
 from nmt.text.lines import plain
+from nmt.text.markup import ALL
 from nmt.text.sampled_subwords import SubwordSampler
 from nmt.vocabulary import BOS, EOS, PAD, UNK
 
@@ -117,6 +118,22 @@ class Subwords:
         return [piece for piece in range(self.size) if self._processor.is_byte(piece)]
 
     @cached_property
+    def placeholders(self) -> list[int]:
+        """The pieces that stand for parts of the source to copy, in the order of `markup.ALL`; none
+        in a model that was trained without them."""
+        found: list[int] = self._processor.piece_to_id(list(ALL))
+        return found if found == list(range(EOS + 1, EOS + 1 + len(ALL))) else []
+
+    @cached_property
+    def characters(self) -> frozenset[str]:
+        """The characters that some piece has, the space mark included."""
+        return frozenset(
+            "".join(
+                name for index, name in enumerate(self._names) if index not in set(self.byte_pieces)
+            )
+        )
+
+    @cached_property
     def _sampler(self) -> SubwordSampler:
         return SubwordSampler(self._processor)
 
@@ -147,6 +164,11 @@ class SubwordPair(NamedTuple):
     @property
     def joint(self) -> bool:
         return self.source is self.target
+
+    @property
+    def placeholders(self) -> bool:
+        """Whether both models have placeholder pieces."""
+        return bool(self.source.placeholders and self.target.placeholders)
 
     @property
     def models(self) -> tuple[bytes, bytes]:
@@ -212,6 +234,14 @@ def train_subwords(
     if not any(line.strip() for line in sample):
         raise NmtError("no text to learn subwords from; check data.train")
     _check_unicode(sample)
+    special = EOS + 1 + (len(ALL) if config.variety else 0)
+    if vocab_size <= special:
+        if config.vocab_size:
+            raise NmtError(
+                f"subwords.vocab_size must be above {special}, the pieces that stand for no text,"
+                f" got {vocab_size}; raise it, or set it to 0 for the default"
+            )
+        vocab_size += special
     try:
         return Subwords(_train(sample, config, vocab_size))
     except RuntimeError as error:
@@ -249,6 +279,7 @@ def _train(lines: list[str], config: "SubwordsConfig", vocab_size: int) -> bytes
         unk_id=UNK,
         bos_id=BOS,
         eos_id=EOS,
+        user_defined_symbols=list(ALL) if config.variety else [],
         normalization_rule_name="identity",
         max_sentence_length=LINE_BYTES,
         num_threads=THREADS,

@@ -80,7 +80,11 @@ def _idle_in_language_models(recipe: Recipe) -> Iterator[str]:
             ModelConfig,
             ("encoder_layers", "attention", "heads", "input_feeding"),
         ),
-        "subwords": (recipe.subwords, SubwordsConfig, ("joint", "rare_characters", "sampling")),
+        "subwords": (
+            recipe.subwords,
+            SubwordsConfig,
+            ("joint", "rare_characters", "sampling", "variety"),
+        ),
         "training": (recipe.training, TrainingConfig, ("r_drop",)),
         "data": (recipe.data, DataConfig, ("max_ratio",)),
     }

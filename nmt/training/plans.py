@@ -1,6 +1,7 @@
 """The batches of a run, in their order and from any place on."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from random import Random
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from nmt.data.batches import Batch, Block, Integers, TrainingBatch, batch_order, blocks, collate
 from nmt.data.store import Store
 from nmt.recipe import Recipe, TrainingConfig
+from nmt.text.augmentation import JOINED, joined, marked_pair, varied
 from nmt.text.rare_characters import Ids, sprinkle
 from nmt.text.subwords import SubwordPair
 from nmt.training.distributed import ALONE, Processes
@@ -125,16 +127,46 @@ class Maker(NamedTuple):
         share = rows[self.processes.rank :: self.processes.size]
         if not len(share):
             return collate([], [])
-        sources: Sequence[Ids]
-        targets: Sequence[Ids]
+        generator = Random(seeds[4])
+        changes = subwords.variety if self.subwords.placeholders else 0.0
+        changed = [row for row in range(len(share)) if generator.random() < changes]
         if subwords.sampling:
-            sources, targets = self.sample(
-                *self.store.texts(share), subwords.sampling, (seeds[0], seeds[1])
-            )
+            texts = list(zip(*self.store.texts(share), strict=True))
+            if self.subwords.placeholders:
+                texts = [marked_pair(*each) for each in texts]
+            for row in changed:
+                texts[row] = varied(*texts[row], generator)
+            sides = [source for source, _ in texts], [target for _, target in texts]
+            drawn = self.sample(*sides, subwords.sampling, (seeds[0], seeds[1]))
+            sources, targets = list[Ids](drawn[0]), list[Ids](drawn[1])
         else:
-            sources, targets = self.store.ids(share)
+            kept = self.store.ids(share)
+            sources, targets = list[Ids](kept[0]), list[Ids](kept[1])
+            self._change(share, changed, sources, targets, generator)
+        if changes and generator.random() < JOINED:
+            longest = self.recipe.data.max_length
+            sources, targets = joined(sources, targets, longest, generator)
         rare = subwords.rare_characters if subwords.byte_fallback else 0.0
         return collate(*sprinkle(sources, targets, self.subwords, rare, seeds[2]))
+
+    def _change(
+        self,
+        share: Integers,
+        changed: list[int],
+        sources: list[Ids],
+        targets: list[Ids],
+        generator: Random,
+    ) -> None:
+        """Puts changed pairs into the places of these rows of the share."""
+        if not changed:
+            return
+        texts = zip(*self.store.texts(share[changed]), strict=True)
+        pairs = [varied(*each, generator) for each in texts]
+        new_sources = self.subwords.source.encode([source for source, _ in pairs])
+        new_targets = self.subwords.target.encode([target for _, target in pairs])
+        for row, source, target in zip(changed, new_sources, new_targets, strict=True):
+            if source and target:
+                sources[row], targets[row] = source, target
 
 
 def placed_batches(
@@ -151,5 +183,5 @@ def placed_batches(
 
 
 def seeds_at(*place: int) -> list[int]:
-    """Of the source's pieces, the target's, the rare characters and the network."""
-    return [int(seed) for seed in np.random.SeedSequence(place).generate_state(4)]
+    """Of the source's pieces, the target's, the rare characters, the network and the changes."""
+    return [int(seed) for seed in np.random.SeedSequence(place).generate_state(5)]

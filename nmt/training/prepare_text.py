@@ -81,7 +81,8 @@ def prepare_text(recipe: Recipe, run: Path, fit: bool = False) -> Iterator[str |
         lines = sum(1 for _ in read_text(files, warnings))
         size = recipe.subwords.vocab_size or default_vocab_size(lines)
         texts = (line.text for line in read_text(files, []))
-        subwords = train_subwords(texts, recipe.subwords, size, recipe.training.seed)
+        config = replace(recipe.subwords, variety=0.0)  # nothing is copied
+        subwords = train_subwords(texts, config, size, recipe.training.seed)
         save_subwords(SubwordPair(subwords, subwords), run)
         yield f"learnt {subwords.size:,} pieces from {lines:,} lines"
     yield from warnings

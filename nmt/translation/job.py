@@ -146,6 +146,9 @@ class TranslationJob(NamedTuple):
                 notes.append(
                     f"{place}longer than any line in training; translated in {segments} segments"
                 )
+            unplaced = [span for best in several for span in best[0].unplaced]
+            if unplaced:
+                notes.append(f"{place}put at the end, no place found for it: {', '.join(unplaced)}")
             found.append(
                 several[0]
                 if count == 1

@@ -76,6 +76,9 @@ class Translation(NamedTuple):
     attention: tuple[
         Sequence[float], ...
     ] = ()  # of each piece and the end of sentence to each of the source_pieces, T x S
+    unplaced: tuple[
+        str, ...
+    ] = ()  # parts of the source to copy that stand at its end for want of a place
 
 
 class PairScore(NamedTuple):
@@ -93,6 +96,7 @@ class SegmentTranslations(NamedTuple):
     translations: list[Translation]
     spaced: bool = True  # white space stands before it in the source
     within_word: bool = False  # it goes on with a word of the segment before
+    between: str = " "  # what stands between words at its start, in scripts with spaces
 
 
 BLANK = Translation("", 0.0, 0.0, ())
@@ -170,6 +174,7 @@ def _joined(
     source_words = target_words = 0  # of the parts before
     for segment, part in zip(segments, parts, strict=True):
         between = "" if segment.within_word or not text or not part.text else glue(text, part.text)
+        between = between and segment.between
         # Without a space between them the last word before and the first one after are one word.
         source_words -= bool(source_words) and not segment.spaced
         target_words -= bool(text and part.text) and not between
@@ -197,6 +202,7 @@ def _joined(
         attention=_joined_attention(parts),
         coverage=coverage,
         segments=len(parts),
+        unplaced=tuple(span for part in parts for span in part.unplaced),
     )
 
 

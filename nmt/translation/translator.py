@@ -20,6 +20,7 @@ from nmt.limits import whole_number
 from nmt.recipe import DEVICES, Recipe
 from nmt.search.beam import beam_search
 from nmt.search.hypotheses import Hypothesis
+from nmt.search.required import search_again
 from nmt.search.settings import SearchSettings
 from nmt.text.lines import CHUNK_LINES, chunks, is_blank
 from nmt.text.segments import Lengths, shortest_of
@@ -35,6 +36,7 @@ from nmt.translation.inputs import (
     with_prefixes,
 )
 from nmt.translation.options import SearchOptions
+from nmt.translation.prepared import joined_units, unit_places, units_of
 from nmt.translation.result import (
     PairScore,
     SegmentTranslations,
@@ -245,6 +247,25 @@ class Translator:
         """As `nbest`, of single lines with their prefixes, "" for none. `places` are whole numbers
         that with the seed decide what is sampled for each line; None: (0, 0), (1, 0), ..."""
         places = [(line, 0) for line in range(len(lines))] if places is None else places
+        units = units_of(lines, self.subwords, self.source_language)
+        found = self._nbest_of_units(
+            [(unit.text, unit.prefix) for unit in units],
+            settings,
+            details,
+            attention,
+            unit_places(units, places),
+        )
+        alpha = None if settings.mbr else settings.length_alpha
+        return joined_units(units, found, len(lines), alpha)
+
+    def _nbest_of_units(
+        self,
+        lines: Sequence[tuple[str, str]],
+        settings: SearchSettings,
+        details: bool,
+        attention: bool,
+        places: Sequence[tuple[int, ...]],
+    ) -> list[list[Translation]]:
         segments, batches = cut_into_batches(
             lines, self.subwords, self.lengths.source, settings.batch_pieces, places
         )
@@ -282,6 +303,9 @@ class Translator:
             prefixes = [segment.prefix for segment in segments]
             asked = replace(settings, n_best=settings.beam) if settings.coverage else settings
             found = beam_search(self.network, sources, asked, prefixes).hypotheses
+            if self.subwords.placeholders:
+                required = self.subwords.target.placeholders
+                found = search_again(self.network, required, sources, found, asked, prefixes)
             plain = translations_of(found, self.subwords.target)
         if not (details or attention or settings.coverage):
             return plain
