@@ -1,3 +1,5 @@
+import json
+from pathlib import Path
 from types import MappingProxyType
 
 import pytest
@@ -6,11 +8,14 @@ from conftest import untrained_translator
 
 from nmt.engines.packed.layers import Kernels
 from nmt.engines.packed.network import PackedNetwork
+from nmt.errors import NmtError
 from nmt.model.translation import Seq2Seq
 from nmt.recipe import DataConfig, ModelConfig, Recipe, SearchConfig, SubwordsConfig
 from nmt.search.required import is_faithful
+from nmt.text.lines import json_lines
 from nmt.text.markup import ALL, MARK, PLACEHOLDERS
 from nmt.text.subwords import SubwordPair, train_subwords
+from nmt.translation.job import Chunk, TranslationTask
 from nmt.translation.prepared import Unit, restored, unit_places, units_of
 from nmt.translation.result import Translation
 from nmt.translation.translator import Translator
@@ -115,3 +120,28 @@ def test_details_of_a_line_of_several_sentences_are_of_all_its_pieces(translator
     (best, *_) = translator.nbest([LINES[0]], 2, details=True)[0]
     assert len(best.piece_log_probs) == len(best.pieces) + 2  # two ends of sentence
     assert best.segments == 1
+
+
+def test_a_required_term_is_written_even_by_a_network_that_has_learnt_nothing(translator):
+    lines = ["de kat zit.", "De kat zag mij.", "wie zag dat?"]
+    found = translator.translate(lines, terms={"kat": "FELINE"})
+    assert [text.count("FELINE") for text in found] == [1, 1, 0]
+
+
+def test_terms_need_placeholders():
+    with pytest.raises(NmtError, match="terms need a model with placeholder pieces"):
+        untrained_translator().translate(["a"], terms={"a": "b"})
+
+
+def test_a_json_line_may_bring_its_terms(translator):
+    lines = [{"text": "de kat zit.", "terms": {"kat": "FELINE"}}, {"text": "de kat zit."}]
+    raw = [json.dumps(line).encode() for line in lines]
+    task = TranslationTask(
+        model=Path("m"), device="cpu", precision="fp32", shortlist=False, name="in", form="jsonl"
+    )
+    chunk = Chunk(0, list(json_lines(raw, "in", print)))
+    written = [json.loads(line)["translation"] for line in task.of(translator).render(chunk).lines]
+    assert ["FELINE" in text for text in written] == [True, False]
+    wrong = Chunk(4, list(json_lines([b'{"text": "a", "terms": 3}'], "in", print)))
+    with pytest.raises(NmtError, match="in:5: terms must be an object"):
+        task.of(translator).render(wrong)

@@ -27,6 +27,7 @@ from nmt.commands.arguments import (
 from nmt.commands.progress import NO_BAR, line_bar
 from nmt.machine import usable_cores
 from nmt.text.lines import CHUNK_LINES, LineWriter, clean_lines, json_lines, open_bytes, open_writer
+from nmt.text.terms import read_terms
 from nmt.translation.job import FORMATS, TranslationTask, numbered_chunks
 from nmt.translation.options import SearchOptions
 from nmt.translation.shards import Shard, count_lines, shard_bounds, shard_path, torchrun_shard
@@ -52,6 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--interactive",
         action="store_true",
         help="answer each line before reading the next (the default where stdin is a terminal)",
+    )
+    parser.add_argument(
+        "--terms",
+        metavar="FILE",
+        type=_file,
+        help="how words are translated: source, tab, target, maybe a tab and flags (case, part)",
     )
     add_search_arguments(parser)
     add_option_arguments(parser)
@@ -154,6 +161,7 @@ def run(arguments: argparse.Namespace) -> int:
         alignments=arguments.alignments,
         word_scores=arguments.word_scores,
         attention=arguments.attention,
+        terms=read_terms(arguments.terms) if arguments.terms else (),
     )
     read = json_lines if form == "jsonl" else clean_lines
     shown = (

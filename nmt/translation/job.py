@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nmt.text.lines import Line, dump_json
+from nmt.text.terms import Term, terms_of
 from nmt.translation.options import SearchOptions
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class TranslationTask:
     alignments: bool = False
     word_scores: bool = False
     attention: bool = False
+    terms: tuple[Term, ...] = ()  # of every line
 
     def load(self) -> TranslationJob:
         """The job with its model, on a CPU in one thread: more of them would meet those of other
@@ -135,8 +137,15 @@ class TranslationJob(NamedTuple):
             ]
             texts = [text.replace("\n", " ") for text in texts]
         split = split_breaks(zip(texts, prefixes, strict=True), chunk.first)
+        terms = [
+            (*own_terms(line, place), *task.terms)
+            for line, place, count in zip(chunk.lines, places, split.counts, strict=True)
+            for _ in range(count)
+        ]
         each = iter(
-            translator.nbest_of(split.lines, self.settings, details, task.attention, split.places)
+            translator.nbest_of(
+                split.lines, self.settings, details, task.attention, split.places, terms
+            )
         )
         found = []
         for place, count in zip(places, split.counts, strict=True):
@@ -174,6 +183,17 @@ class TranslationJob(NamedTuple):
                 yield json_line(line, translations, self.settings.n_best, *extras, task.attention)
             else:
                 yield text_line(translations[0], *extras)
+
+
+def own_terms(line: Line, place: str) -> tuple[Term, ...]:
+    """The terms that a JSON line gives for itself.
+
+    Raises:
+        NmtError: they are no object of texts.
+    """
+    if line.fields is None or "terms" not in line.fields:
+        return ()
+    return terms_of(line.fields["terms"], place.removesuffix(": "))
 
 
 def numbered_chunks(

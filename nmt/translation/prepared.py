@@ -5,15 +5,17 @@ capitals, quotes and final stop are those of the corpus (`text.surface`).
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+from nmt.errors import NmtError
 from nmt.text.lines import is_blank, plain
 from nmt.text.markup import ALL, ENTITY, MARK, Span, mark, restore, spans_of
 from nmt.text.sentences import sentences
 from nmt.text.subwords import SubwordPair, Subwords
 from nmt.text.surface import Surface, case_of, familiar, put_back, take_off
+from nmt.text.terms import Term, find_terms
 from nmt.translation.result import SegmentTranslations, Translation, join_segments
 
 WORD = re.compile(r"[^\W_](?:[\w'’-]*[^\W_])?")
@@ -33,9 +35,23 @@ class Unit(NamedTuple):
     surface: Surface = Surface()
 
 
-def units_of(lines: Sequence[tuple[str, str]], subwords: SubwordPair, language: str) -> list[Unit]:
-    """The sentences of lines with prefixes. A line with a prefix, and every line for a model
-    without placeholders, is one unit as it stands."""
+def units_of(
+    lines: Sequence[tuple[str, str]],
+    subwords: SubwordPair,
+    language: str,
+    terms: Sequence[Sequence[Term]] = (),
+) -> list[Unit]:
+    """The sentences of lines with prefixes; `terms` are those of each line. A line with a prefix,
+    and every line for a model without placeholders, is one unit as it stands.
+
+    Raises:
+        NmtError: terms for a model without placeholders.
+    """
+    if any(terms) and not subwords.placeholders:
+        raise NmtError(
+            "terms need a model with placeholder pieces; train one with subwords.variety above 0"
+        )
+    terms = terms or [()] * len(lines)
     units = []
     for number, (line, prefix) in enumerate(lines):
         if prefix or not subwords.placeholders or is_blank(line):
@@ -46,28 +62,43 @@ def units_of(lines: Sequence[tuple[str, str]], subwords: SubwordPair, language: 
             text = plain(line[start:stop]).strip(" ")
             if text:
                 between = line[end:start] if end else ""
-                units.append(_unit(number, text, between, subwords, language))
+                units.append(_unit(number, text, between, subwords, language, terms[number]))
                 end = stop
     return units
 
 
-def _unit(line: int, text: str, between: str, subwords: SubwordPair, language: str) -> Unit:
+def _unit(
+    line: int,
+    text: str,
+    between: str,
+    subwords: SubwordPair,
+    language: str,
+    terms: Sequence[Term] = (),
+) -> Unit:
     known = subwords.source.characters
     text = familiar(text, known | frozenset(ALL))
-    marked = mark(text, copied_spans(text, subwords, language))
+    wanted = find_terms(text, terms)
+    copied = copied_spans(text, subwords, language)
+    spans = sorted([*wanted, *(each for each in copied if not _overlaps(each, wanted))])
+    marked = mark(text, spans)
+    # the placeholders are in the order of the spans
+    kept = {
+        placeholder: wanted.get(span, original)
+        for span, (placeholder, original) in zip(spans, marked.spans.items(), strict=False)
+    }
     smooth, surface = take_off(marked.text, known)
-    return Unit(line, smooth, "", between, marked.spans, surface)
+    return Unit(line, smooth, "", between, kept, surface)
+
+
+def _overlaps(span: Span, others: Iterable[Span]) -> bool:
+    return any(span.start < other.end and other.start < span.end for other in others)
 
 
 def copied_spans(text: str, subwords: SubwordPair, language: str) -> list[Span]:
     """What a sentence has that is copied: markup, words with characters that no piece has, and
     names that the model does not know."""
     spans = spans_of(text)
-    foreign = [
-        each
-        for each in _unfamiliar(text, subwords, language)
-        if all(each.end <= other.start or other.end <= each.start for other in spans)
-    ]
+    foreign = [each for each in _unfamiliar(text, subwords, language) if not _overlaps(each, spans)]
     return sorted(spans + foreign)
 
 

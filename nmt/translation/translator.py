@@ -1,6 +1,6 @@
 """Text in, text out: the front door of translation."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -25,6 +25,7 @@ from nmt.search.settings import SearchSettings
 from nmt.text.lines import CHUNK_LINES, chunks, is_blank
 from nmt.text.segments import Lengths, shortest_of
 from nmt.text.subwords import SubwordPair
+from nmt.text.terms import Term, as_terms
 from nmt.translation.candidates import candidates
 from nmt.translation.inputs import (
     Segment,
@@ -152,20 +153,24 @@ class Translator:
         *,
         options: SearchOptions | None = None,
         prefixes: Iterable[str] | None = None,
+        terms: Mapping[str, str] | Sequence[Term] = (),
     ) -> list[str]:
         """The best translation of each line; `beam` and `length_alpha` go before those of the
         `options`.
 
         Each translation begins with the prefix of its line, "" for none. A prefix is cut into
         pieces as a text of its own; what follows may begin a new word or go on with the prefix's
-        last one. Only a blank line stays blank, whatever its prefix.
+        last one. Only a blank line stays blank, whatever its prefix. Where a source has one of the
+        `terms`, its translation has that term's target.
 
         Raises:
             NmtError: beam or length_alpha is out of range, something is no text, not as many
                 prefixes as lines, or a prefix with
                 characters without a piece.
         """
-        return list(self.stream(lines, beam, length_alpha, options=options, prefixes=prefixes))
+        return list(
+            self.stream(lines, beam, length_alpha, options=options, prefixes=prefixes, terms=terms)
+        )
 
     def stream(
         self,
@@ -176,6 +181,7 @@ class Translator:
         options: SearchOptions | None = None,
         prefixes: Iterable[str] | None = None,
         chunk_lines: int | None = None,
+        terms: Mapping[str, str] | Sequence[Term] = (),
     ) -> Iterator[str]:
         """What `translate` gives, in order, in constant memory: `chunk_lines` lines are read and
         translated together, 2,000 by default.
@@ -194,10 +200,12 @@ class Translator:
             raise NmtError(
                 f"chunk_lines is a number of lines, got {size}; give 1 to answer each line at once"
             )
+        of_all = as_terms(terms)
         first = 0
         for chunk in chunks(with_prefixes(texts_of(lines, "lines"), prefixes), size):
             split = split_breaks(chunk, first)
-            found = self.nbest_of(split.lines, settings, places=split.places)
+            each = [of_all] * len(split.lines)
+            found = self.nbest_of(split.lines, settings, places=split.places, terms=each)
             yield from join_breaks((best[0].text for best in found), split.counts)
             first += len(chunk)
 
@@ -243,11 +251,13 @@ class Translator:
         details: bool = False,
         attention: bool = False,
         places: Sequence[tuple[int, ...]] | None = None,
+        terms: Sequence[Sequence[Term]] = (),
     ) -> list[list[Translation]]:
-        """As `nbest`, of single lines with their prefixes, "" for none. `places` are whole numbers
-        that with the seed decide what is sampled for each line; None: (0, 0), (1, 0), ..."""
+        """As `nbest`, of single lines with their prefixes, "" for none. `terms` are those of each
+        line. `places` are whole numbers that with the seed decide what is sampled for each line;
+        None: (0, 0), (1, 0), ..."""
         places = [(line, 0) for line in range(len(lines))] if places is None else places
-        units = units_of(lines, self.subwords, self.source_language)
+        units = units_of(lines, self.subwords, self.source_language, terms)
         found = self._nbest_of_units(
             [(unit.text, unit.prefix) for unit in units],
             settings,
