@@ -120,7 +120,7 @@ ALLOWED = {
         "worker_processes",
         "vocabulary",
     },
-    "pages": {"report"},
+    "pages": set[str](),
     "report": {
         "data",
         "run_folder",

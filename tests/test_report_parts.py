@@ -7,6 +7,7 @@ import json
 import math
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -26,12 +27,14 @@ from nmt.pages.charts import (
     sparkline,
     thinned,
 )
-from nmt.pages.heatmap import heat_map
+from nmt.pages.heatmap import AttentionView, heat_map
 from nmt.pages.markup import Markup, data, escape, table
-from nmt.pages.tree import ROW, place_nodes, prediction_tree
+from nmt.pages.page import page
+from nmt.pages.tree import ROW, TreeNode, place_nodes, prediction_tree
 from nmt.recipe import DataConfig, Recipe, dump_recipe
-from nmt.report.close_up import CloseUp, TreeNode
-from nmt.report.close_ups import choose_lines
+from nmt.report.build import header_notes
+from nmt.report.close_up import CloseUp
+from nmt.report.close_ups import choose_lines, close_up_section
 from nmt.report.curves import number, score_of, training_section, trend
 from nmt.report.examples import differing, level
 from nmt.report.facts import machine
@@ -298,16 +301,15 @@ NODES = [
     TreeNode(-1, "▁a", -0.5, None, True), TreeNode(-1, "▁b", -0.9, None, False), TreeNode(0, "</s>", -1.0, -0.5, True),  # noqa: E501
     TreeNode(0, "c", -1.5, None, False), TreeNode(1, "d", -1.6, None, False),
 ]  # fmt: skip
-VIEW = CloseUp(
+HYPOTHESES = [("a", -1.0, -0.5)]
+HEAT = AttentionView(
     "run",
-    "x y",
     ["▁x", "▁<y>", "</s>"],
     ["▁a", "</s>"],
     [[0.9, 0.1, 0.0], [0.0, 0.3, 0.7]],
     [-0.5, -0.5],
-    NODES,
-    [("a", -1.0, -0.5)],
 )
+VIEW = CloseUp("run", "x y", *map(list, HEAT[1:]), nodes=NODES, hypotheses=HYPOTHESES)
 
 
 def test_a_tree_puts_children_behind_and_parents_in_the_middle_with_the_best_path_on_top() -> None:
@@ -318,27 +320,52 @@ def test_a_tree_puts_children_behind_and_parents_in_the_middle_with_the_best_pat
 
 
 def test_a_heat_map_names_its_axes_and_writes_its_weights_in_percent() -> None:
-    heat = heat_map(VIEW)
+    heat = heat_map(HEAT)
     assert "source piece →" in heat
     assert "← target piece" in heat
     assert re.findall(r'text-anchor="middle">(\d+)<', heat) == ["90", "10", "30", "70"]
 
 
 def test_a_tree_hangs_together_and_writes_how_likely_each_piece_is_after_its_prefix() -> None:
-    tree = prediction_tree(VIEW)
+    tree = prediction_tree("run", NODES, HYPOTHESES)
     assert tree.count('class="start"') == 1
     expected = [math.exp(-0.5), math.exp(-0.9), math.exp(-0.5), math.exp(-1.0), math.exp(-0.7)]
     assert re.findall(r'class="chance">(\d+)<', tree) == [f"{100 * each:.0f}" for each in expected]
 
 
 def test_a_tree_and_a_heat_map_say_in_tables_what_they_show() -> None:
-    tree, heat = prediction_tree(VIEW), heat_map(VIEW)
+    tree, heat = prediction_tree("run", NODES, HYPOTHESES), heat_map(HEAT)
     assert tree.count('class="node') == 5
     assert tree.count("<path") == 5  # each node hangs on its parent or on the empty prefix
     assert '<tr><th scope="row">a</th><td>-1.00</td><td>-0.500</td></tr>' in tree
     assert "▁x 0.90, ▁&lt;y&gt; 0.10" in heat
     assert heat.count('class="cell"') == 4
-    assert "too many to draw" in prediction_tree(VIEW._replace(nodes=NODES * 100))
+
+
+def test_a_tree_too_big_to_draw_says_where_its_prefixes_are_and_keeps_its_hypotheses() -> None:
+    told = prediction_tree("run", NODES * 100, HYPOTHESES, "--csv lists <them>")
+    assert "500 prefixes, too many to draw; --csv lists &lt;them&gt;.</p>" in told
+    assert '<tr><th scope="row">a</th><td>-1.00</td><td>-0.500</td></tr>' in told
+    assert "<svg" not in told
+    assert "too many to draw.</p>" in prediction_tree("run", NODES * 100, HYPOTHESES)
+
+
+def test_a_close_up_draws_the_attention_and_the_tree_of_each_run() -> None:
+    runs = [VIEW._replace(run="first"), VIEW._replace(run="<second>", nodes=NODES * 100)]
+    shown = close_up_section([runs])
+    tree = prediction_tree("first", NODES, HYPOTHESES)
+    assert tree in shown
+    assert heat_map(HEAT._replace(name="<second>")) in shown
+    assert "<h4>&lt;second&gt;: a</h4>" in shown
+    assert "nmt report --csv lists them" in shown
+
+
+def test_a_page_tells_its_notes_after_the_date_in_the_header() -> None:
+    now = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+    line = "<p>2026-01-02 03:04 UTC · measured on &lt;it&gt;</p>"
+    assert line in page("title", [], header_notes("<it>", False), now)
+    assert "<p>2026-01-02 03:04 UTC</p>" in page("title", [], header_notes("", False), now)
+    assert header_notes("it", True)[1].startswith("training goes on")
 
 
 def validated(folder: Path, key: str, values: list[float]) -> RunRecord:

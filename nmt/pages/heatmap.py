@@ -1,7 +1,9 @@
 """Attention as a heat map: which source pieces each target piece was read from."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from nmt.pages.markup import MORE, data, details, escape, table
-from nmt.report.close_up import CloseUp
 
 CELL = 22  # pixels
 LETTER = 7.5  # width of a letter, about
@@ -10,7 +12,17 @@ READABLE = 0.1  # weights from here on are written into it
 AXIS = 18  # pixels for the name of an axis
 
 
-def heat_map(view: CloseUp) -> str:
+class AttentionView(NamedTuple):
+    """What a heat map shows: the attention of one translation."""
+
+    name: str  # of the model
+    source_pieces: Sequence[str]
+    target_pieces: Sequence[str]
+    weights: Sequence[Sequence[float]]  # for each target piece each source piece, 0 to 1
+    log_probs: Sequence[float]  # of each target piece, nats
+
+
+def heat_map(view: AttentionView) -> str:
     """Rows are target pieces, columns source pieces; the fuller the colour the higher the
     weight."""
     left = AXIS + 12 + LETTER * max(len(piece) for piece in view.target_pieces)
@@ -48,7 +60,7 @@ def heat_map(view: CloseUp) -> str:
         "log_probs": [round(value, 2) for value in view.log_probs],
     }  # fmt: skip
     label = (
-        f"Attention of {view.run} in percent: rows are target pieces, columns source pieces. Arrow"
+        f"Attention of {view.name} in percent: rows are target pieces, columns source pieces. Arrow"
         " keys move; a table is below."
     )
     width, height = f"{left + across + 4:.0f}", f"{top + down + 4:.0f}"
@@ -73,7 +85,7 @@ def _axes(left: float, top: float, across: float, down: float) -> list[str]:
     ]
 
 
-def _table(view: CloseUp) -> str:
+def _table(view: AttentionView) -> str:
     rows = []
     for piece, weights, log_prob in zip(
         view.target_pieces, view.weights, view.log_probs, strict=True

@@ -14,11 +14,10 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inli
 def page(
     title: str,
     sections: Sequence[str],
-    is_training: bool,
-    machine: str = "",
+    notes: Sequence[str] = (),
     now: datetime | None = None,
 ) -> str:
-    """The whole document; `machine` is the one that made it."""
+    """The whole document; `notes` follow its date in the header."""
     style, script = (
         files("nmt.pages").joinpath(name).read_text(encoding="utf-8")
         for name in ("page.css", "page.js")
@@ -29,8 +28,7 @@ def page(
         for anchor, name in HEADING.findall(part)
     )
     time = (now or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC")
-    place = f" · measured on {machine}" if machine else ""
-    state = " · training goes on, run the command again for newer numbers" if is_training else ""
+    line = escape(" · ".join((time, *notes)))
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta'
         f' charset="utf-8">\n<title>{escape(title)}</title>\n<meta name="viewport"'
@@ -38,7 +36,7 @@ def page(
         f' dark">\n<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n<link rel="icon"'
         f' href="data:,">\n<style>\n{style}</style>\n</head>\n<body class="show-differences'
         ' show-confidence">\n<a class="skip" href="#main">Skip to the'
-        f" content</a>\n<header><h1>{escape(title)}</h1><p>{time}{escape(place)}{state}</p><nav"
+        f" content</a>\n<header><h1>{escape(title)}</h1><p>{line}</p><nav"
         f' aria-label="Sections"><ul>{links}</ul></nav></header>\n<main'
         f' id="main">\n{"".join(sections)}</main>\n<script>\n{script}</script>\n</body>\n</html>\n'
     )

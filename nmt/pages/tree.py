@@ -3,9 +3,9 @@ full colour."""
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from nmt.pages.markup import MORE, data, details, escape, table
-from nmt.report.close_up import CloseUp, TreeNode
 
 ROW = 20  # pixels between leaves
 GAP = 26  # between a piece and those that follow it
@@ -15,15 +15,33 @@ LETTER = 8.5  # width of a letter in bold, about
 MOST = 400  # nodes: a bigger tree cannot be read
 
 
-def prediction_tree(view: CloseUp) -> str:
-    """Time runs to the right, from the empty prefix; a square ends a hypothesis. What fell off
-    the beam at once is left out."""
-    nodes = view.nodes
-    finished = details("Hypotheses as a table", _table(view), is_open=True)
+class TreeNode(NamedTuple):
+    """A prefix that the search kept, by its last piece."""
+
+    parent: int  # index of its parent, which stands before it; -1: the empty prefix
+    piece: str
+    log_prob: float  # nats, of the whole prefix
+    score: float | None  # of a finished hypothesis
+    best: bool  # on the path of the translation
+
+
+def prediction_tree(
+    name: str,
+    nodes: list[TreeNode],
+    hypotheses: Sequence[tuple[str, float, float]],
+    elsewhere: str = "",
+) -> str:
+    """Draws a tree: time runs to the right, from the empty prefix; a square ends a hypothesis.
+
+    `name` says whose tree it is. Each hypothesis is its text, log-probability and score, best
+    first. `elsewhere` tells where to find the prefixes of a tree that is too big to draw.
+    """
+    finished = details("Hypotheses as a table", _table(hypotheses), is_open=True)
+    where = f"; {elsewhere}" if elsewhere else ""
     if not 0 < len(nodes) <= MOST:
         return (
-            f'<p class="gap">The tree has {len(nodes)} prefixes, too many to draw; nmt report --csv'
-            f" lists them.</p>{finished}"
+            f'<p class="gap">The tree has {len(nodes)} prefixes, too many to draw{escape(where)}.'
+            f"</p>{finished}"
         )
     across, down = place_nodes(nodes)
     width = f"{max(x + _width(node) for x, node in zip(across, nodes, strict=True)) + 12:.0f}"
@@ -54,7 +72,7 @@ def prediction_tree(view: CloseUp) -> str:
             f' class="chance">{_chance(nodes, node):.0f}</tspan></text></g>'
         )
     label = (
-        f"Prediction tree of {view.run}: {len(nodes)} prefixes. Arrow keys walk through it; the"
+        f"Prediction tree of {name}: {len(nodes)} prefixes. Arrow keys walk through it; the"
         " table below lists the hypotheses."
     )
     values = [
@@ -123,9 +141,9 @@ def _depth_first(nodes: list[TreeNode], children: list[list[int]]) -> list[int]:
     return order
 
 
-def _table(view: CloseUp) -> str:
+def _table(hypotheses: Sequence[tuple[str, float, float]]) -> str:
     rows = [
         [text or "(empty)", f"{log_prob:.2f}", f"{score:.3f}"]
-        for text, log_prob, score in view.hypotheses
+        for text, log_prob, score in hypotheses
     ]
     return table(["hypothesis", "log-probability", "score"], rows)

@@ -65,6 +65,13 @@ def build_report(
     return _Builder(runs, wishes, progress).report()
 
 
+def header_notes(machine: str, is_training: bool) -> list[str]:
+    """What the header tells beside the date; `machine` may be empty."""
+    place = [f"measured on {machine}"] if machine else []
+    state = ["training goes on, run the command again for newer numbers"] if is_training else []
+    return [*place, *state]
+
+
 class _Builder:
     """Gathers the material; every gap is noted once."""
 
@@ -98,11 +105,8 @@ class _Builder:
         ]  # fmt: skip
         title = f"nmt report: {', '.join(run.name for run in runs)}"
         tables = spreadsheets(runs, outputs, sentences, self.seen)
-        return Report(
-            page(title, sections, any(run.status == "training" for run in runs), machine()),
-            self.notes,
-            tables,
-        )
+        header = header_notes(machine(), any(run.status == "training" for run in runs))
+        return Report(page(title, sections, header), self.notes, tables)
 
     def _measured(
         self,

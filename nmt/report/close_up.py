@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from nmt.pages.tree import TreeNode
 from nmt.search.beam import beam_search
 from nmt.search.hypotheses import prediction_trees
 from nmt.translation.options import SearchOptions
@@ -12,16 +13,6 @@ from nmt.translation.translator import Translator
 from nmt.vocabulary import EOS
 
 LONGEST = 40  # source pieces: more are not readable
-
-
-class TreeNode(NamedTuple):
-    """A prefix that the search kept, by its last piece."""
-
-    parent: int  # -1: the empty prefix
-    piece: str
-    log_prob: float  # nats, of the whole prefix
-    score: float | None  # of a finished hypothesis
-    best: bool  # on the path of the translation
 
 
 class CloseUp(NamedTuple):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nmt.pages.heatmap import heat_map
+from nmt.pages.heatmap import AttentionView, heat_map
 from nmt.pages.markup import details, escape, paragraph, section
 from nmt.pages.tree import prediction_tree
 from nmt.report.close_up import CloseUp
@@ -33,16 +33,25 @@ def close_up_section(groups: Sequence[Sequence[CloseUp]]) -> str:
         return ""
     parts = []
     for place, views in enumerate(group for group in groups if group):
-        panels = "".join(
-            f'<div class="panel"><h4>{escape(view.run)}:'
-            f" {escape(view.hypotheses[0][0] or '(empty)')}</h4><h5>Attention</h5>{heat_map(view)}<h5>Prediction"  # noqa: E501
-            f" tree</h5>{prediction_tree(view)}</div>\n"
-            for view in views
-        )
+        panels = "".join(_panel(view) for view in views)
         parts.append(
             details(views[0].source, f'<div class="panels">{panels}</div>', is_open=place == 0)
         )
     return section("inside", "Inside the model", paragraph(INTRODUCTION), *parts)
+
+
+def _panel(view: CloseUp) -> str:
+    heat = heat_map(
+        AttentionView(
+            view.run, view.source_pieces, view.target_pieces, view.weights, view.log_probs
+        )
+    )
+    tree = prediction_tree(view.run, view.nodes, view.hypotheses, "nmt report --csv lists them")
+    title = f"{view.run}: {view.hypotheses[0][0] or '(empty)'}"
+    return (
+        f'<div class="panel"><h4>{escape(title)}</h4><h5>Attention</h5>{heat}'
+        f"<h5>Prediction tree</h5>{tree}</div>\n"
+    )
 
 
 INTRODUCTION = (
