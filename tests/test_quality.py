@@ -191,6 +191,7 @@ def test_an_experiment_ends_with_results_and_repeats_nothing(tmp_path: Path) -> 
     assert [test["metric"] for test in wider["against the baseline"]["test"]] == ["BLEU", "chrF2"]
     assert len(wider["curve, dev"]) == 2
     assert "hidden_size = 32" in wider["recipe"]
+    assert 'dev = "toy/dev"' in wider["recipe"]
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.txt")}
     assert len(before) == 2 * (2 + 1)  # two ways on dev, one on test
     assert command.main([*arguments, "--out", str(out)]) == 0

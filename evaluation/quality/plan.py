@@ -31,6 +31,7 @@ class Corpus:
     target: str
     test: tuple[str, ...] = ()  # PREFIXes, each scored once by the settings that dev chose
     tokeniser: str = "13a"  # of BLEU
+    folder: str = ""  # that the names were taken from, with its slash; results leave it out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +149,7 @@ def _corpus(name: str, table: dict[str, Any], data: Path | None) -> Corpus:
         target=table["target"],
         test=tuple(map(placed, table.get("test", []))),
         tokeniser=table.get("tokeniser", "13a"),
+        folder="" if data is None else f"{data}/",
     )
 
 

@@ -76,7 +76,7 @@ def _about(trial: Trial, plan: Plan, place: Place) -> dict[str, Any]:
             for name, (text, output) in texts.items()
         },
         "curve, dev": curve(place.run),
-        "recipe": folder.recipe.read_text(encoding="utf-8"),
+        "recipe": folder.recipe.read_text(encoding="utf-8").replace(corpus.folder or "\0", ""),
     }
 
 
