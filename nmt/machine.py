@@ -1,10 +1,31 @@
-"""What the machine offers: cores for worker processes, and threads."""
+"""What the machine offers: number formats, cores for worker processes, and threads."""
 
 import os
 from pathlib import Path
 from threading import Barrier, BrokenBarrierError, Thread
+from typing import NamedTuple
 
 from nmt.errors import NmtError
+
+
+class NumberFormat(NamedTuple):
+    """A format of weights and products, and where it can be used."""
+
+    name: str
+    on_cpu: bool  # translates on a CPU
+    on_gpu: bool  # translates on a GPU
+    trains: bool  # trains, and is what weights are exported in
+
+
+FORMATS = (
+    NumberFormat("fp32", on_cpu=True, on_gpu=True, trains=True),
+    NumberFormat("bf16", on_cpu=True, on_gpu=True, trains=True),
+    NumberFormat("int8", on_cpu=True, on_gpu=False, trains=False),
+    NumberFormat("fp16", on_cpu=False, on_gpu=True, trains=False),
+)
+CPU_FORMATS = tuple(each.name for each in FORMATS if each.on_cpu)
+GPU_FORMATS = tuple(each.name for each in FORMATS if each.on_gpu)
+TRAINING_FORMATS = tuple(each.name for each in FORMATS if each.trains)
 
 
 def usable_cores(system: Path = Path("/sys")) -> int:

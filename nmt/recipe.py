@@ -10,6 +10,7 @@ from typing import Any
 from nmt.errors import NmtError
 from nmt.files import TABLE_BYTES, parse_toml, read_any, read_file
 from nmt.limits import check_number, shown
+from nmt.machine import TRAINING_FORMATS
 from nmt.recipe_values import setting_value, toml_value, typed
 
 TASKS = ("translation", "language-model")
@@ -17,7 +18,7 @@ KINDS = ("unigram", "bpe", "char")
 CELLS = ("lstm", "gru", "peephole", "tanh")
 ATTENTIONS = ("multiplicative", "additive")
 DEVICES = ("auto", "cpu", "cuda")
-PRECISIONS = ("auto", "fp32", "bf16")
+PRECISIONS = ("auto", *TRAINING_FORMATS)
 SCHEDULES = ("cosine", "inverse-sqrt", "constant", "plateau")
 SELECTIONS = ("bleu", "chrf", "loss")
 

@@ -24,7 +24,7 @@ ALLOWED = {
     "machine": {"errors"},
     "worker_processes": {"errors"},
     "recipe_values": {"errors", "files", "limits"},
-    "recipe": {"errors", "limits", "files", "recipe_values"},
+    "recipe": {"errors", "limits", "files", "machine", "recipe_values"},
     "run_folder": {"errors", "files"},
     "text": {
         "defaults",
@@ -54,6 +54,7 @@ ALLOWED = {
     },
     "engines": {
         "data",
+        "machine",
         "run_folder",
         "errors",
         "files",

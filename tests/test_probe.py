@@ -2,8 +2,11 @@ import pytest
 import torch
 
 from nmt.engines import choice as probe
-from nmt.engines.choice import choose_kernels
+from nmt.engines.choice import choose_kernels, gpu_precision
+from nmt.engines.export import DTYPES
+from nmt.engines.force_decoding import HALVES
 from nmt.errors import NmtError
+from nmt.machine import CPU_FORMATS, FORMATS, GPU_FORMATS, TRAINING_FORMATS
 
 
 def test_a_named_precision_is_used_as_named():
@@ -55,3 +58,16 @@ def test_int8_without_its_products_is_refused(monkeypatch):
         NmtError, match=r"this build of torch has no int8 products; use auto, bf16 or fp32"
     ):
         choose_kernels("int8")
+
+
+def test_every_number_format_is_wired_where_the_one_list_says_it_can_be_used():
+    assert [choose_kernels(name).precision for name in CPU_FORMATS] == ["fp32", "bf16", "int8"]
+    assert [gpu_precision(name) for name in GPU_FORMATS] == ["fp32", "bf16", "fp16"]
+    assert set(GPU_FORMATS) == {"fp32", *HALVES}
+    assert set(TRAINING_FORMATS) == set(DTYPES)
+    for name in {each.name for each in FORMATS} - set(CPU_FORMATS):
+        with pytest.raises(NmtError, match="is for a GPU"):
+            choose_kernels(name)
+    for name in {each.name for each in FORMATS} - set(GPU_FORMATS):
+        with pytest.raises(NmtError, match="is not for a GPU"):
+            gpu_precision(name)

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from nmt.errors import NmtError, printable
 from nmt.limits import SEARCH_LIMITS, WHOLE
+from nmt.machine import FORMATS
 from nmt.recipe import DEVICES
 from nmt.search.settings import Sampling
 from nmt.translation.options import SearchOptions
 from nmt.translation.shards import Shard
-
-PRECISIONS = ("auto", "fp32", "bf16", "int8", "fp16")
 
 
 class UsageError(Exception):
@@ -47,7 +46,7 @@ def add_hardware_arguments(parser: argparse.ArgumentParser, precision: str = "au
     )
     parser.add_argument(
         "--precision",
-        choices=PRECISIONS,
+        choices=("auto", *(each.name for each in FORMATS)),
         default=precision,
         help=f"auto: the fastest here (default: {precision})",
     )

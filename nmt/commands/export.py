@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 
 from nmt.commands.arguments import log
+from nmt.machine import TRAINING_FORMATS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("output", metavar="DIR", type=Path, help="a new folder")
     parser.add_argument(
         "--precision",
-        choices=("fp32", "bf16"),
+        choices=TRAINING_FORMATS,
         default="fp32",
         help="bf16 takes half the space (default: fp32)",
     )

@@ -7,13 +7,14 @@ from typing import Any
 import torch
 
 from nmt.engines.compiled.engine import CompiledNetwork, unavailable_reason
-from nmt.engines.force_decoding import HALVES, TranslationNetwork
-from nmt.engines.packed.layers import PRECISIONS, Kernels, PackedLinear
+from nmt.engines.force_decoding import TranslationNetwork
+from nmt.engines.packed.layers import Kernels, PackedLinear
 from nmt.engines.packed.network import PackedNetwork
 from nmt.engines.plain import PlainNetwork
 from nmt.engines.shortlist import Shortlist
 from nmt.errors import NmtError
 from nmt.folders import ModelFolder, load_translation_model
+from nmt.machine import CPU_FORMATS, GPU_FORMATS
 from nmt.model.primitives import has_lstm
 from nmt.model.translation import Seq2Seq
 
@@ -68,7 +69,7 @@ def gpu_precision(precision: str | Kernels) -> str:
     Raises:
         NmtError: a precision of processors.
     """
-    if isinstance(precision, Kernels) or precision not in ("auto", "fp32", *HALVES):
+    if isinstance(precision, Kernels) or precision not in ("auto", *GPU_FORMATS):
         raise NmtError(f"precision {precision!r} is not for a GPU; use auto, fp32, bf16 or fp16")
     if precision != "auto":
         return precision
@@ -93,7 +94,7 @@ def choose_kernels(precision: str) -> Kernels:
     """
     if precision == "fp16":
         raise NmtError("precision fp16 is for a GPU; use auto, fp32, bf16 or int8 on a CPU")
-    if precision not in ("auto", *PRECISIONS):
+    if precision not in ("auto", *CPU_FORMATS):
         raise NmtError(
             f"unknown precision {precision!r}; use auto, fp32, bf16, int8 or, on a GPU, fp16"
         )

@@ -22,7 +22,6 @@ from torch.nn import functional
 from nmt.model.attention import AdditiveAttention, Attention, MultiplicativeAttention
 from nmt.model.cells import CellState, Recurrence
 
-PRECISIONS = ("fp32", "bf16", "int8")
 SPAN = 32  # source positions of one product of attention
 # up to so many rows fbgemm's int8 product is the faster one: it sets up nothing a call
 FEW_ROWS = 24
