@@ -22,7 +22,7 @@ BLOCK = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 SMALL = {  # settings that make a run of seconds out of each `nmt train`
-    "subwords.vocab_size": 330,
+    "subwords.vocab_size": 360,
     "model.embedding_size": 16,
     "model.hidden_size": 16,
     "training.threads": 1,
