@@ -145,3 +145,12 @@ def test_a_json_line_may_bring_its_terms(translator):
     wrong = Chunk(4, list(json_lines([b'{"text": "a", "terms": 3}'], "in", print)))
     with pytest.raises(NmtError, match="in:5: terms must be an object"):
         task.of(translator).render(wrong)
+
+
+def test_tags_stand_apart_for_the_network_and_close_to_their_words_again():
+    (unit,) = units_of([("de <b>kat</b> zit <i> hier.", "")], PAIR, "nl")
+    one, two, three = PLACEHOLDERS["entity"][:3]
+    assert unit.text == f"de {one} kat {two} zit {three} hier."
+    text = f"the {two} cat {one} sits {three} here."  # the network exchanged two of them
+    (found,) = restored([Translation(text, 0.0, 0.0, ())], unit)
+    assert found.text == "the <b>cat</b> sits <i> here."

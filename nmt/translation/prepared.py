@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from nmt.errors import NmtError
 from nmt.text.lines import is_blank, plain
-from nmt.text.markup import ALL, ENTITY, MARK, Span, mark, restore, spans_of
+from nmt.text.markup import ALL, ENTITY, MARK, TAG, Span, mark, restore, spans_of
 from nmt.text.sentences import sentences
 from nmt.text.subwords import SubwordPair, Subwords
 from nmt.text.surface import Surface, case_of, familiar, put_back, take_off
@@ -33,6 +33,8 @@ class Unit(NamedTuple):
     between: str = ""  # white space before it in its line
     spans: Mapping[str, str] = MappingProxyType({})  # placeholder -> what it stands for
     surface: Surface = Surface()
+    joined_before: frozenset[str] = frozenset()  # placeholders of tags without a space before them
+    joined_after: frozenset[str] = frozenset()  # and behind them
 
 
 def units_of(
@@ -80,14 +82,27 @@ def _unit(
     wanted = find_terms(text, terms)
     copied = copied_spans(text, subwords, language)
     spans = sorted([*wanted, *(each for each in copied if not _overlaps(each, wanted))])
+    # the network places an entity surer than a tag, of which training has fewer
+    spans = [span._replace(kind=ENTITY) if span.kind == TAG else span for span in spans]
     marked = mark(text, spans)
     # the placeholders are in the order of the spans
     kept = {
         placeholder: wanted.get(span, original)
         for span, (placeholder, original) in zip(spans, marked.spans.items(), strict=False)
     }
-    smooth, surface = take_off(marked.text, known)
-    return Unit(line, smooth, "", between, kept, surface)
+    tight = [tag for tag, original in kept.items() if original.startswith("<")]
+    smooth, surface = take_off(apart(marked.text, tight), known)
+    before = {tag for tag in tight if f" {tag}" not in marked.text}
+    after = {tag for tag in tight if f"{tag} " not in marked.text}
+    return Unit(line, smooth, "", between, kept, surface, frozenset(before), frozenset(after))
+
+
+def apart(text: str, tags: Iterable[str]) -> str:
+    """The text with a space on both sides of each of these placeholders, so that the words beside
+    them keep their pieces."""
+    for tag in tags:
+        text = text.replace(tag, f" {tag} ")
+    return " ".join(text.split())
 
 
 def _overlaps(span: Span, others: Iterable[Span]) -> bool:
@@ -156,7 +171,11 @@ def restored(found: list[Translation], unit: Unit) -> list[Translation]:
 
 
 def _restored(translation: Translation, unit: Unit) -> Translation:
-    text = put_back(_each_once(translation.text), unit.surface)
+    text = put_back(_tags_in_order(_each_once(translation.text), unit), unit.surface)
+    for tag in unit.joined_before:
+        text = text.replace(f" {tag}", tag)
+    for tag in unit.joined_after:
+        text = text.replace(f"{tag} ", tag)
     missing = [mark for mark in unit.spans if mark not in text]
     parts = [restore(text, unit.spans), *(unit.spans[mark] for mark in missing)]
     return translation._replace(
@@ -177,6 +196,13 @@ def _each_once(text: str) -> str:
         return mark
 
     return MARK.sub(once, text)
+
+
+def _tags_in_order(text: str, unit: Unit) -> str:
+    """The text with its tags in the order of the source, in the places that they have."""
+    tags = [mark for mark, original in unit.spans.items() if original.startswith("<")]
+    present = iter([tag for tag in tags if tag in text])
+    return MARK.sub(lambda match: next(present) if match[0] in tags else match[0], text)
 
 
 def unit_places(units: Sequence[Unit], places: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
