@@ -210,3 +210,14 @@ def test_every_structure_of_the_header_has_its_mirror():
     assert sorted(
         structure.__name__.removesuffix("Arrays") for structure in arrays.STRUCTURES
     ) == sorted(names)
+
+
+@pytest.mark.parametrize("structure", arrays.STRUCTURES, ids=lambda each: each.__name__)
+def test_a_structure_takes_its_fields_by_name_and_refuses_names_that_it_lacks(structure):
+    numbers = [name for name, kind in structure._fields_ if kind is ctypes.c_int64]
+    filled = structure(**{name: 7 + place for place, name in enumerate(numbers)})
+    assert [getattr(filled, name) for name in numbers] == [7 + n for n in range(len(numbers))]
+    with pytest.raises(TypeError, match=rf"{structure.__name__} has no field lenght"):
+        structure(lenght=1)
+    with pytest.raises(TypeError, match="positional"):
+        structure(1)

@@ -78,7 +78,7 @@ def compiled_recurrence(
 
 
 class _Sizes(NamedTuple):
-    """The numbers of RecurrenceArrays, in its order."""
+    """The numbers of RecurrenceArrays, by their names there."""
 
     cell: int  # its number in CELLS
     rows: int
@@ -188,7 +188,7 @@ class _Recurrence(torch.autograd.Function):
 
 def _call(name: str, sizes: _Sizes, arrays: dict[str, Tensor | None], **others: Tensor) -> None:
     addresses = {key: address(tensor) for key, tensor in (arrays | others).items()}
-    getattr(functions(), name)(RecurrenceArrays(*sizes, **addresses))
+    getattr(functions(), name)(RecurrenceArrays(**sizes._asdict(), **addresses))
 
 
 def _sum(gradients_NG: Tensor) -> Tensor:

@@ -75,15 +75,18 @@ def _call(ctx: Any, joined: Tensor, parts: list[Tensor], backwards: bool) -> Non
     rows = joined.numel() // width
     threads = threads_for(rows // 256)  # each worth starting
     for part, offset in zip(parts, accumulate(ctx.widths, initial=0), strict=False):
-        sizes = (
-            rows,
-            width,
-            offset,
-            part.shape[-1],
-            ctx.threshold,
-            ctx.seed,
-            part.dtype == torch.float32,
-            backwards,
-            threads,
+        functions().nmt_dropout(
+            DropoutArrays(
+                rows=rows,
+                width=width,
+                offset=offset,
+                size=part.shape[-1],
+                threshold=ctx.threshold,
+                seed=ctx.seed,
+                single=part.dtype == torch.float32,
+                backwards=backwards,
+                threads=threads,
+                part=address(part),
+                joined=address(joined),
+            )
         )
-        functions().nmt_dropout(DropoutArrays(*sizes, address(part), address(joined)))

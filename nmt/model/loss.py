@@ -96,9 +96,17 @@ def softmax_gradient(
     rows, size = logits_NV.shape
     if softmax_is_compiled(logits_NV):
         cross_entropy_N, log_sums_N = torch.empty(2, rows).unbind()
-        arrays = (address(tensor) for tensor in (logits_NV, targets_N, cross_entropy_N, log_sums_N))
         functions().nmt_softmax_gradient(
-            SoftmaxArrays(rows, size, threads_for(rows), *arrays, smoothing)
+            SoftmaxArrays(
+                rows=rows,
+                size=size,
+                threads=threads_for(rows),
+                logits=address(logits_NV),
+                targets=address(targets_N),
+                cross_entropy=address(cross_entropy_N),
+                log_sums=address(log_sums_N),
+                smoothing=smoothing,
+            )
         )
         return logits_NV, cross_entropy_N, log_sums_N
     gradient_NV = torch.softmax(logits_NV, dim=1)

@@ -105,9 +105,19 @@ def _compiled_chunk_loss(
     """The same of bf16 logits, the gradients in their place: nmt/native/r_drop.cpp."""
     rows, size = first_CV.shape
     parts_2C = torch.empty(2, rows)
-    arrays = map(address, (first_CV, second_CV, targets_C, *parts_2C))
     functions().nmt_r_drop_gradient(
-        RDropArrays(rows, size, threads_for(rows), *arrays, smoothing, alpha)
+        RDropArrays(
+            rows=rows,
+            size=size,
+            threads=threads_for(rows),
+            first=address(first_CV),
+            second=address(second_CV),
+            targets=address(targets_C),
+            loss=address(parts_2C[0]),
+            cross_entropy=address(parts_2C[1]),
+            smoothing=smoothing,
+            alpha=alpha,
+        )
     )
     return parts_2C.sum(1), (first_CV, second_CV)
 

@@ -3,9 +3,23 @@ and whether a library has them so."""
 
 import ctypes
 from ctypes import POINTER, Structure, c_char_p, c_float, c_int64, c_void_p
+from typing import Any
 
 
-class MatrixArrays(Structure):
+class Arrays(Structure):
+    """A structure filled by keyword; what is not given is zero or null.
+
+    Raises:
+        TypeError: values by position, or a name that is no field (ctypes would keep it aside).
+    """
+
+    def __init__(self, **fields: Any) -> None:
+        if unknown := fields.keys() - {name for name, *_ in self._fields_}:
+            raise TypeError(f"{type(self).__name__} has no field {', '.join(sorted(unknown))}")
+        super().__init__(**fields)
+
+
+class MatrixArrays(Arrays):
     """`Matrix` of arrays.h."""
 
     _fields_ = (
@@ -18,7 +32,7 @@ class MatrixArrays(Structure):
     )
 
 
-class CellArrays(Structure):
+class CellArrays(Arrays):
     """`Cell` of arrays.h."""
 
     _fields_ = (
@@ -30,7 +44,7 @@ class CellArrays(Structure):
     )
 
 
-class EncoderArrays(Structure):
+class EncoderArrays(Arrays):
     """`Encoder` of arrays.h."""
 
     _fields_ = (
@@ -43,7 +57,7 @@ class EncoderArrays(Structure):
     )
 
 
-class DecoderArrays(Structure):
+class DecoderArrays(Arrays):
     """`Decoder` of arrays.h."""
 
     _fields_ = (
@@ -57,7 +71,7 @@ class DecoderArrays(Structure):
     )
 
 
-class MemoryArrays(Structure):
+class MemoryArrays(Arrays):
     """`Memory` of arrays.h."""
 
     _fields_ = (
@@ -72,7 +86,7 @@ class MemoryArrays(Structure):
     )
 
 
-class StepArrays(Structure):
+class StepArrays(Arrays):
     """`Step` of arrays.h."""
 
     _fields_ = (
@@ -88,7 +102,7 @@ class StepArrays(Structure):
     )
 
 
-class GreedyArrays(Structure):
+class GreedyArrays(Arrays):
     """`Greedy` of arrays.h."""
 
     _fields_ = (
@@ -103,7 +117,7 @@ class GreedyArrays(Structure):
     )
 
 
-class RecurrenceArrays(Structure):
+class RecurrenceArrays(Arrays):
     """`Recurrence` of arrays.h."""
 
     _fields_ = (
@@ -130,7 +144,7 @@ class RecurrenceArrays(Structure):
     )
 
 
-class DropoutArrays(Structure):
+class DropoutArrays(Arrays):
     """`Dropout` of arrays.h."""
 
     _fields_ = (
@@ -153,7 +167,7 @@ class DropoutArrays(Structure):
     )
 
 
-class SoftmaxArrays(Structure):
+class SoftmaxArrays(Arrays):
     """`Softmax` of arrays.h."""
 
     _fields_ = (
@@ -163,7 +177,7 @@ class SoftmaxArrays(Structure):
     )
 
 
-class RDropArrays(Structure):
+class RDropArrays(Arrays):
     """`RDrop` of arrays.h."""
 
     _fields_ = (
@@ -174,7 +188,7 @@ class RDropArrays(Structure):
     )
 
 
-class ShortlistArrays(Structure):
+class ShortlistArrays(Arrays):
     """`Shortlist` of arrays.h."""
 
     _fields_ = (
@@ -184,7 +198,7 @@ class ShortlistArrays(Structure):
     )
 
 
-class CandidatesArrays(Structure):
+class CandidatesArrays(Arrays):
     """`Candidates` of arrays.h."""
 
     _fields_ = (
@@ -194,7 +208,7 @@ class CandidatesArrays(Structure):
     )
 
 
-class LogitsArrays(Structure):
+class LogitsArrays(Arrays):
     """`Logits` of arrays.h."""
 
     _fields_ = (
@@ -207,7 +221,7 @@ class LogitsArrays(Structure):
     )
 
 
-class AdvanceArrays(Structure):
+class AdvanceArrays(Arrays):
     """`Advance` of arrays.h."""
 
     _fields_ = (

@@ -49,7 +49,14 @@ class CompiledShortlist:
             _bits(bytes_V),
         )  # kept alive
         self.arrays = ShortlistArrays(
-            len(shortlist.best_VX), V, self.best, *map(address, self.tensors), SHARED
+            source_pieces=len(shortlist.best_VX),
+            pieces=V,
+            best_count=self.best,
+            best=address(self.tensors[0]),
+            is_byte=address(self.tensors[1]),
+            always=address(self.tensors[2]),
+            bytes=address(self.tensors[3]),
+            shared=SHARED,
         )
 
     def candidates(self, source_BS: Tensor) -> BatchCandidates:
@@ -61,7 +68,14 @@ class CompiledShortlist:
         sizes = every, B, B * every // PANEL, B * most
         outputs_O, counts_B, allowed, own = (torch.empty(size, dtype=torch.long) for size in sizes)
         arrays = CandidatesArrays(
-            B, S, *map(address, (source_BS, outputs_O, counts_B, allowed, own)), padding=PAD
+            sentences=B,
+            length=S,
+            source=address(source_BS),
+            outputs=address(outputs_O),
+            counts=address(counts_B),
+            allowed=address(allowed),
+            own=address(own),
+            padding=PAD,
         )
         refuse_piece(
             functions().nmt_candidates(self.arrays, arrays),

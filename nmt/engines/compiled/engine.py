@@ -90,9 +90,15 @@ class CompiledMemory:
             allowed,
             others_B,
         )  # kept alive: the arrays point to them
-        first, last = self.tensors[:4], self.tensors[4:]
         self.arrays = MemoryArrays(
-            *map(address, first), columns, *map(address, last), half_variance
+            keys=address(keys),
+            values=address(values),
+            offsets=address(offsets),
+            candidates=address(candidates_BC),
+            width=columns,
+            allowed=address(allowed),
+            others=address(others_B),
+            half_variance=half_variance,
         )
 
 
@@ -179,15 +185,17 @@ class CompiledNetwork:
         L, rows_before, H = state.vectors_LNH.shape
         N, columns_N = columns_N.shape[0], columns_N.contiguous()
         after_LNH, logits_NV = torch.empty(L, N, H), torch.empty(N, state.memory.columns)
-        arrays = (
-            columns_N,
-            state.parents_N,
-            state.sentences_B,
-            state.vectors_LNH,
-            after_LNH,
-            logits_NV,
+        step = StepArrays(
+            rows=N,
+            rows_before=rows_before,
+            sentences=state.sentences_B.shape[0],
+            pieces=address(columns_N),
+            parents=address(state.parents_N),
+            sentence=address(state.sentences_B),
+            before=address(state.vectors_LNH),
+            after=address(after_LNH),
+            logits=address(logits_NV),
         )
-        step = StepArrays(N, rows_before, state.sentences_B.shape[0], *map(address, arrays))
         none = functions().nmt_step(
             self.decoder.arrays, state.output.arrays, state.memory.arrays, step
         )
@@ -224,14 +232,20 @@ class CompiledNetwork:
             torch.empty(B, dtype=torch.long),
             torch.empty(B, room, dtype=torch.long),
         )
-        lists = [
-            part
-            for list_F in (rules.early_F, rules.never_F)
-            for part in (address(list_F), len(list_F))
-        ]
-        rest = map(address, (state.vectors_LNH, pieces_BT, lengths_B))
         greedy = GreedyArrays(
-            B, bos, rules.eos, rules.min_length, room, address(limits_B), *lists, *rest
+            sentences=B,
+            bos=bos,
+            eos=rules.eos,
+            min_length=rules.min_length,
+            room=room,
+            max_lengths=address(limits_B),
+            early=address(rules.early_F),
+            early_count=len(rules.early_F),
+            never=address(rules.never_F),
+            never_count=len(rules.never_F),
+            first=address(state.vectors_LNH),
+            pieces=address(pieces_BT),
+            lengths=address(lengths_B),
         )
         functions().nmt_greedy(
             self.decoder.arrays, state.output.arrays, state.memory.arrays, greedy
@@ -268,7 +282,14 @@ class _Encoder:
         cells = (CellArrays * len(self.cells))(*(cell.arrays for cell in self.cells))
         tables = (ctypes.c_void_p * 2)(*(address(table) for table in self.tables))
         inputs = (MatrixArrays * len(self.inputs))(*(matrix.arrays for matrix in self.inputs))
-        self.arrays = EncoderArrays(len(layers), self.hidden, self.pieces, cells, tables, inputs)
+        self.arrays = EncoderArrays(
+            layers=len(layers),
+            hidden=self.hidden,
+            pieces=self.pieces,
+            cells=cells,
+            tables=tables,
+            inputs=inputs,
+        )
 
     def read(self, source_BS: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """-> states [positions, H] of the sentences one after the other, also in half precision,
@@ -320,13 +341,13 @@ class _Decoder:
         cells = (CellArrays * len(self.cells))(*(cell.arrays for cell in self.cells))
         combine = ctypes.pointer(self.combine.arrays)
         self.arrays = DecoderArrays(
-            len(self.cells),
-            self.hidden,
-            heads,
-            len(embedding_VE),
-            address(self.table_VG),
-            cells,
-            combine,
+            layers=len(self.cells),
+            hidden=self.hidden,
+            heads=heads,
+            pieces=len(embedding_VE),
+            table=address(self.table_VG),
+            cells=cells,
+            combine=combine,
         )
 
     def initial_state(self, final_BH: Tensor) -> Tensor:

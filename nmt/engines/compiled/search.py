@@ -31,9 +31,36 @@ def _advance(logits_NV: Tensor, beam: Beam, rules: Rules) -> tuple[BeamRecord, N
         best_BQ=torch.empty(B, Q),
     )
     pieces_N, rows_N, stay_B = _integers(B * P), _integers(B * P), _integers(B)
-    tensors = (*beam[2:], rules.divisors_T, *picks[1:], *after[2:], pieces_N, rows_N, stay_B)
     arrays = AdvanceArrays(
-        B, K, P, Q, rules.eos, beam.length, beam.picked, FEW, MULTIPLE, *map(address, tensors)
+        sentences=B,
+        beam=K,
+        picks=P,
+        n_best=Q,
+        eos=rules.eos,
+        length=beam.length,
+        picked=beam.picked,
+        few=FEW,
+        multiple=MULTIPLE,
+        numbers=address(beam.sentences_B),
+        max_lengths=address(beam.max_lengths_B),
+        log_probs=address(beam.log_probs_BK),
+        origins=address(beam.origins_BK),
+        free=address(beam.free_B),
+        best=address(beam.best_BQ),
+        divisors=address(rules.divisors_T),
+        parents=address(picks.parents_BP),
+        pieces=address(picks.pieces_BP),
+        log_probs_now=address(picks.log_probs_BP),
+        scores=address(picks.scores_BP),
+        numbers_after=address(after.sentences_B),
+        max_lengths_after=address(after.max_lengths_B),
+        log_probs_after=address(after.log_probs_BK),
+        origins_after=address(after.origins_BK),
+        free_after=address(after.free_B),
+        best_after=address(after.best_BQ),
+        pieces_after=address(pieces_N),
+        rows_after=address(rows_N),
+        stay=address(stay_B),
     )
     functions().nmt_advance(_logits(logits_NV, rules.forbidden(beam.length), rules.scored), arrays)
     S, width = arrays.staying, arrays.width
@@ -49,7 +76,12 @@ def _advance(logits_NV: Tensor, beam: Beam, rules: Rules) -> tuple[BeamRecord, N
 
 def _logits(logits_NV: Tensor, forbidden_F: Tensor, scored: bool) -> LogitsArrays:
     return LogitsArrays(
-        address(logits_NV), *logits_NV.shape, address(forbidden_F), forbidden_F.shape[0], scored
+        logits=address(logits_NV),
+        rows=logits_NV.shape[0],
+        columns=logits_NV.shape[1],
+        forbidden=address(forbidden_F),
+        forbidden_count=forbidden_F.shape[0],
+        softmax=scored,
     )
 
 

@@ -27,7 +27,12 @@ class PackedMatrix:
         self.tensors = weights, scales_O, starts_O, bias_O  # kept alive: the arrays point to them
         self.columns, self.inputs = len(scales_O), inputs
         self.arrays = MatrixArrays(
-            *(address(tensor) for tensor in self.tensors), inputs, self.columns
+            weights=address(weights),
+            scales=address(scales_O),
+            starts=address(starts_O),
+            bias=address(bias_O),
+            inputs=inputs,
+            columns=self.columns,
         )
 
     @classmethod
@@ -61,11 +66,11 @@ class PackedCell:
             None if layer.peepholes_3H is None else layer.peepholes_3H.detach().clone()
         )
         self.arrays = CellArrays(
-            self.matrix.arrays,
-            address(self.bias_G),
-            address(self.peepholes_3H),
-            CELLS[layer.cell],
-            layer.hidden_size,
+            gates=self.matrix.arrays,
+            bias=address(self.bias_G),
+            peepholes=address(self.peepholes_3H),
+            cell=CELLS[layer.cell],
+            units=layer.hidden_size,
         )
 
 
