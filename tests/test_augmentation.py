@@ -1,9 +1,14 @@
 from collections import Counter
+from dataclasses import replace
 from itertools import chain
 from random import Random
 
+import pytest
+
 from nmt.text.augmentation import joined, shared_names, varied, with_typos
 from nmt.text.markup import MARK
+from nmt.training.plans import placed_batches
+from nmt.training.prepare import prepare
 
 PAIRS = [
     ("Tom zag Boston op 5 mei.", "Tom saw Boston on 5 May."),
@@ -49,3 +54,27 @@ def test_joined_neighbours_keep_all_pieces_in_order_and_the_limit():
         assert [*chain(*theirs)] == [*chain(*targets)]
         assert max(map(len, theirs)) <= 12
         assert len(ours) == len(theirs) < 40
+
+
+@pytest.mark.parametrize("sampling", [0.0, 0.3])
+def test_changed_batches_are_the_same_whether_training_was_interrupted_or_not(
+    tmp_path, tiny_recipe, sampling
+):
+    subwords = replace(tiny_recipe.subwords, variety=0.9, vocab_size=360, sampling=sampling)
+    recipe = replace(tiny_recipe, subwords=subwords)
+    (tmp_path / "run").mkdir()
+    *_, materials = prepare(recipe, tmp_path / "run")
+    data = materials.store, materials.subwords, recipe
+    whole = list(placed_batches(*data, 1, 0))
+    changed = replace(recipe, subwords=replace(subwords, variety=0.0))
+    plain = list(placed_batches(materials.store, materials.subwords, changed, 1, 0))
+    assert any(
+        ours.batches[0].source_BS.tolist() != theirs.batches[0].source_BS.tolist()
+        for ours, theirs in zip(whole, plain, strict=True)
+    )
+    resumed = list(placed_batches(*data, 1, 3))
+    assert len(resumed) == len(whole) - 3 > 0
+    for ours, theirs in zip(resumed, whole[3:], strict=True):
+        assert ours[:4] == theirs[:4]
+        for a, b in zip(ours.batches[0], theirs.batches[0], strict=True):
+            assert a.tolist() == b.tolist()
