@@ -39,7 +39,7 @@ def test_a_coverage_penalty_is_refused_where_the_beam_has_one_hypothesis(
     with pytest.raises(SystemExit) as end:
         raise SystemExit(main(["translate", "MODEL", "--beam", "1", "--coverage", "0.2"]))
     assert end.value.code == 2
-    assert "--coverage ranks what the beam has found" in capsys.readouterr().err
+    assert "--coverage ranks what the beam finds" in capsys.readouterr().err
 
 
 def test_options_that_the_beam_of_the_recipe_makes_idle_are_named(
@@ -61,7 +61,7 @@ def test_options_that_the_beam_of_the_recipe_makes_idle_are_named(
     ]
     assert main([*command, "--coverage", "0.2", "--length-alpha", "0.5"]) == 0
     said = capsys.readouterr().err
-    assert "--coverage has no effect: the beam is 1" in said
+    assert "--coverage has no effect: the recipe's beam is 1" in said
     assert "--length-alpha has no effect: the beam is 1" in said
     assert main([*command, "--coverage", "0.2", "--length-alpha", "0.5", "--beam", "2"]) == 0
     assert "no effect" not in capsys.readouterr().err

@@ -1,6 +1,6 @@
 import pytest
 
-from nmt.search.step import staying
+from nmt.search.kernels import rows_to_keep
 
 
 @pytest.mark.parametrize(
@@ -15,4 +15,4 @@ from nmt.search.step import staying
     ],
 )
 def test_finished_sentences_leave_in_groups(size, going, stay):
-    assert staying([number in going for number in range(size)]) == stay
+    assert rows_to_keep([number in going for number in range(size)]) == stay

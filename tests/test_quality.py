@@ -22,6 +22,9 @@ from evaluation.quality.trials import (
     ways,
 )
 from nmt.errors import NmtError
+from nmt.recipe import load_recipe
+
+PLANS = sorted((Path(__file__).parent.parent / "evaluation" / "plans").glob("*.toml"))
 
 ROOT = Path(__file__).parent.parent
 PLAN = """
@@ -59,6 +62,14 @@ def test_a_plan_has_each_seed_of_each_rung_the_first_seeds_first(tmp_path: Path)
     assert [trial.name for trial in plan.trials()] == [
         "toy/small/seed-1", "toy/wider/seed-1", "toy/small/seed-2", "toy/wider/seed-2",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=lambda path: path.stem)
+def test_the_committed_plans_name_recipes_that_exist(plan: Path) -> None:
+    rungs = load_plan(plan, Path("data")).rungs
+    assert rungs
+    for rung in rungs:
+        assert rung.base is None or load_recipe(rung.base)
 
 
 def test_a_rung_applies_its_own_settings_after_those_it_extends(tmp_path: Path) -> None:

@@ -133,10 +133,12 @@ def test_a_training_job_near_its_time_limit_is_requeued_and_ends_with_the_same_b
         f"slurmstepd: [{job}."
     ):  # the first start has to be over; Slurm would wait two minutes before the second
         time.sleep(0.05)
+    while cluster.run("sinfo", "--noheader", "--format=%T").strip() != "idle":
+        time.sleep(0.05)  # and its node free
     cluster.run("scontrol", "update", f"JobId={job}", "StartTime=now")
     ended = cluster.wait(job, "COMPLETED", "FAILED", seconds=180)
     said = log.read_text()
-    assert ended["JobState"] == "COMPLETED", said
+    assert ended["JobState"] == "COMPLETED", (ended, said)
     assert ended["Restarts"] == "1"
     assert "the run is saved and job" in said
     assert (

@@ -4,7 +4,7 @@ python -m evaluation quality PLAN.toml --data DIR --status        what is done, 
 python -m evaluation quality PLAN.toml --data DIR                 one trial after the other
 python -m evaluation quality PLAN.toml --data DIR --report --as quality.NAME --save
 
-A plan names corpora, seeds, search settings and rungs (evaluation/recipes/ted10k.toml is one).
+A plan names corpora, seeds, search settings and rungs (evaluation/plans/ted10k.toml is one).
 Search settings are chosen on the dev set; test sets are translated once, by these settings.
 The results hold what is finished, and the curves of what is not. OUT/table.md and OUT/curves.svg
 are made of them.
