@@ -26,7 +26,7 @@ TESTS = Path(__file__).parent
 NATIVE_TESTS = (
     "test_native.py",
     "test_native_search.py",
-    "test_front.py",
+    "test_search_kernels.py",
     "test_compiled.py",
     "test_dropout.py",
     "test_r_drop.py",

@@ -92,3 +92,9 @@ def test_sources_that_do_not_compile_end_it(
     monkeypatch.setattr(build, "build", lambda output: "no")
     with pytest.raises(SystemExit, match="sanitizers: no"):
         sanitizers.build_library(tmp_path)
+
+
+def test_the_tests_that_run_under_sanitizers_exist() -> None:
+    assert [
+        name for name in sanitizers.NATIVE_TESTS if not (sanitizers.TESTS / name).is_file()
+    ] == []
