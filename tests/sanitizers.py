@@ -60,12 +60,12 @@ def compiler() -> list[str]:
     return shlex.split(os.environ.get("CXX", "c++"))
 
 
-def runtime() -> Path | None:
-    """The sanitizer's library, which has to be loaded before Python's own; None where this
-    compiler has none (or is Clang)."""
+def runtime(name: str = "libasan.so") -> Path | None:
+    """A library of the compiler, by default the sanitizer's, which has to be loaded before
+    Python's own; None where this compiler has none (or is Clang)."""
     try:
         found = subprocess.run(
-            [*compiler(), "-print-file-name=libasan.so"], capture_output=True, text=True
+            [*compiler(), f"-print-file-name={name}"], capture_output=True, text=True
         )
     except OSError:
         return None
@@ -108,10 +108,12 @@ def build_library(folder: Path) -> Path:
 
 def run(command: list[str]) -> "subprocess.CompletedProcess[str]":
     """This Python on `command` with the sanitizer loaded; status FOUND where it found something."""
+    # As it starts, the sanitizer looks for the functions that throw: libstdc++ must be there.
+    libraries = [path for path in (runtime(), runtime("libstdc++.so")) if path]
     environment = {
         **os.environ,
         **OPTIONS,
-        "LD_PRELOAD": str(runtime()),
+        "LD_PRELOAD": ":".join(map(str, libraries)),
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(TESTS.parent),
     }

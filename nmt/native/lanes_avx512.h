@@ -56,7 +56,13 @@ public:
         total_ = _mm512_add_epi64(total_, _mm512_cvtps_epi64(high_half(values)));
     }
     bool undefined() const { return undefined_; }  // one was NaN
-    int64_t total() const { return _mm512_reduce_add_epi64(total_); }
+    int64_t total() const {
+        alignas(64) uint64_t parts[8];  // modulo 2 ** 64: a value out of range must not overflow
+        _mm512_store_si512(parts, total_);
+        uint64_t sum = 0;
+        for (const uint64_t part : parts) sum += part;
+        return static_cast<int64_t>(sum);
+    }
 
 private:
     __m512i total_ = _mm512_setzero_si512();
