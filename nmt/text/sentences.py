@@ -6,15 +6,20 @@ Japanese stops need no white space.
 """
 
 import re
+from bisect import bisect_left
 
 from nmt.text.segments import CLOSERS
 
 OPENERS = "\"'“‘„‚«»‹›¿¡(\\[（「『【《〈［｢"
 WIDE_STOPS = "。！？．｡"
+_STOPS = ".!?…‥‽؟۔।॥։።"
+# Possessive, and only from the first mark of a run: the time is in proportion to the text.
 STOP = re.compile(
-    rf"(?P<stop>[.!?…‥‽؟۔।॥։።]+[{CLOSERS}]*)(?P<space>\s+)(?=[{OPENERS}]*(?P<next>\S))"
-    rf"|(?P<wide>[。！？．｡]+[{CLOSERS}]*)(?P<none>\s*)(?=\S)"
+    rf"(?<![{_STOPS}])(?P<stop>[{_STOPS}]++[{CLOSERS}]*+)(?P<space>\s++)"
+    rf"(?=[{OPENERS}]{{0,9}}(?P<next>\S))"
+    rf"|(?<![{WIDE_STOPS}])(?P<wide>[{WIDE_STOPS}]++[{CLOSERS}]*+)(?P<none>\s*+)(?=\S)"
 )
+LONGEST_WORD = 64  # characters before a stop that are looked at
 # After these a stop ends no sentence. Words such as etc. may end one and are left out.
 ABBREVIATIONS = frozenset(
     """
@@ -39,9 +44,13 @@ def sentences(text: str, language: str = "") -> list[tuple[int, int]]:
     """
     found, start = [], len(text) - len(text.lstrip())
     inside = _quoted(text)
+    starts = [first for first, _ in inside]
     for match in STOP.finditer(text):
         end = match.start("space") if match["wide"] is None else match.start("none")
-        if any(first < end <= last for first, last in inside) or not _ends(match, text, language):
+        before = bisect_left(starts, end) - 1  # the last quotation that opens before
+        if before >= 0 and end <= inside[before][1]:
+            continue
+        if not _ends(match, text, language):
             continue
         if end > start:
             found.append((start, end))
@@ -57,7 +66,7 @@ def _ends(match: "re.Match[str]", text: str, language: str) -> bool:
         return False
     if not match["stop"].startswith(".") or match["stop"].startswith(".."):
         return True
-    before = re.search(r"[\w.]*$", text[: match.start()])
+    before = re.search(r"[\w.]*$", text[max(0, match.start() - LONGEST_WORD) : match.start()])
     word = before[0] if before else ""
     if word.isdecimal():
         return not (language[:2] in ORDINALS and len(word) <= 2)
@@ -73,7 +82,12 @@ def _quoted(text: str) -> list[tuple[int, int]]:
         closing = PAIRS.get(text[at])
         if closing:
             end = min(
-                (place for mark in closing if (place := text.find(mark, at + 1)) > 0), default=-1
+                (
+                    place
+                    for mark in closing
+                    if (place := text.find(mark, at + 1, at + 1 + LONGEST_QUOTE)) > 0
+                ),
+                default=-1,
             )
             if 0 < end - at <= LONGEST_QUOTE:
                 found.append((at, end))

@@ -12,8 +12,7 @@ from typing import NamedTuple
 from nmt.text.markup import MARK
 
 QUOTES = ("“”", "„“", "„”", "””", "«»", "»«", "‘’", "‚‘", "‚’", "‹›", "「」", "『』", '""', "''")
-FINAL = re.compile(r"[.!?…。！？।]+$")
-REPEATED = re.compile(r"([.!?])\1+$")
+FINAL = ".!?…。！？।"
 NO_STOP = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")  # scripts without full stops
 LOOK_ALIKE = str.maketrans(
     dict.fromkeys("‘’‚‛`´ʼ′", "'")
@@ -63,8 +62,9 @@ def take_off(text: str, known: frozenset[str]) -> tuple[str, Surface]:
         if len(text) > 2 and text[0] + text[-1] == pair and not set(pair) & set(inner):
             opening, closing, text = pair[0], pair[1], inner.strip()
             break
-    if (found := REPEATED.search(text)) and found[0] != "...":
-        repeated, text = found[0], text[: found.start() + 1]
+    kept = text.rstrip(text[-1:]) if text[-1:] in tuple(".!?") else text
+    if len(text) - len(kept) > 1 and text[len(kept) :] != "...":
+        repeated, text = text[len(kept) :], text[: len(kept) + 1]
     case = case_of(text)
     if case:
         text = _sentence_case(text)
@@ -77,7 +77,7 @@ def put_back(text: str, surface: Surface) -> str:
     if not text:
         return text
     if surface.bare:
-        text = FINAL.sub("", text).rstrip() or text
+        text = text.rstrip(FINAL).rstrip() or text
     if surface.repeated and text.endswith(surface.repeated[0]):
         text = text.rstrip(surface.repeated[0]) + surface.repeated
     if surface.case == "upper":

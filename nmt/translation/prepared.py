@@ -81,7 +81,7 @@ def _unit(
     text = familiar(text, known | frozenset(ALL))
     wanted = find_terms(text, terms)
     copied = copied_spans(text, subwords, language)
-    spans = sorted([*wanted, *(each for each in copied if not _overlaps(each, wanted))])
+    spans = sorted([*wanted, *clear_of(copied, wanted)])
     # the network places an entity surer than a tag, of which training has fewer
     spans = [span._replace(kind=ENTITY) if span.kind == TAG else span for span in spans]
     marked = mark(text, spans)
@@ -105,16 +105,26 @@ def apart(text: str, tags: Iterable[str]) -> str:
     return " ".join(text.split())
 
 
-def _overlaps(span: Span, others: Iterable[Span]) -> bool:
-    return any(span.start < other.end and other.start < span.end for other in others)
+def clear_of(spans: Iterable[Span], others: Iterable[Span]) -> list[Span]:
+    """Those of `spans` that overlap none of `others`, in order. Neither overlap among themselves.
+
+    >>> clear_of([Span(0, 2, "tag"), Span(4, 6, "tag")], [Span(1, 3, "number")])
+    [Span(start=4, end=6, kind='tag')]
+    """
+    found, taken, at = list[Span](), sorted(others), 0
+    for span in sorted(spans):
+        while at < len(taken) and taken[at].end <= span.start:
+            at += 1
+        if at == len(taken) or span.end <= taken[at].start:
+            found.append(span)
+    return found
 
 
 def copied_spans(text: str, subwords: SubwordPair, language: str) -> list[Span]:
     """What a sentence has that is copied: markup, words with characters that no piece has, and
     names that the model does not know."""
     spans = spans_of(text)
-    foreign = [each for each in _unfamiliar(text, subwords, language) if not _overlaps(each, spans)]
-    return sorted(spans + foreign)
+    return sorted(spans + clear_of(_unfamiliar(text, subwords, language), spans))
 
 
 def _unfamiliar(text: str, subwords: SubwordPair, language: str) -> list[Span]:
